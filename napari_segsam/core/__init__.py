@@ -1,0 +1,1 @@
+"""The nouns: Grid, Volume, SliceView, Prompts, Prediction, Patch, LabelMap. Needs numpy only."""

@@ -1,0 +1,43 @@
+"""Errors that a user can act on: one sentence that says what, where and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SegsamError(Exception):
+    """Something the user can mend; shown in the dock, printed by the command line with exit code 2."""
+
+
+class UnreadableInputError(SegsamError):
+    """A file or folder that is no image we can read."""
+
+
+class OutsideImageError(SegsamError):
+    """A prompt that lies outside the image or on another slice than it names."""
+
+
+class BadPromptsError(SegsamError):
+    """A prompt file or prompt that does not say what it should."""
+
+
+class UnknownNameError(SegsamError):
+    """A class, model, series or option that does not exist; names the nearest ones."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=3, cutoff=0.5) or names[:8]
+        super().__init__(f"Unknown {what} '{name}'. Did you mean: {', '.join(near)}?")
+
+
+class BadCheckpointError(SegsamError):
+    """A weights file that is damaged, of another family, or not the one that the registry names."""
+
+
+class WriteError(SegsamError):
+    """An output that could not be written or did not read back equal; nothing already there was lost."""
+
+
+class GridMismatchError(SegsamError):
+    """Two things that do not lie on the same voxel grid."""

@@ -1,0 +1,100 @@
+"""LabelMap: the result. Its voxels change only through a Patch, which is also its undo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segsam.core.errors import GridMismatchError
+from napari_segsam.core.grid import Grid
+from napari_segsam.core.slices import SliceView
+
+MAX_LABEL = np.iinfo(np.uint16).max
+
+
+@dataclass(frozen=True)
+class Label:
+    """One object of the label map: its voxel value (1..65535) and what it is."""
+
+    value: int
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A change of voxels that knows how to undo itself.
+
+    Attributes:
+        name: what the history calls it, e.g. "commit liver".
+        indices: (n,) int64 flat C-order indices into the (ni, nj, nk) array, no duplicates.
+        before, after: (n,) uint16 voxel values.
+    """
+
+    name: str
+    indices: NDArray[np.int64]
+    before: NDArray[np.uint16]
+    after: NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+@dataclass(eq=False)
+class LabelMap:
+    """Voxel values on a Grid, 0 = background, and the name of each value.
+
+    Attributes:
+        grid: the image's own grid.
+        voxels: (ni, nj, nk) uint16; all background where none are given.
+        labels: value -> Label.
+    """
+
+    grid: Grid
+    voxels: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint16))
+    labels: dict[int, Label] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.voxels.size == 0:
+            self.voxels = np.zeros(self.grid.shape, np.uint16)
+        if self.voxels.shape != self.grid.shape:
+            shapes = f"{self.voxels.shape} do not fit the image {self.grid.shape}"
+            raise GridMismatchError(f"Labels of shape {shapes}; choose the label map that was made on this image.")
+        if self.voxels.dtype != np.uint16 or not self.voxels.flags.c_contiguous:
+            self.voxels = np.ascontiguousarray(self.voxels, dtype=np.uint16)
+
+    def free_value(self) -> int:
+        """The smallest voxel value that no label uses yet."""
+        return next(v for v in range(1, MAX_LABEL + 1) if v not in self.labels)
+
+    def patch(self, view: SliceView, mask: NDArray[np.bool_], value: int, name: str) -> Patch:
+        """The change that makes ``value`` exactly ``mask`` on this slice: adds its voxels, clears what it had outside.
+
+        Args:
+            view: a slice of a volume on this grid.
+            mask: (rows, cols).
+            value: 0 erases.
+            name: for the history.
+        """
+        if not view.volume.grid.matches(self.grid):
+            raise GridMismatchError("The mask belongs to another image than the label map; open them together again.")
+        current = view.of(self.voxels)
+        touched = mask if value == 0 else mask | (current == value)
+        indices = view.flat_indices(touched)
+        after = np.where(mask[touched], value, 0).astype(np.uint16)
+        before = self.voxels.reshape(-1)[indices]
+        changed = before != after
+        return Patch(name, indices[changed], before[changed], after[changed])
+
+    def apply(self, patch: Patch) -> None:
+        """Write the patch's ``after`` values."""
+        self.voxels.reshape(-1)[patch.indices] = patch.after
+
+    def revert(self, patch: Patch) -> None:
+        """Write the patch's ``before`` values."""
+        self.voxels.reshape(-1)[patch.indices] = patch.before
+
+    def volume_mm3(self, value: int) -> float:
+        """Volume of all voxels with ``value`` in cubic millimetres."""
+        return int((self.voxels == value).sum()) * self.grid.voxel_mm3

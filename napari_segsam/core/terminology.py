@@ -1,0 +1,92 @@
+"""Class names: the cards that describe them, and the ordered vocabulary that a model can answer with."""
+
+from __future__ import annotations
+
+import colorsys
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from napari_segsam.core.errors import UnknownNameError
+
+ASPECTS = ("location", "shape", "appearance", "texture", "lookalike")
+
+
+@dataclass(frozen=True)
+class ClassCard:
+    """What a class looks like, in five sentences, with its codes; see ``weights/class_cards.toml``."""
+
+    name: str
+    modalities: tuple[str, ...]
+    aliases: tuple[str, ...]
+    laterality: str
+    snomed: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+    @classmethod
+    def from_table(cls, name: str, table: Mapping[str, object]) -> ClassCard:
+        """One table of the cards' file."""
+
+        def words(key: str) -> tuple[str, ...]:
+            value = table[key]
+            return tuple(str(v) for v in value) if isinstance(value, list) else ()
+
+        sentences = tuple(str(table[a]) for a in ASPECTS)
+        return cls(name, words("modalities"), words("aliases"), str(table["laterality"]), words("snomed"), sentences)
+
+
+def read_cards(text: str) -> dict[str, ClassCard]:
+    """The text of ``class_cards.toml`` -> cards by name, in the file's order."""
+    tables = tomllib.loads(text)["class"]
+    return {name: ClassCard.from_table(name, table) for name, table in tables.items()}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The classes a model can name, in the order of its logits; a class id is its position + 1.
+
+    Attributes:
+        names: in order.
+        aliases: other spellings -> name.
+    """
+
+    names: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cards: Iterable[ClassCard]) -> Vocabulary:
+        """The vocabulary of these cards, in their order."""
+        listed = tuple(cards)
+        names = tuple(c.name for c in listed)
+        return cls(names, {a: c.name for c in listed for a in c.aliases if a not in names})
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def canonical(self, name: str) -> str | None:
+        """This class's own name for ``name`` (any case, spaces or underscores, known synonyms), or None."""
+        key = name.strip().lower().replace(" ", "_").replace("-", "_")
+        return key if key in self.names else self.aliases.get(key)
+
+    def id_of(self, name: str) -> int:
+        """Class id of a name or synonym.
+
+        Raises:
+            UnknownNameError: names the nearest classes.
+        """
+        found = self.canonical(name)
+        if found is None:
+            raise UnknownNameError("class", name, self.names)
+        return self.names.index(found) + 1
+
+    def name_of(self, class_id: int) -> str:
+        """Name of a class id (1..K)."""
+        return self.names[class_id - 1]
+
+
+def colour_of(name: str) -> tuple[float, float, float]:
+    """A stable, distinct RGB colour (0..1) for a class name: the same in every session and file."""
+    seed = int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "big")
+    hue, light = (seed * 0.618033988749895) % 1.0, 0.5 + 0.15 * ((seed >> 8) % 3)
+    return colorsys.hls_to_rgb(hue, light, 0.85)

@@ -1,0 +1,1 @@
+"""Behaviour on core and model: embed, predict, session, controller. No Qt."""

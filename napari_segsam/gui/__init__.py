@@ -1,0 +1,1 @@
+"""The only Qt and napari: dock, layers, readers and writer."""

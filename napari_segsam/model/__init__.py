@@ -1,0 +1,1 @@
+"""SEG-SAM in torch; imports nothing else of this package."""

@@ -1,0 +1,1 @@
+"""Data set, losses, loop, evaluation."""

@@ -1,0 +1,1 @@
+"""What the program is trained on and with: registry, class cards, the embedded default checkpoint."""
