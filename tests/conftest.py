@@ -1,0 +1,35 @@
+"""What every test shares: no network, no trace in the user's own settings, and where real scans lie."""
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["NAPARI_CONFIG"] = ""  # napari then neither reads nor writes the user's settings
+os.environ.setdefault("QT_API", "pyqt6")
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("SEGSAM_SHARED", ROOT.parent / "shared"))
+
+settings.register_profile("segsam", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("segsam")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real scans; a test that asks for it is skipped where there is none."""
+    data = SHARED / "data"
+    if not data.is_dir():
+        pytest.skip(f"no real scans: {data} is absent; set SEGSAM_SHARED to the folder that holds data/")
+    return data
+
+
+@pytest.fixture(scope="session")
+def shared_train() -> Path:
+    """The training set in the SA-Med2D layout; a test that asks for it is skipped where there is none."""
+    train = SHARED / "train"
+    if not train.is_dir():
+        pytest.skip(f"no training set: {train} is absent; set SEGSAM_SHARED to the folder that holds train/")
+    return train
