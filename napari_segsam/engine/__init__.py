@@ -1,1 +1,1 @@
-"""Behaviour on core and model: embed, predict, session, controller. No Qt."""
+"""All behaviour, without Qt: embed a slice once, answer prompts, keep the session and its history."""

@@ -1,0 +1,82 @@
+"""Embeddings of the slices seen last, bounded in bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.volume import Window
+from napari_segsam.engine.protocols import Embedding
+
+
+@dataclass(frozen=True)
+class ViewKey:
+    """Everything that an embedding depends on."""
+
+    volume_id: str
+    axis: int
+    index: int
+    window: Window | None
+    weights_sha256: str
+
+    @classmethod
+    def of(cls, view: SliceView, window: Window | None, weights_sha256: str) -> ViewKey:
+        """The key of this slice, as the model with these weights sees it through ``window``."""
+        return cls(view.volume.id, view.axis, view.index, window, weights_sha256)
+
+
+class EmbeddingCache:
+    """The least recently used embedding goes first. One thread may make embeddings while others look.
+
+    Args:
+        max_bytes: sum of ``Embedding.nbytes`` that is kept; a larger embedding is made, returned and not kept.
+    """
+
+    def __init__(self, max_bytes: int = 1 << 30) -> None:
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[ViewKey, Embedding] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now."""
+        with self._lock:
+            return sum(e.nbytes for e in self._kept.values())
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._kept)
+
+    def __contains__(self, key: ViewKey) -> bool:
+        with self._lock:
+            return key in self._kept
+
+    def holds(self, view: SliceView, weights_sha256: str) -> bool:
+        """Whether this slice has been embedded with these weights, through whatever window."""
+        with self._lock:
+            return any(k == ViewKey.of(view, k.window, weights_sha256) for k in self._kept)
+
+    def get_or_make(self, key: ViewKey, make: Callable[[], Embedding]) -> Embedding:
+        """The embedding of ``key``; calls ``make`` where it is not here, without holding the lock meanwhile."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            self._shrink()
+        return made
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+
+    def _shrink(self) -> None:
+        held = sum(e.nbytes for e in self._kept.values())
+        while held > self.max_bytes:
+            held -= self._kept.popitem(last=False)[1].nbytes

@@ -1,0 +1,87 @@
+"""The two seams of the engine: what runs the model, and what runs a job. Numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, TypeVar
+
+from napari_segsam.core.prediction import Prediction, Suggestion
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.volume import Window
+
+T = TypeVar("T")
+
+
+class Embedding(Protocol):
+    """What the image encoder made of one SliceView; only the Predictor that made it can read it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it holds, in bytes."""
+
+    @property
+    def seconds(self) -> float:
+        """Time that it took to make."""
+
+    @property
+    def window(self) -> Window | None:
+        """The window that the model saw, None where it took percentiles."""
+
+
+class Predictor(Protocol):
+    """A loaded model. Its methods are called from one thread at a time, which need not be the GUI's.
+
+    ``predict`` and ``suggest`` accept only embeddings that the same Predictor made.
+    """
+
+    @property
+    def name(self) -> str:
+        """The registry's name of the model, or its file's."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights; part of every cache key."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs, e.g. ``"cpu"``, ``"cuda:0"``; may change to the CPU after a fault."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The classes that it can name."""
+
+    def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
+        """The window that the model shall see: ``asked``, else in CT by the prompted region, else None (percentiles)."""
+
+    def embed(self, view: SliceView, window: Window | None) -> Embedding:
+        """Run the image encoder; the slow step."""
+
+    def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
+        """Answer prompts on the slice that the embedding was made of."""
+
+    def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
+        """What the model names by itself on that slice, best first."""
+
+
+class Executor(Protocol):
+    """Runs jobs one after another, in order of priority; callbacks arrive on the thread that submits."""
+
+    def submit(
+        self,
+        job: Callable[[], T],
+        done: Callable[[T], Any],
+        failed: Callable[[BaseException], Any],
+        *,
+        key: Hashable,
+        priority: int = 0,
+    ) -> None:
+        """Run ``job``, then call ``done`` with its result, or ``failed`` with what it raised.
+
+        A waiting job with the same key is replaced and neither of its callbacks is called; a running one goes on.
+        Lower priority numbers run first, equal ones in order of submission.
+        """
+
+    def shutdown(self) -> None:
+        """Forget waiting jobs and stop; no callback is called afterwards."""
