@@ -34,9 +34,10 @@ lint: $(STAMPS)/test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# After training: writes the size and sha256 of weights/*.safetensors into weights/registry.toml.
-weights: $(STAMPS)/gui
-	$(BIN)/python -m napari_segsam.io.registry
+# After training: writes the size and sha256 of weights/nano.safetensors into its two lines of the registry.
+weights: weights/nano.safetensors
+	sha256=$$(sha256sum $< | cut -d' ' -f1) size=$$(stat -c %s $<) && sed -i -e '/^\[model.nano\]/,/^\[model.nano.window\]/ {' \
+		-e "s/^sha256 = .*/sha256 = \"$$sha256\"/" -e "s/^size = .*/size = $$size/" -e '}' weights/registry.toml
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -41,3 +41,7 @@ class WriteError(SegsamError):
 
 class GridMismatchError(SegsamError):
     """Two things that do not lie on the same voxel grid."""
+
+
+class DownloadError(SegsamError):
+    """A model that is not on this machine and cannot be fetched now; a local file always works instead."""

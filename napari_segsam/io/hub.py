@@ -1,0 +1,67 @@
+"""Pinned downloads from the Hugging Face hub into the user's cache; verifying them is the registry's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from napari_segsam.core.errors import DownloadError
+
+
+def cache_folder() -> Path:
+    """Where downloaded models lie: SEGSAM_CACHE, or the user's cache folder of this system."""
+    chosen = os.environ.get("SEGSAM_CACHE")
+    return Path(chosen) if chosen else user_cache_path("napari-segsam", appauthor=False)
+
+
+def cached(repo: str, revision: str, file: str) -> Path | None:
+    """The file where an earlier download left it, or None; touches no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, file, cache_dir=cache_folder(), revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetch(repo: str, revision: str, file: str) -> Path:
+    """Download one file of a pinned commit, or find it in the cache; HF_HUB_OFFLINE=1 opens no socket.
+
+    Args:
+        repo: ``owner/name`` on the hub.
+        revision: 40 hex digits of a commit, never a branch or tag.
+        file: path inside the repository.
+
+    Raises:
+        DownloadError: offline, unreachable, gone, or no room on the disk.
+    """
+    from huggingface_hub import errors, hf_hub_download
+
+    folder = cache_folder()
+    # The hub library names its transport's own error beside its own; timeouts are only that one.
+    network_errors = (OSError, errors.HTTPError)  # type: ignore[attr-defined]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "download.lock"):  # two programs that start together download once
+            return Path(hf_hub_download(repo, file, revision=revision, cache_dir=folder))
+    except network_errors as error:
+        raise DownloadError(_advice(repo, revision, file, error)) from error
+
+
+def _advice(repo: str, revision: str, file: str, error: BaseException) -> str:
+    """One sentence for a download that failed: what, why, what to do."""
+    from huggingface_hub.constants import is_offline_mode
+
+    source = f"https://huggingface.co/{repo}/resolve/{revision}/{file}"
+    if is_offline_mode():
+        why = "is not on this machine and HF_HUB_OFFLINE forbids downloading"
+    else:
+        why = f"could not be downloaded ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    return f"{file} of {repo} {why}; get it from {source} and pass its path with --model."
+
+
+def discard(path: Path) -> None:
+    """Remove a downloaded file that is not what it should be, so that the next download starts afresh."""
+    path.resolve().unlink(missing_ok=True)  # the blob; what the cache names is a link to it
+    path.unlink(missing_ok=True)
