@@ -43,5 +43,9 @@ class GridMismatchError(SegsamError):
     """Two things that do not lie on the same voxel grid."""
 
 
+class BadLabelsError(SegsamError):
+    """A label value that a voxel of a label map cannot hold."""
+
+
 class DownloadError(SegsamError):
     """A model that is not on this machine and cannot be fetched now; a local file always works instead."""

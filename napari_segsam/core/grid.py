@@ -30,7 +30,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
-        if affine.shape != (4, 4) or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        if not _places_voxels(affine):
             raise GridMismatchError("The image's affine is not an invertible 4x4 matrix; re-export the image.")
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
@@ -74,3 +74,11 @@ class Grid:
         if self.shape != other.shape:
             return False
         return bool(np.abs(self.corners_mm() - other.corners_mm()).max() <= tolerance_mm)
+
+
+def _places_voxels(affine: NDArray[np.float64]) -> bool:
+    """Whether this is a finite (4, 4) affine whose three axes span space, at whatever scale."""
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
+        return False
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(lengths.min() > 0 and abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-6)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import GridMismatchError
+from napari_segsam.core.errors import BadLabelsError, GridMismatchError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.slices import SliceView
 
@@ -62,11 +62,18 @@ class LabelMap:
             shapes = f"{self.voxels.shape} do not fit the image {self.grid.shape}"
             raise GridMismatchError(f"Labels of shape {shapes}; choose the label map that was made on this image.")
         if self.voxels.dtype != np.uint16 or not self.voxels.flags.c_contiguous:
-            self.voxels = np.ascontiguousarray(self.voxels, dtype=np.uint16)
+            self.voxels = np.ascontiguousarray(_exactly_uint16(self.voxels))
 
     def free_value(self) -> int:
-        """The smallest voxel value that no label uses yet."""
-        return next(v for v in range(1, MAX_LABEL + 1) if v not in self.labels)
+        """The smallest voxel value that neither a label nor a voxel uses yet.
+
+        Raises:
+            BadLabelsError: all 65535 are in use.
+        """
+        for value in range(1, MAX_LABEL + 1):
+            if value not in self.labels and not (self.voxels == value).any():
+                return value
+        raise BadLabelsError(f"All {MAX_LABEL} label values are in use; save this label map and begin another.")
 
     def patch(self, view: SliceView, mask: NDArray[np.bool_], value: int, name: str) -> Patch:
         """The change that makes ``value`` exactly ``mask`` on this slice: adds its voxels, clears what it had outside.
@@ -76,9 +83,17 @@ class LabelMap:
             mask: (rows, cols).
             value: 0 erases.
             name: for the history.
+
+        Raises:
+            GridMismatchError: the slice or the mask is another image's.
+            BadLabelsError: no voxel can hold ``value``.
         """
         if not view.volume.grid.matches(self.grid):
             raise GridMismatchError("The mask belongs to another image than the label map; open them together again.")
+        if mask.shape != view.shape:
+            raise GridMismatchError(f"A mask of {mask.shape} pixels does not fit the slice of {view.shape}.")
+        if not 0 <= value <= MAX_LABEL:
+            raise BadLabelsError(f"Label value {value} is not one of 0 to {MAX_LABEL}; choose another value.")
         current = view.of(self.voxels)
         touched = mask if value == 0 else mask | (current == value)
         indices = view.flat_indices(touched)
@@ -98,3 +113,15 @@ class LabelMap:
     def volume_mm3(self, value: int) -> float:
         """Volume of all voxels with ``value`` in cubic millimetres."""
         return int((self.voxels == value).sum()) * self.grid.voxel_mm3
+
+
+def _exactly_uint16(voxels: NDArray) -> NDArray[np.uint16]:  # type: ignore[type-arg]
+    """The same values as uint16; refused where one would be rounded or wrapped."""
+    inside = bool(((voxels >= 0) & (voxels <= MAX_LABEL)).all())  # false for NaN
+    if inside:
+        exact = voxels.astype(np.uint16)
+        if np.array_equal(exact, voxels):
+            return exact
+    raise BadLabelsError(
+        f"A label map holds whole numbers from 0 to {MAX_LABEL} only; this one has others, so it is probably an image."
+    )

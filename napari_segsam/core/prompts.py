@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import OutsideImageError
+from napari_segsam.core.errors import BadPromptsError, OutsideImageError
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,13 @@ class Box:
 
     @classmethod
     def around(cls, mask: NDArray[np.bool_]) -> Box:
-        """The tight box of a (rows, cols) mask that has at least one pixel."""
+        """The tight box of a (rows, cols) mask.
+
+        Raises:
+            BadPromptsError: the mask is empty.
+        """
+        if not mask.any():
+            raise BadPromptsError("There is no box around an empty mask; prompt the object with a point first.")
         rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         return cls(float(rows[0]), float(cols[0]), float(rows[-1]), float(cols[-1]))
 

@@ -81,7 +81,13 @@ class Vocabulary:
         return self.names.index(found) + 1
 
     def name_of(self, class_id: int) -> str:
-        """Name of a class id (1..K)."""
+        """Name of a class id (1..K).
+
+        Raises:
+            UnknownNameError: no class has this id.
+        """
+        if not 1 <= class_id <= len(self.names):
+            raise UnknownNameError("class id", str(class_id), (f"1 to {len(self.names)}",))
         return self.names[class_id - 1]
 
 

@@ -56,7 +56,7 @@ class Volume:
     id: str = field(default_factory=lambda: uuid4().hex)
 
     def __post_init__(self) -> None:
-        if self.voxels.shape[:3] != self.grid.shape or self.voxels.ndim not in (3, 4):
+        if self.voxels.shape[:3] != self.grid.shape or self.voxels.shape[3:] not in ((), (3,)):
             found = f"voxels {self.voxels.shape} do not fit the grid {self.grid.shape}"
             raise UnreadableInputError(f"{self.name}: {found}; re-export the image.")
         if self.voxels.size == 0:
