@@ -1,0 +1,59 @@
+"""Stored numbers to intensities: rescaled exactly, small, and finite."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segsam.core.errors import UnreadableInputError
+
+Voxels = NDArray  # type: ignore[type-arg]
+_SMALL = (np.int16, np.uint16, np.int32)
+
+
+def rescaled(stored: Voxels, slope: float, intercept: float) -> Voxels:
+    """``stored * slope + intercept``, integer as long as all three are, else float32 rounded from float64."""
+    if slope == 1.0 and intercept == 0.0:
+        return stored
+    if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer() and stored.dtype.itemsize < 8:
+        return narrowed(stored.astype(np.int64) * int(slope) + int(intercept))
+    out = np.empty(stored.shape, np.float32, order="F")
+    for k in range(stored.shape[-1]):  # by slice, so that float64 never holds the whole volume
+        out[..., k] = stored[..., k].astype(np.float64) * slope + intercept
+    return out
+
+
+def narrowed(voxels: Voxels) -> Voxels:
+    """Native byte order in the smallest usual type that holds every value; floats become float32."""
+    native = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+    if native.dtype == np.uint8 or native.size == 0:
+        return native
+    if native.dtype.kind == "b":
+        return native.astype(np.uint8)
+    if native.dtype.kind == "f":
+        return native.astype(np.float32, copy=False)
+    low, high = int(native.min()), int(native.max())
+    for kind in _SMALL:
+        limits = np.iinfo(kind)
+        if limits.min <= low and high <= limits.max:
+            return native.astype(kind, copy=False)
+    return native.astype(np.float32)
+
+
+def finite(voxels: Voxels, name: str) -> tuple[Voxels, tuple[str, ...]]:
+    """The voxels with NaN and -inf replaced by the smallest finite value, +inf by the largest, and what to say about it.
+
+    Raises:
+        UnreadableInputError: not one voxel is finite.
+    """
+    if voxels.dtype.kind != "f":
+        return voxels, ()
+    good = np.isfinite(voxels)
+    if good.all():
+        return voxels, ()
+    if not good.any():
+        raise UnreadableInputError(f"{name}: every voxel is NaN or infinite; export the image again.")
+    low, high = float(voxels[good].min()), float(voxels[good].max())
+    count = int(voxels.size - good.sum())
+    cleaned = np.nan_to_num(voxels, nan=low, neginf=low, posinf=high)
+    return cleaned, (f"{count} voxels were NaN or infinite and are shown as the smallest or largest intensity.",)
