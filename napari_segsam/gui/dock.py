@@ -1,0 +1,181 @@
+"""Dock: one column. What is wrong or going on at the top, then scan and model, this object, all objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QFrame,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.marks import DOUBTFUL, POOR
+from napari_segsam.gui.object_panel import ObjectPanel
+from napari_segsam.gui.objects_panel import ObjectsPanel
+from napari_segsam.gui.scan_panel import ScanPanel
+from napari_segsam.gui.workbench import Workbench
+
+EMPTY = "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
+MINIMUM_WIDTH = 280
+
+
+class Dock(QWidget):
+    """Shows a Workbench and forwards to it.
+
+    Args:
+        workbench: the viewer's.
+        open_sample: what the button of the empty state does.
+    """
+
+    def __init__(self, workbench: Workbench, open_sample: Callable[[], None]) -> None:
+        super().__init__()
+        self.workbench = workbench
+        self._was_docked = False
+        self.error, self.notice = Message(POOR), Message(DOUBTFUL)
+        self.empty = _EmptyState(open_sample)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.busy = QProgressBar()
+        self.scan_panel = ScanPanel(workbench)
+        self.object_panel = ObjectPanel(workbench)
+        self.objects_panel = ObjectsPanel(workbench)
+        self._groups = (_group("This object", self.object_panel), _group("All objects", self.objects_panel))
+        self._lay_out()
+        self._connect()
+        self._show_scan()
+
+    def _lay_out(self) -> None:
+        self.busy.setRange(0, 0)
+        self.busy.setTextVisible(False)
+        self.busy.setFixedHeight(6)
+        _keep_place(self.busy)
+        self.busy.hide()
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(4, 4, 4, 4)
+        for widget in (self.error, self.notice, self.status, self.busy, self.empty):
+            layout.addWidget(widget)
+        for group in (_group("Scan and model", self.scan_panel), *self._groups):
+            layout.addWidget(group)
+        layout.addStretch(1)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(_scrolling(column))
+        self.setMinimumWidth(MINIMUM_WIDTH)
+
+    def _connect(self) -> None:
+        self.workbench.started.connect(self._follow)
+        self.workbench.scan_changed.connect(self._show_scan)
+        self.workbench.told.connect(self.notice.say)
+        self.workbench.refused.connect(self.error.say)
+
+    def _follow(self, controller: Controller) -> None:
+        controller.failed.connect(self.error.say)
+        controller.status_changed.connect(self._show_status)
+        controller.busy_changed.connect(self._show_busy)
+        controller.prompts_changed.connect(self._prompted)
+
+    def _show_scan(self) -> None:
+        open_ = self.workbench.scan is not None
+        self.empty.setVisible(not open_)
+        for group in self._groups:
+            group.setVisible(open_)
+        self.status.setVisible(open_)
+        self.scan_panel.show_scan()
+
+    def _show_status(self, text: str) -> None:
+        self.status.setText(text)
+
+    def _show_busy(self, busy: bool) -> None:
+        self.busy.setVisible(busy)
+
+    def _prompted(self, _prompts: object) -> None:
+        self.error.say("")  # the person went on; an old error would only confuse
+
+    def event(self, event: QEvent) -> bool:
+        """Taken out of its window by the dock's x: everything is given back."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self._was_docked and self.parent() is None:
+                self.workbench.close()
+            self._was_docked = self.parent() is not None
+        return super().event(event)
+
+
+class Message(QFrame):
+    """One sentence for a person, with a button that takes it away; takes no room while there is none."""
+
+    def __init__(self, colour: str) -> None:
+        super().__init__()
+        self.setObjectName("message")
+        self.setStyleSheet(f"#message {{ border: 1px solid {colour}; border-left: 5px solid {colour}; }}")
+        self._label = QLabel()
+        self._label.setWordWrap(True)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        close = QToolButton()
+        close.setText("×")
+        close.setAutoRaise(True)
+        close.clicked.connect(lambda: self.say(""))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 4, 4, 4)
+        layout.addWidget(self._label, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What is said."""
+        return self._label.text()
+
+    def say(self, text: str) -> None:
+        """Show a sentence; an empty one hides the message."""
+        self._label.setText(text)
+        self.setVisible(bool(text))
+
+
+class _EmptyState(QWidget):
+    """What to do while no scan is open."""
+
+    def __init__(self, open_sample: Callable[[], None]) -> None:
+        super().__init__()
+        text = QLabel(EMPTY)
+        text.setWordWrap(True)
+        self.sample = QPushButton("Open the sample")
+        self.sample.clicked.connect(lambda: open_sample())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(text)
+        layout.addWidget(self.sample)
+
+
+def _group(title: str, panel: QWidget) -> QGroupBox:
+    group = QGroupBox(title)
+    layout = QVBoxLayout(group)
+    layout.setContentsMargins(6, 6, 6, 6)
+    layout.addWidget(panel)
+    return group
+
+
+def _keep_place(widget: QWidget) -> None:
+    """Hiding the widget must not move what is below it."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)
+
+
+def _scrolling(column: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidget(column)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area

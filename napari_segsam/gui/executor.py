@@ -1,0 +1,150 @@
+"""ThreadExecutor: the one inference thread. Nothing else in the package starts a thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, TypeVar
+
+from qtpy.QtCore import QCoreApplication, QObject, Signal
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ticket:
+    """One job on its way: what to run, and who hears about it."""
+
+    job: Callable[[], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[BaseException], None]
+
+
+class _Queue:
+    """Waiting tickets by key. Shared with the thread, which must not keep the executor itself alive."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.waiting: dict[Hashable, tuple[int, int, _Ticket]] = {}
+        self.closed = False
+        self._turn = count()
+
+    def put(self, key: Hashable, priority: int, ticket: _Ticket) -> None:
+        """Wait in line; a ticket that waits under the same key is dropped."""
+        with self.changed:
+            if not self.closed:
+                self.waiting[key] = (priority, next(self._turn), ticket)
+                self.changed.notify()
+
+    def take(self) -> _Ticket | None:
+        """The most urgent ticket, oldest first among equals; waits for one; None once closed."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.waiting or self.closed)
+            if self.closed:
+                return None
+            key = min(self.waiting, key=lambda k: self.waiting[k][:2])
+            return self.waiting.pop(key)[2]
+
+    def close(self) -> None:
+        """Drop what waits and let the thread end after the job it is in."""
+        with self.changed:
+            self.closed = True
+            self.waiting.clear()
+            self.changed.notify_all()
+
+
+class _Courier(QObject):
+    """Lives on the GUI thread; what the worker hands over is called there, one event at a time.
+
+    It belongs to the application, so that the worker dropping the last Python reference destroys nothing.
+    """
+
+    handed_over = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__(QCoreApplication.instance())
+        self.handed_over.connect(self._call)
+
+    def _call(self, answer: Callable[[], None]) -> None:
+        answer()
+
+
+class ThreadExecutor:
+    """Runs jobs on one long-lived thread and answers on the thread that made it (the GUI thread).
+
+    One thread, because a fresh one per click loses torch's and cuDNN's warm state; long-lived for the same reason.
+    """
+
+    def __init__(self, name: str = "segsam-inference") -> None:
+        self._queue = _Queue()
+        self._courier = _Courier()
+        self.thread = threading.Thread(target=_work, args=(self._queue, self._courier), name=name, daemon=True)
+        self.thread.start()
+        # At interpreter exit a thread inside torch must have ended before Python takes its modules apart.
+        weakref.finalize(self.thread, _close_and_wait, self._queue, weakref.ref(self.thread))
+        weakref.finalize(self, self._queue.close)
+
+    def submit(
+        self,
+        job: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[BaseException], None],
+        *,
+        key: Hashable,
+        priority: int = 0,
+    ) -> None:
+        """Run ``job`` on the thread, then ``done`` or ``failed`` on the GUI thread.
+
+        Args:
+            job: must not touch Qt.
+            done: gets the job's result.
+            failed: gets what the job raised.
+            key: a job that still waits under the same key is replaced and never answered.
+            priority: the lowest number runs first.
+        """
+        self._queue.put(key, priority, _Ticket(job, done, failed))
+
+    def shutdown(self) -> None:
+        """Drop waiting jobs and late answers; returns at once, the thread ends after the job it is in."""
+        self._queue.close()
+
+    def wait_until_ended(self, seconds: float) -> bool:
+        """Whether the thread has ended within ``seconds`` of now; for tests and for the very end."""
+        self.thread.join(seconds)
+        return not self.thread.is_alive()
+
+
+def _work(queue: _Queue, courier: _Courier) -> None:
+    """The thread's whole life."""
+    while (ticket := queue.take()) is not None:
+        answer = _run(ticket)
+        with queue.changed:  # so that shutdown, and with it the courier's end, cannot fall between test and signal
+            if not queue.closed:
+                courier.handed_over.emit(lambda answer=answer: None if queue.closed else answer())
+        del ticket, answer  # an idle thread must not keep a volume alive
+    with suppress(RuntimeError):  # at the very end Qt may have gone before us
+        courier.deleteLater()
+
+
+def _run(ticket: _Ticket) -> Callable[[], None]:
+    """Do the job; the answer to call on the GUI thread."""
+    try:
+        result = ticket.job()
+    except Exception as error:  # noqa: BLE001 - the thread must survive any job; the error goes to who asked for it
+        _log.debug("A job failed", exc_info=error)
+        caught = error  # Python clears `error` when the block ends
+        return lambda: ticket.failed(caught)
+    return lambda: ticket.done(result)
+
+
+def _close_and_wait(queue: _Queue, thread: Callable[[], threading.Thread | None]) -> None:
+    queue.close()
+    running = thread()
+    if running is not None:
+        running.join()

@@ -1,0 +1,240 @@
+"""ScanLayers: the layers of a session in the viewer. Layer objects are held, never looked up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Layer, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_segsam.core.prompts import Box, Prompts
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import colour_of
+from napari_segsam.engine.session import Session
+from napari_segsam.gui.brush import Stroke, stroke_of
+from napari_segsam.gui.placement import Placement
+from napari_segsam.gui.reader import VOLUME_KEY
+from napari_segsam.gui.writer import NAMES_KEY
+
+POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
+_BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
+_POSITIVE, _NEGATIVE, _OUTLINE, _BOX = "#2ecc71", "#ff4d4d", "#ffe14d", "#4db8ff"
+_SHAPE = {True: "disc", False: "cross"}
+
+
+class ScanLayers:
+    """Five layers over one scan.
+
+    `labels` and `semantic` are views of the session's own voxels, so what is painted is what is exported. `preview` holds
+    one slice only. A layer that the user deletes comes back the next time that it has something to show.
+
+    Args:
+        viewer: napari's.
+        placement: the scan and its Image layer.
+        session: what the layers show.
+        on_stroke: called after the brush has changed `labels`.
+        on_added: called with each layer that was made, and whether it is `labels`; for key bindings.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        placement: Placement,
+        session: Session,
+        on_stroke: Callable[[Stroke], None],
+        on_added: Callable[[Layer, bool], None],
+    ) -> None:
+        self._viewer, self._placement, self._session = viewer, placement, session
+        self._on_stroke, self._on_added = on_stroke, on_added
+        self._held: dict[str, Layer] = {}
+        self._makers = {
+            POINTS: self._make_points,
+            BOXES: self._make_boxes,
+            PREVIEW: self._make_preview,
+            SEMANTIC: self._make_semantic,
+            LABELS: self._make_labels,
+        }
+
+    def add(self) -> None:
+        """Put all layers into the viewer; `semantic` becomes the active one, so that the status bar names what is below the cursor."""
+        for name in _BOTTOM_TO_TOP:
+            self._layer(name)
+        self._viewer.layers.selection.active = self._held[SEMANTIC]
+
+    def remove(self, *, leave_labels: bool = False) -> None:
+        """Take our layers out of the viewer; the session keeps its voxels.
+
+        Args:
+            leave_labels: where something was committed, leave `labels` where it is.
+        """
+        held, self._held = self._held, {}
+        if leave_labels and self._session.labels.labels:
+            held.pop(LABELS, None)
+        for layer in held.values():
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def forget(self, layer: Layer) -> bool:
+        """Somebody took this layer out of the viewer; whether it was one of ours."""
+        before = len(self._held)
+        self._held = {n: h for n, h in self._held.items() if h is not layer}
+        return len(self._held) < before
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether this is one of our layers."""
+        return any(held is layer for held in self._held.values())
+
+    # -- what the session says
+
+    def show_prompts(self, prompts: Prompts) -> None:
+        """The clicks and the box of the current object on the visible slice."""
+        view = self._session.view
+        self._show_clicks(view, prompts)
+        self._show_boxes(view, [] if prompts.box is None else [prompts.box])
+
+    def show_rubber_band(self, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> None:
+        """The box that is being dragged, between two (row, col)."""
+        self._show_boxes(self._session.view, [Box.between(corner_a, corner_b)])
+
+    def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
+        """The outline of a (rows, cols) mask on the visible slice; None for nothing."""
+        if mask is None and (PREVIEW not in self._held or not np.any(self._held[PREVIEW].data)):
+            return
+        view, layer = self._session.view, self._layer(PREVIEW)
+        shown = np.zeros(view.shape, bool) if mask is None else mask
+        layer.translate = self._slab_corner(view)
+        layer.data = np.expand_dims(shown, view.depth_axis).astype(np.uint8)
+
+    def show_semantic(self) -> None:
+        """The session repainted its classes."""
+        _redraw(self._layer(SEMANTIC))
+
+    def show_labels(self) -> None:
+        """Committed voxels or names changed, or another object is being worked on."""
+        layer = self._layer(LABELS)
+        self._name_labels(layer)
+        _redraw(layer)
+
+    def show_vocabulary(self) -> None:
+        """Another model: its classes' colours and names."""
+        self._colour_classes(self._layer(SEMANTIC))
+
+    # -- making layers
+
+    def _layer(self, name: str) -> Any:
+        """The held layer, made and added where the user deleted it."""
+        if name not in self._held:
+            layer = self._makers[name]()
+            self._held[name] = layer
+            active = self._viewer.layers.selection.active
+            self._viewer.add_layer(layer)
+            if active is not None and active in self._viewer.layers:
+                self._viewer.layers.selection.active = active
+            self._on_added(layer, name == LABELS)
+        return self._held[name]
+
+    def _frame(self) -> dict[str, Any]:
+        """Where the scan's layer puts its voxels, for layers with three axes."""
+        scan = self._placement.layer
+        missing = 3 - scan.ndim
+        return {
+            "scale": (1.0,) * missing + tuple(scan.scale),
+            "translate": (0.0,) * missing + tuple(scan.translate),
+            "units": ("pixel",) * missing + tuple(scan.units),
+            "axis_labels": ("slice",) * missing + tuple(scan.axis_labels),
+        }
+
+    def _slab_corner(self, view: SliceView) -> tuple[float, ...]:
+        """World position of the first pixel of a one-slice layer."""
+        frame = self._frame()
+        corner = list(frame["translate"])
+        corner[view.depth_axis] += view.display_depth * frame["scale"][view.depth_axis]
+        return tuple(corner)
+
+    def _make_labels(self) -> Labels:
+        layer = Labels(
+            self._session.volume.grid.display.to_display(self._session.labels.voxels),
+            name=LABELS,
+            opacity=0.5,
+            metadata={VOLUME_KEY: self._session.volume},
+            **self._frame(),
+        )
+        self._name_labels(layer)
+        layer.events.paint.connect(self._painted)
+        return layer
+
+    def _make_semantic(self) -> Labels:
+        data = self._session.volume.grid.display.to_display(self._session.semantic.voxels)
+        layer = Labels(data, name=SEMANTIC, opacity=0.35, **self._frame())
+        self._colour_classes(layer)
+        layer.editable = False
+        return layer
+
+    def _make_preview(self) -> Labels:
+        view = self._session.view
+        slab = np.zeros(np.insert(view.shape, view.depth_axis, 1), np.uint8)
+        layer = Labels(slab, name=PREVIEW, **self._frame() | {"translate": self._slab_corner(view)})
+        layer.colormap = DirectLabelColormap(color_dict={None: "transparent", 1: _OUTLINE})
+        layer.contour = 1
+        layer.editable = False
+        return layer
+
+    def _make_points(self) -> Points:
+        layer = Points(ndim=3, name=POINTS, size=1, border_width=0.1, canvas_size_limits=(9, 14), **self._frame())
+        layer.editable = False
+        return layer
+
+    def _make_boxes(self) -> Shapes:
+        layer = Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **self._frame())
+        layer.editable = False
+        return layer
+
+    # -- filling layers
+
+    def _show_clicks(self, view: SliceView, prompts: Prompts) -> None:
+        if not prompts.clicks and (POINTS not in self._held or len(self._held[POINTS].data) == 0):
+            return
+        layer = self._layer(POINTS)
+        rc = np.array([(c.row, c.col) for c in prompts.clicks], dtype=np.float64).reshape(-1, 2)
+        layer.data = self._placement.display_points(view, rc)
+        if prompts.clicks:
+            layer.face_color = [_POSITIVE if c.positive else _NEGATIVE for c in prompts.clicks]
+            layer.symbol = [_SHAPE[c.positive] for c in prompts.clicks]
+            layer.border_color = "white"
+        layer.selected_data = set()
+
+    def _show_boxes(self, view: SliceView, boxes: list[Box]) -> None:
+        if not boxes and (BOXES not in self._held or not self._held[BOXES].data):
+            return
+        layer = self._layer(BOXES)
+        # The corner pixels belong to a box, so its outline runs half a pixel further out.
+        corners = [
+            np.array([(b.row_min, b.col_min), (b.row_min, b.col_max), (b.row_max, b.col_max), (b.row_max, b.col_min)])
+            + np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
+            for b in boxes
+        ]
+        layer.data = [self._placement.display_points(view, c) for c in corners]
+        layer.edge_width = max(view.shape) / 400
+
+    def _name_labels(self, layer: Any) -> None:
+        names = {value: label.name for value, label in sorted(self._session.labels.labels.items())}
+        layer.metadata[NAMES_KEY] = names
+        layer.features = {"index": [0, *names], "object": [None, *names.values()]}
+        layer.selected_label = self._session.value
+
+    def _colour_classes(self, layer: Any) -> None:
+        names = dict(enumerate(self._session.vocabulary.names, start=1))
+        colours: dict[int | None, Any] = {value: colour_of(name) for value, name in names.items()}
+        layer.colormap = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent"} | colours)
+        layer.features = {"index": [0, *names], "class": [None, *names.values()]}
+
+    def _painted(self, event: Any) -> None:
+        self._on_stroke(stroke_of(event.value, self._session.volume.grid))
+
+
+def _redraw(layer: Layer) -> None:
+    """Draw again; the layer's place and size are what they were."""
+    layer.refresh(extent=False, highlight=False)

@@ -1,0 +1,178 @@
+"""The group "This object": tools, its class, how sure the model is, commit."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QSearchableComboBox
+
+from napari_segsam.core.prediction import ClassScore, Prediction
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.keys import BY_ACTION, printed
+from napari_segsam.gui.marks import ScoreMark, spoken
+from napari_segsam.gui.workbench import Workbench
+
+_HINT = {
+    None: "No tool armed: the mouse is napari's.",
+    "point": "Click an organ on the canvas; drag to move the picture.",
+    "box": "Drag a box around an organ; Shift+drag moves the picture.",
+}
+_NO_CLASS = "no class yet"
+
+
+class ObjectPanel(QWidget):
+    """Shows and forwards what happens to the object that is being prompted."""
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workbench = workbench
+        self.point = _tool("point", "Point")
+        self.box = _tool("box", "Box")
+        self.sign = _tool("sign", "Positive")
+        self.hint = QLabel(wordWrap=True)
+        self.class_box = QSearchableComboBox()
+        self.class_box.setToolTip("Ranked by the model; type to find any class")
+        self.agreement = ScoreMark("Decoders agree", "Dice of the two decoders' masks: low means look twice")
+        self.iou = ScoreMark("Predicted IoU", "How good the model thinks its outline is")
+        self.candidate = _button("candidate", "Other outline")
+        self.clear = _button("clear", "Clear prompts")
+        self.commit = _button("commit", "Commit")
+        self.next = _button("next", "Next object")
+        self.undo = _button("undo", "Undo")
+        self.redo = _button("redo", "Redo")
+        self._lay_out()
+        self._connect()
+        self._show_tool()
+        self._show_prediction(None)
+        self._show_history(None)
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(_row(self.point, self.box, self.sign))
+        layout.addWidget(self.hint)
+        layout.addWidget(self.class_box)
+        layout.addWidget(self.agreement)
+        layout.addWidget(self.iou)
+        grid = QGridLayout()
+        buttons = (self.candidate, self.clear, self.commit, self.next, self.undo, self.redo)
+        for place, button in enumerate(buttons):
+            grid.addWidget(button, place // 2, place % 2)
+        layout.addLayout(grid)
+
+    def _connect(self) -> None:
+        bench = self._workbench
+        self.point.clicked.connect(lambda on: bench.arm("point" if on else None))
+        self.box.clicked.connect(lambda on: bench.arm("box" if on else None))
+        self.sign.clicked.connect(lambda on: bench.set_positive(not on))
+        self.class_box.activated.connect(self._class_chosen)
+        self.candidate.clicked.connect(lambda: bench.do(_next_candidate))
+        self.clear.clicked.connect(lambda: bench.do(Controller.clear_prompts))
+        self.commit.clicked.connect(lambda: bench.do(Controller.commit))
+        self.next.clicked.connect(lambda: bench.do(Controller.next_object))
+        self.undo.clicked.connect(lambda: bench.do(Controller.undo))
+        self.redo.clicked.connect(lambda: bench.do(Controller.redo))
+        bench.tool_changed.connect(self._show_tool)
+        bench.started.connect(self._follow)
+
+    def _follow(self, controller: Controller) -> None:
+        controller.prediction_changed.connect(self._show_prediction)
+        controller.prompts_changed.connect(self._show_prompts)
+        controller.history_changed.connect(self._history_changed)
+
+    # -- what the session says
+
+    def _show_tool(self) -> None:
+        tool, positive = self._workbench.tool, self._workbench.positive
+        self.point.setChecked(tool == "point")
+        self.box.setChecked(tool == "box")
+        self.sign.setChecked(not positive)
+        self.sign.setText(f"{'+ Positive' if positive else '− Negative'}  {printed('sign')}")
+        self.hint.setText(_HINT[tool])
+
+    def _show_prompts(self, prompts: Prompts) -> None:
+        self.clear.setEnabled(bool(prompts.clicks) or prompts.box is not None)
+
+    def _show_prediction(self, prediction: Prediction | None) -> None:
+        self.commit.setEnabled(prediction is not None)
+        self.candidate.setEnabled(prediction is not None and len(prediction.candidates) > 1)
+        self.agreement.show_score(prediction.decoder_agreement if prediction else None)
+        self.iou.show_score(prediction.iou_predicted if prediction else None)
+        self._show_classes(prediction.classes if prediction else ())
+
+    def _show_classes(self, ranked: tuple[ClassScore, ...]) -> None:
+        controller = self._workbench.controller
+        session = None if controller is None else controller.session
+        names = () if session is None else session.vocabulary.names
+        self.class_box.clear()
+        if session is None or session.class_name is None:
+            self.class_box.addItem(_NO_CLASS)
+        for rank in ranked:
+            self.class_box.addItem(f"{spoken(rank.name)}   {rank.score:.0%}", rank.name)
+        scored = {rank.name for rank in ranked}
+        for name in sorted(n for n in names if n not in scored):
+            self.class_box.addItem(spoken(name), name)
+        self.class_box.setEnabled(self.class_box.count() > 1)
+        chosen = -1 if session is None else self.class_box.findData(session.class_name)
+        self.class_box.setCurrentIndex(max(0, chosen))
+
+    def _history_changed(self) -> None:
+        controller = self._workbench.controller
+        self._show_history(controller)
+        prediction = controller.session.prediction if controller else None
+        self._show_classes(prediction.classes if prediction else ())
+
+    def _show_history(self, controller: Controller | None) -> None:
+        undo = controller.session.undo_names if controller else ()
+        redo = controller.session.redo_names if controller else ()
+        for button, names, word in ((self.undo, undo, "Undo"), (self.redo, redo, "Redo")):
+            button.setEnabled(bool(names))
+            button.setToolTip(f"{word}: {names[0]}" if names else f"Nothing to {word.lower()}")
+
+    def _class_chosen(self, index: int) -> None:
+        name = self.class_box.itemData(index)
+        if name is not None:
+            self._workbench.do(lambda controller: controller.choose_class(name))
+
+
+def _next_candidate(controller: Controller) -> None:
+    controller.choose_candidate(controller.session.candidate + 1)
+
+
+def _tool(action: str, text: str) -> QToolButton:
+    """A button that stays down while its tool is armed, with its key printed on it."""
+    button = QToolButton()
+    button.setCheckable(True)
+    _dress(button, action, text)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return button
+
+
+def _button(action: str, text: str) -> QPushButton:
+    button = QPushButton()
+    _dress(button, action, text)
+    return button
+
+
+def _dress(button: QToolButton | QPushButton, action: str, text: str) -> None:
+    button.setText(f"{text}  {printed(action)}")
+    button.setToolTip(f"{BY_ACTION[action].text} ({printed(action)})")
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # letters and Space stay with the canvas
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(4)
+    for widget in widgets:
+        row.addWidget(widget, 1)
+    return row

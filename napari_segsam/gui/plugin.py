@@ -1,0 +1,48 @@
+"""The composition root: one thread, one workbench and one dock per viewer."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from napari_segsam.engine.protocols import Predictor
+from napari_segsam.gui.dock import Dock
+from napari_segsam.gui.executor import ThreadExecutor
+from napari_segsam.gui.workbench import Workbench
+from napari_segsam.io.registry import DEFAULT_MODEL, locate
+
+MODEL_VARIABLE = "SEGSAM_MODEL"
+"""Environment variable that may name the model, or its file."""
+
+
+class PluginDock(Dock):
+    """What the manifest names.
+
+    A class, because napari hands the viewer only to classes, and only where the argument is called ``napari_viewer``.
+    """
+
+    def __init__(self, napari_viewer: Any) -> None:
+        # napari wraps its viewer in a proxy whose layers are other objects on each access; ours are told apart by identity.
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        model = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
+        workbench = Workbench(viewer, ThreadExecutor(), load_model, model)
+        super().__init__(workbench, lambda: open_sample(viewer))
+        self.destroyed.connect(workbench.close)
+        workbench.open_first()
+
+
+def make_dock(viewer: Any) -> Dock:
+    """The dock for a viewer; with a scan in it, ready to click."""
+    return PluginDock(viewer)
+
+
+def load_model(model: str, device: str) -> Predictor:
+    """Find, verify and load a model; for the inference thread, since it imports torch."""
+    from napari_segsam.engine.predictor import load_predictor
+
+    return load_predictor(locate(model), device)
+
+
+def open_sample(viewer: Any) -> None:
+    """Open the built-in phantom through napari, as File > Open Sample does."""
+    viewer.open_sample("napari-segsam", "torso_phantom")

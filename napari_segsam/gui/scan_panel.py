@@ -1,0 +1,137 @@
+"""The group "Scan and model": what is looked at, by which model, through which window. A magicgui form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, Container
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_segsam.core.volume import MODALITIES, Volume, Window
+from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.reader import contrast_limits
+from napari_segsam.gui.workbench import Workbench
+from napari_segsam.io.registry import registry
+
+CT_WINDOWS = (Window(40, 400, "soft tissue"), Window(-600, 1500, "lung"), Window(400, 1800, "bone"))
+DEVICES = ("auto", "cpu", "cuda")
+_OTHER_MODEL = "Other file…"
+
+
+def windows_of(volume: Volume) -> list[tuple[str, Window | None]]:
+    """The presets for a scan, by what a person calls them; None is "as it was opened"."""
+    if volume.is_rgb:
+        return [("as opened", None)]
+    presets = [*volume.windows, *(CT_WINDOWS if volume.modality == "ct" else ())]
+    return [("as opened", None), *((_title(w), w) for w in presets)]
+
+
+def _title(window: Window) -> str:
+    return f"{window.name or 'from file'} ({window.centre:g}, {window.width:g})"
+
+
+class ScanPanel(QWidget):
+    """Shows and forwards the choice of scan, modality, model, device and window.
+
+    The window changes the display only; the model sees it where a person ticks the box below it.
+    """
+
+    def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._workbench = workbench
+        self.scan = ComboBox(label="Scan", choices=[], nullable=True, tooltip="The image layer that is segmented")
+        self.modality = ComboBox(label="Modality", choices=MODALITIES, tooltip="What the model takes the scan for")
+        self.model = ComboBox(label="Model", choices=self._models(), value=workbench.model)
+        self.device = ComboBox(label="Device", choices=DEVICES, tooltip="auto: the GPU where there is one")
+        self.window_preset = ComboBox(label="Window", choices=[("as opened", None)], tooltip="Contrast of the display")
+        self.model_sees = CheckBox(text="Model sees this window", tooltip="Off: the model chooses its own window")
+        self._form = Container(
+            widgets=[self.scan, self.modality, self.model, self.device, self.window_preset, self.model_sees]
+        )
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._form.margins = (0, 0, 0, 0)
+        layout.addWidget(self._form.native)
+        for widget in self._form:
+            # A long layer name must not widen the dock.
+            widget.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def _connect(self) -> None:
+        self.scan.changed.connect(self._scan_chosen)
+        self.modality.changed.connect(self._workbench.set_modality)
+        self.model.changed.connect(self._model_chosen)
+        self.device.changed.connect(self._model_chosen)
+        self.window_preset.changed.connect(self._window_chosen)
+        self.model_sees.changed.connect(self._window_chosen)
+        self._workbench.scan_changed.connect(self.show_scan)
+        self._workbench.scans_changed.connect(self.show_scan)
+
+    def show_scan(self) -> None:
+        """Another scan is open, or the list of scans changed."""
+        scans, scan = self._workbench.scans, self._workbench.scan
+        with self.scan.changed.blocked():
+            self.scan.choices = [(s.name, s) for s in scans]
+            self.scan.value = scan
+        for widget in (self.modality, self.window_preset, self.model_sees):
+            widget.enabled = scan is not None
+        controller = self._workbench.controller
+        if scan is not None and controller is not None:
+            self._show_volume(controller)
+
+    def _show_volume(self, controller: Controller) -> None:
+        volume = controller.session.volume
+        with self.modality.changed.blocked():
+            self.modality.value = volume.modality
+        with self.window_preset.changed.blocked(), self.model_sees.changed.blocked():
+            kept = self.window_preset.value
+            self.window_preset.choices = windows_of(volume)
+            self.window_preset.value = kept if kept in self.window_preset.choices else None
+            self.model_sees.value = controller.session.window is not None
+            self.model_sees.enabled = self.window_preset.value is not None
+
+    def _scan_chosen(self, layer: Any) -> None:
+        if layer is not None:
+            self._workbench.open_scan(layer)
+
+    def _model_chosen(self, _value: str) -> None:
+        if self.model.value == _OTHER_MODEL:
+            self._choose_file()
+        else:
+            self._workbench.use_model(self.model.value, self.device.value)
+
+    def _window_chosen(self, _value: object) -> None:
+        window: Window | None = self.window_preset.value
+        with self.model_sees.changed.blocked():
+            self.model_sees.enabled = window is not None
+            self.model_sees.value = self.model_sees.value and window is not None
+        self._show_on_canvas(window)
+        seen = window if self.model_sees.value else None
+        controller = self._workbench.controller
+        if controller is not None and controller.session.window != seen:
+            self._workbench.do(lambda c: c.set_window(seen))
+
+    def _show_on_canvas(self, window: Window | None) -> None:
+        """Set the display's contrast; never touches a voxel."""
+        layer, controller = self._workbench.scan, self._workbench.controller
+        if layer is not None and controller is not None and not controller.session.volume.is_rgb:
+            layer.contrast_limits = contrast_limits(controller.session.volume) if window is None else window.limits
+
+    def _choose_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Weights of a model", "", "Weights (*.safetensors)")
+        with self.model.changed.blocked():
+            self.model.choices = self._models(path or self._workbench.model)
+            self.model.value = path or self._workbench.model
+        if path:
+            self._workbench.use_model(path, self.device.value)
+
+    def _models(self, chosen: str = "") -> list[tuple[str, str]]:
+        """What the registry has, and the file that is used if it is none of these."""
+        names = list(registry())
+        extra = [m for m in (self._workbench.model, chosen) if m and m not in names]
+        files = [(Path(m).name, m) for m in dict.fromkeys(extra)]
+        return [*((n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]

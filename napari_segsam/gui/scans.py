@@ -1,0 +1,66 @@
+"""Which layers of the viewer are scans, and the Volume behind each: our reader's, or one made around a foreign layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.grid import Grid
+from napari_segsam.core.volume import Volume, infer_modality
+from napari_segsam.gui.reader import VOLUME_KEY
+
+FOREIGN = (
+    "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of the "
+    "array. Open the file with SEG-SAM to have them right."
+)
+
+
+def scan_layers(layers: Iterable[Layer]) -> list[Image]:
+    """The layers that can be segmented, in the viewer's order: images with two or three axes beside colours."""
+    return [layer for layer in layers if isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)]
+
+
+def is_foreign(layer: Image) -> bool:
+    """Whether another reader opened this layer, so that its orientation is unknown."""
+    return not isinstance(layer.metadata.get(VOLUME_KEY), Volume)
+
+
+def volume_of(layer: Image) -> Volume:
+    """The Volume that an image layer shows.
+
+    A foreign layer gets a Grid in which its axes are displayed exactly as they are: rows towards posterior, columns towards
+    left, slices towards inferior; its scale counts as millimetres.
+
+    Raises:
+        UnreadableInputError: the layer's values are no intensities.
+    """
+    known = layer.metadata.get(VOLUME_KEY)
+    return known if isinstance(known, Volume) else _wrapped(layer)
+
+
+def _wrapped(layer: Image) -> Volume:
+    data: Any = np.asarray(layer.data)
+    if data.dtype.kind not in "buif" or (layer.rgb and data.shape[-1] not in (3, 4)):
+        raise UnreadableInputError(
+            f"{layer.name}: values of type {data.dtype} are no intensities; choose another layer."
+        )
+    data = data.view(np.uint8) if data.dtype == bool else data
+    data = _eight_bits(data[..., :3]) if layer.rgb else data
+    missing = 3 - layer.ndim
+    data = data[(None,) * missing]
+    z, y, x = (1.0,) * missing + tuple(abs(float(s)) for s in layer.scale)
+    voxels = np.swapaxes(data, 0, 2)  # (d0, d1, d2[, 3]) as displayed -> (i, j, k[, 3])
+    grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), np.diag([x, y, -z, 1.0]))
+    return Volume(grid, voxels, modality=infer_modality(voxels), name=layer.name)
+
+
+def _eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colours as napari takes them (bytes, or 0..1) as bytes."""
+    if colours.dtype == np.uint8:
+        return colours
+    return np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)

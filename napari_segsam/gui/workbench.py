@@ -1,0 +1,350 @@
+"""Workbench: one viewer's live session. Ties scan, layers, mouse and keys to the Controller, and decides nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+from napari.layers import Image, Layer
+from qtpy.QtCore import QObject, Signal
+
+from napari_segsam.core.errors import SegsamError
+from napari_segsam.core.labels import LabelMap, Patch
+from napari_segsam.core.prediction import Prediction
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.volume import Volume
+from napari_segsam.engine.cache import EmbeddingCache
+from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.protocols import Executor, Predictor
+from napari_segsam.engine.session import Session
+from napari_segsam.gui.brush import Stroke
+from napari_segsam.gui.keys import KeyBindings
+from napari_segsam.gui.layers import ScanLayers
+from napari_segsam.gui.mouse import MouseListener, PromptMouse, Tool, World
+from napari_segsam.gui.placement import Placement, clipped, is_inside
+from napari_segsam.gui.scans import FOREIGN, is_foreign, scan_layers, volume_of
+from napari_segsam.io.formats import write_labels
+
+LOG = logging.getLogger(__name__)
+LoadModel = Callable[[str, str], Predictor]
+"""(model name or path, device) -> Predictor; called on the inference thread."""
+NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
+
+
+class Workbench(QObject):
+    """What the dock shows and forwards to.
+
+    Signals:
+        started(Controller): the first scan was opened; connect to the Controller's own signals now.
+        scan_changed(): another scan is worked on, or none.
+        scans_changed(): layers that could be worked on came, went or were renamed.
+        tool_changed(): `tool` or `positive` changed.
+        told(str): a notice for a person; empty takes it away.
+        refused(str): an error for a person, with what to do.
+    """
+
+    started = Signal(object)
+    scan_changed = Signal()
+    scans_changed = Signal()
+    tool_changed = Signal()
+    told = Signal(str)
+    refused = Signal(str)
+
+    def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
+        super().__init__()
+        self.viewer, self.executor, self._load_model = viewer, executor, load_model
+        self.model, self.device = model, "auto"
+        self.controller: Controller | None = None
+        self.positive = True
+        self._closed = False
+        self._placement: Placement | None = None
+        self._layers: ScanLayers | None = None
+        self._kept: WeakKeyDictionary[Image, tuple[Volume, LabelMap]] = (
+            WeakKeyDictionary()
+        )  # work on scans not open now
+        self._mouse = PromptMouse(
+            viewer, MouseListener(self._clicked, self._box_dragging, self._box_dropped, self._box_cancelled)
+        )
+        self._keys = KeyBindings(
+            {
+                "point": lambda: self.arm("point"),
+                "box": lambda: self.arm("box"),
+                "sign": lambda: self.set_positive(not self.positive),
+                "candidate": lambda: self.do(lambda c: c.choose_candidate(c.session.candidate + 1)),
+                "clear": lambda: self.do(Controller.clear_prompts),
+                "commit": lambda: self.do(Controller.commit),
+                "next": lambda: self.do(Controller.next_object),
+                "undo": lambda: self.do(Controller.undo),
+                "redo": lambda: self.do(Controller.redo),
+            }
+        )
+        self._listen()
+
+    # -- what the dock reads
+
+    @property
+    def scans(self) -> list[Image]:
+        """Layers that could be worked on."""
+        ours = self._layers
+        return [s for s in scan_layers(self.viewer.layers) if ours is None or not ours.owns(s)]
+
+    @property
+    def scan(self) -> Image | None:
+        """The layer that is worked on."""
+        return None if self._placement is None else self._placement.layer
+
+    @property
+    def tool(self) -> Tool | None:
+        """The armed tool."""
+        return self._mouse.tool
+
+    # -- what the dock forwards
+
+    def open_first(self) -> None:
+        """Where a scan is in the viewer, work on the selected one, else the topmost."""
+        scans = self.scans
+        active = self.viewer.layers.selection.active
+        if scans:
+            self.open_scan(active if active in scans else scans[-1])
+
+    def open_scan(self, layer: Image) -> None:
+        """Work on this layer; what was committed on the last one is kept for coming back."""
+        try:
+            kept = self._kept.get(layer)
+            volume, labels = kept or (volume_of(layer), None)
+        except SegsamError as error:
+            self.refused.emit(str(error))
+            return
+        self._put_away()
+        self._open(volume, labels)
+        self._place(layer, volume)
+        self.told.emit(FOREIGN.format(name=layer.name) if is_foreign(layer) else " ".join(volume.warnings))
+
+    def set_modality(self, modality: str) -> None:
+        """What kind of scan the open one is; committed labels stay."""
+        if self.controller is None or self._placement is None or self._placement.volume.modality == modality:
+            return
+        layer, labels = self._placement.layer, self.controller.session.labels
+        volume = replace(self._placement.volume, modality=modality, id=uuid4().hex)
+        self._put_away()
+        self._open(volume, labels)
+        self._place(layer, volume)
+
+    def use_model(self, model: str, device: str) -> None:
+        """Load a model on the inference thread; the last one answers until then."""
+        self.model, self.device = model, device
+        if self.controller is not None:
+            load = self._load_model
+            self.controller.load_predictor(lambda: load(model, device), model)
+
+    def arm(self, tool: Tool | None) -> None:
+        """Choose what a left click or drag on the canvas means; None gives the mouse back to napari."""
+        self._mouse.arm(tool if self._placement is not None else None)
+        self.tool_changed.emit()
+
+    def set_positive(self, positive: bool) -> None:
+        """Whether the next point says "this" or "not this"."""
+        self.positive = positive
+        self.tool_changed.emit()
+
+    def do(self, act: Callable[[Controller], object]) -> None:
+        """Let the Controller act, where there is a scan to act on."""
+        if self.controller is not None and self._placement is not None:
+            act(self.controller)
+
+    def save(self, path: Path) -> None:
+        """Write the committed labels on the inference thread, as they are now."""
+        if self.controller is None:
+            return
+        session = self.controller.session
+        snapshot = LabelMap(session.labels.grid, session.labels.voxels.copy(), dict(session.labels.labels))
+        names = {value: label.name for value, label in snapshot.labels.items()}
+        before = session.undo_names
+
+        def saved(_: None) -> None:
+            if session.undo_names == before:
+                session.mark_saved()
+            self.told.emit(f"Saved {len(names)} objects to {path.name}.")
+
+        def failed(error: BaseException) -> None:
+            if not isinstance(error, SegsamError):
+                LOG.error("Saving failed", exc_info=error)
+            self.refused.emit(str(error) or type(error).__name__)
+
+        self.executor.submit(lambda: write_labels(path, snapshot, names), saved, failed, key="save", priority=-1)
+
+    def close(self) -> None:
+        """Give mouse, keys and thread back; layers stay as they are. Closing twice is no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        self._mouse.arm(None)
+        self._keys.unbind()
+        for emitter, slot in self._viewer_events():
+            emitter.disconnect(slot)
+        self._placement = self._layers = None
+        self.executor.shutdown()
+
+    # -- the viewer
+
+    def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
+        layers, dims = self.viewer.layers.events, self.viewer.dims.events
+        return [
+            (layers.inserted, self._layer_added),
+            (layers.removed, self._layer_removed),
+            (layers.renamed, self._layer_renamed),
+            (dims.point, self._view_moved),
+            (dims.order, self._view_moved),
+            (dims.ndisplay, self._view_moved),
+        ]
+
+    def _listen(self) -> None:
+        for emitter, slot in self._viewer_events():
+            emitter.connect(slot)
+
+    def _layer_added(self, event: Any) -> None:
+        if self._layers is not None and self._layers.owns(event.value):
+            return
+        self.scans_changed.emit()
+        if self._placement is None:
+            self.open_first()
+
+    def _layer_renamed(self, _event: Any) -> None:
+        self.scans_changed.emit()
+
+    def _layer_removed(self, event: Any) -> None:
+        self._keys.unbind(event.value)
+        if self._layers is not None and self._layers.forget(event.value):
+            return
+        if event.value is self.scan:
+            self._put_away(leave_labels=True)
+            self.scan_changed.emit()
+        self.scans_changed.emit()
+
+    def _view_moved(self, _event: Any = None) -> None:
+        view = self._visible()
+        session = None if self.controller is None else self.controller.session
+        if (
+            view is not None
+            and session is not None
+            and (view.axis, view.index) != (session.view.axis, session.view.index)
+        ):
+            self.do(lambda controller: controller.show(view.axis, view.index))
+
+    def _visible(self) -> SliceView | None:
+        """The slice on the canvas, None in 3D or beside the scan."""
+        if self._placement is None:
+            return None
+        return self._placement.shown(self.viewer.dims.point, self.viewer.dims.displayed)
+
+    # -- opening and putting away
+
+    def _open(self, volume: Volume, labels: LabelMap | None) -> None:
+        if self.controller is not None:
+            self.controller.open(volume, labels, discard=True)
+            return
+        self.controller = Controller(Session(volume, labels), None, self.executor, EmbeddingCache())
+        self._connect(self.controller)
+        self.started.emit(self.controller)
+        self.use_model(self.model, self.device)
+
+    def _connect(self, controller: Controller) -> None:
+        controller.prediction_changed.connect(self._show_prediction)
+        controller.prompts_changed.connect(self._show_prompts)
+        controller.semantic_changed.connect(self._show_semantic)
+        controller.labels_changed.connect(self._show_labels)
+        controller.object_changed.connect(self._show_labels)
+        controller.predictor_changed.connect(self._show_vocabulary)
+
+    def _place(self, layer: Image, volume: Volume) -> None:
+        assert self.controller is not None
+        self._placement = Placement(volume, layer)
+        view = self._visible()
+        if view is not None:
+            self.controller.show(view.axis, view.index)
+        self._layers = ScanLayers(self.viewer, self._placement, self.controller.session, self._stroke, self._bind)
+        self._layers.add()
+        self._keys.bind(self.viewer)
+        self._keys.bind(layer)
+        self.arm(self.tool or "point")
+        self.scan_changed.emit()
+
+    def _put_away(self, *, leave_labels: bool = False) -> None:
+        """Leave the scan, and keep what was committed on it.
+
+        Args:
+            leave_labels: where the scan itself is gone, its `labels` stay in the viewer, so that they can be saved.
+        """
+        if self._placement is None or self.controller is None or self._layers is None:
+            return
+        self._kept[self._placement.layer] = (self._placement.volume, self.controller.session.labels)
+        layers, self._layers, self._placement = self._layers, None, None
+        layers.remove(leave_labels=leave_labels)
+        self._keys.unbind()
+        self._mouse.arm(None)
+
+    def _bind(self, layer: Layer, is_labels: bool) -> None:
+        self._keys.bind(layer, is_committed_labels=is_labels)
+
+    # -- the canvas
+
+    def _clicked(self, position: World) -> None:
+        view = self._aimed()
+        if view is not None and self._placement is not None:
+            row, col = self._placement.rc(view, position)
+            if is_inside(view, (row, col)):
+                self.do(lambda controller: controller.click(row, col, self.positive))
+
+    def _box_dragging(self, start: World, end: World) -> None:
+        view = self._visible()
+        if view is not None and self._placement is not None and self._layers is not None:
+            corners = [clipped(view, self._placement.rc(view, p)) for p in (start, end)]
+            self._layers.show_rubber_band(corners[0], corners[1])
+
+    def _box_dropped(self, start: World, end: World) -> None:
+        view = self._aimed()
+        if view is not None and self._placement is not None:
+            corners = [clipped(view, self._placement.rc(view, p)) for p in (start, end)]
+            self.do(lambda controller: controller.box(corners[0], corners[1]))
+
+    def _box_cancelled(self) -> None:
+        self.do(lambda controller: self._show_prompts(controller.session.prompts))
+
+    def _aimed(self) -> SliceView | None:
+        """The visible slice, where the Controller knows that it is visible; says so where there is none."""
+        self._view_moved()
+        view = self._visible()
+        if view is None and self._placement is not None:
+            self.refused.emit(NO_SLICE)
+        return view
+
+    # -- what the Controller says
+
+    def _stroke(self, stroke: Stroke) -> None:
+        self.do(lambda controller: controller.record_stroke(*stroke))
+
+    def _show_prediction(self, prediction: Prediction | None) -> None:
+        if self._layers is not None:
+            self._layers.show_preview(None if prediction is None else prediction.mask)
+
+    def _show_prompts(self, prompts: Prompts) -> None:
+        if self._layers is not None:
+            self._layers.show_prompts(prompts)
+
+    def _show_semantic(self) -> None:
+        if self._layers is not None:
+            self._layers.show_semantic()
+
+    def _show_labels(self, _patch: Patch | None = None) -> None:
+        if self._layers is not None:
+            self._layers.show_labels()
+
+    def _show_vocabulary(self, _predictor: object) -> None:
+        if self._layers is not None:
+            self._layers.show_vocabulary()
