@@ -43,7 +43,7 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
             for temporary in beside:
                 _sync(temporary)
             for temporary, target in zip(beside, targets, strict=True):
-                os.replace(temporary, target)
+                temporary.replace(target)
         finally:
             for temporary in beside:
                 with suppress(OSError):

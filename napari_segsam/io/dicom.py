@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -172,10 +173,10 @@ def _voi(frame: Frame) -> Dataset:
     return frame.header
 
 
-def _listed(value: object) -> list[float]:
+def _listed(value: Any) -> list[float]:
     if value in (None, ""):
         return []
-    return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]  # type: ignore[arg-type]
+    return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
 
 
 def _padding(frame: Frame) -> float | None:

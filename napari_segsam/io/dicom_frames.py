@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydicom.dataset import Dataset
 
@@ -54,10 +56,10 @@ def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
     elif count == 1:
         yield single
     elif modality in _FILMS or int(header.get("SamplesPerPixel", 1)) > 1:
-        yield from (_placed(single, number=n, position=None) for n in range(count))
+        yield from (replace(single, number=n, position=None) for n in range(count))
     else:
         raise UnreadableInputError(
-            f"{path.name} holds {count} {modality} frames and does not say where they lie; export them as single slices."
+            f"{path.name} holds {count} {modality} frames and does not say where they lie; export single slices."
         )
 
 
@@ -78,10 +80,6 @@ def _single_frame(path: Path, header: Dataset) -> Frame:
     )
 
 
-def _placed(frame: Frame, **changes: object) -> Frame:
-    return Frame(**{**vars(frame), **changes})  # type: ignore[arg-type]
-
-
 def _enhanced_frames(single: Frame) -> Iterator[Frame]:
     shared = (single.header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
     for n, own in enumerate(single.header.PerFrameFunctionalGroupsSequence):
@@ -97,7 +95,7 @@ def _enhanced_frame(single: Frame, n: int, own: Dataset, shared: Dataset) -> Fra
 
     measures, values = group("PixelMeasuresSequence"), group("PixelValueTransformationSequence")
     content, kind = group("FrameContentSequence"), group("MRImageFrameTypeSequence")
-    return _placed(
+    return replace(
         single,
         number=n,
         position=numbers(group("PlanePositionSequence").get("ImagePositionPatient"), 3),
@@ -125,7 +123,7 @@ def _pixel_spacing(header: Dataset) -> tuple[float, float] | None:
     return _ultrasound_spacing(header)
 
 
-def _positive(value: object) -> tuple[float, float] | None:
+def _positive(value: Any) -> tuple[float, float] | None:
     found = numbers(value, 2)
     return (found[0], found[1]) if found and min(found) > 0 else None
 
@@ -141,7 +139,7 @@ def _ultrasound_spacing(header: Dataset) -> tuple[float, float] | None:
     return _positive(found.pop()) if len(found) == 1 else None
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return "\\".join(str(v) for v in value) if hasattr(value, "__iter__") else str(value)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -36,7 +37,7 @@ DAMAGE = (
 """What pydicom and its plug-ins raise on a damaged or foreign file."""
 
 MOSAIC_COUNT, MOSAIC_CSA = 0x0019100A, 0x00291010
-_TAGS: list[int | str] = [
+_TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription"),
     *("InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier", "TriggerTime", "EchoTime", "ImageType"),
     *("DiffusionBValue", "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "PixelSpacing"),
@@ -44,8 +45,9 @@ _TAGS: list[int | str] = [
     *("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"),
     *("PixelRepresentation", "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-    *("SequenceOfUltrasoundRegions", MOSAIC_COUNT, MOSAIC_CSA),
+    "SequenceOfUltrasoundRegions",
 ]
+_READ = [*(pydicom.datadict.tag_for_keyword(k) or 0 for k in _TAGS), MOSAIC_COUNT, MOSAIC_CSA]
 _PREAMBLE = 128
 
 
@@ -99,7 +101,7 @@ def read_header(path: Path) -> Dataset | None:
         if not _looks_like_dicom(path):
             return None
         with quiet():
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ, force=True)
             if int(header.get("Rows") or 0) > 0 and int(header.get("Columns") or 0) > 0:
                 return header
             kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
@@ -115,16 +117,16 @@ def transfer_syntax(header: Dataset) -> pydicom.uid.UID:
     return getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID") or pydicom.uid.ImplicitVRLittleEndian
 
 
-def numbers(value: object, count: int) -> tuple[float, ...] | None:
+def numbers(value: Any, count: int) -> tuple[float, ...] | None:
     """A DICOM value as ``count`` floats, None where it is empty or something else."""
     if value is None or isinstance(value, str) or not hasattr(value, "__len__") or len(value) != count:
         return None
     return tuple(float(v) for v in value)
 
 
-def number(value: object, otherwise: float) -> float:
+def number(value: Any, otherwise: float) -> float:
     """A DICOM value as a float."""
-    return otherwise if value in (None, "") else float(value)  # type: ignore[arg-type]
+    return otherwise if value in (None, "") else float(value)
 
 
 def _looks_like_dicom(path: Path) -> bool:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.io.dicom_header import DAMAGE, Frame, quiet, transfer_syntax

@@ -177,7 +177,7 @@ def _worth_it(parts: Iterable[list[Frame]]) -> bool:
 
 
 def _faults(frames: list[Frame]) -> str:
-    """ "doubled", "uneven", or nothing."""
+    """Whether they are doubled or uneven (these words), or neither (no word)."""
     try:
         stack(frames, "")
     except IrregularSlicesError as error:
@@ -210,7 +210,7 @@ def _series(uid: str, frames: list[Frame], part: str) -> Series:
 
 
 def series_name(frame: Frame) -> str:
-    """ "MR series 5": nothing that may be a person's name."""
+    """What messages and layers call it, as in "MR series 5": nothing that may be a person's name."""
     modality, number = str(frame.header.get("Modality", "")), str(frame.header.get("SeriesNumber") or "")
     kind = modality if modality in _MODALITIES else "DICOM"
     return f"{kind} series {int(number)}" if number.lstrip("-").isdecimal() else f"{kind} series"

@@ -41,7 +41,7 @@ def narrowed(voxels: Voxels) -> Voxels:
 
 
 def finite(voxels: Voxels, name: str) -> tuple[Voxels, tuple[str, ...]]:
-    """The voxels with NaN and -inf replaced by the smallest finite value, +inf by the largest, and what to say about it.
+    """The voxels with NaN and -inf as the smallest finite value, +inf as the largest; and what to say about it.
 
     Raises:
         UnreadableInputError: not one voxel is finite.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -101,7 +102,7 @@ def _check(written: Path, name: str, voxels: NDArray[np.unsignedinteger], grid: 
 def _read_back(written: Path, name: str) -> tuple[Grid, Voxels]:
     """Through SimpleITK, which did not write it; a NIfTI affine that ITK cannot hold through nibabel."""
     if written.name.endswith((".nii", ".nii.gz")):
-        nifti = nib.load(written)  # type: ignore[attr-defined]
+        nifti: Any = nib.load(written)
         if int(nifti.header["qform_code"]) == 0:
             return Grid((*nifti.shape, 1, 1)[:3], LPS_RAS @ nifti.affine), np.asanyarray(nifti.dataobj)
     image = sitk.ReadImage(str(written))

@@ -18,7 +18,7 @@ from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.io.atomic import write_bytes
 from napari_segsam.io.compressed import read_whole
 from napari_segsam.io.intensities import Voxels, finite, narrowed, rescaled
-from napari_segsam.io.nifti_header import HEAD_BYTES, NiftiLayout, read_layout
+from napari_segsam.io.nifti_header import HEAD_BYTES, Header, NiftiLayout, read_layout
 
 _NIFTI1_LARGEST = np.iinfo(np.int16).max
 _SCANNER = 1  # qform and sform code: coordinates of the scanner
@@ -73,9 +73,9 @@ def write_nifti_labels(path: Path, voxels: NDArray[np.unsignedinteger], grid: Gr
         write_bytes(path, start, data)
 
 
-def _label_header(voxels: NDArray[np.unsignedinteger], grid: Grid) -> nib.Nifti1Header:
+def _label_header(voxels: NDArray[np.unsignedinteger], grid: Grid) -> Header:
     large = max(grid.shape) > _NIFTI1_LARGEST
-    header = nib.Nifti2Header() if large else nib.Nifti1Header()  # type: ignore[no-untyped-call]
+    header: Header = nib.Nifti2Header() if large else nib.Nifti1Header()  # type: ignore[no-untyped-call]
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(grid.shape)
     ras = LPS_RAS @ grid.affine
@@ -90,7 +90,7 @@ def _label_header(voxels: NDArray[np.unsignedinteger], grid: Grid) -> nib.Nifti1
     return header
 
 
-def _says_the_same(header: nib.Nifti1Header, ras: NDArray[np.float64], grid: Grid) -> bool:
+def _says_the_same(header: Header, ras: NDArray[np.float64], grid: Grid) -> bool:
     """Whether the qform puts every voxel where the affine does; it cannot where that is sheared."""
     apart = np.abs(np.asarray(header.get_qform()) - ras) @ np.array([*grid.shape, 1.0])
     return bool(apart.max() <= _QFORM_MM)

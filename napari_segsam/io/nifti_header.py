@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
 from napari_segsam.core.grid import LPS_RAS, Grid
+
+Header = Any
+"""nibabel's Nifti1Header or Nifti2Header; their methods have no types."""
 
 HEAD_BYTES = 540
 _MAGIC_1, _MAGIC_2 = b"n+1\0", b"n+2\0\r\n\x1a\n"
@@ -33,7 +37,7 @@ class NiftiLayout:
     """
 
     grid: Grid
-    dtype: np.dtype  # type: ignore[type-arg]
+    dtype: np.dtype
     channels: int
     offset: int
     slope: float
@@ -74,7 +78,7 @@ def read_layout(head: bytes, name: str) -> NiftiLayout:
     )
 
 
-def _header(head: bytes, name: str) -> nib.Nifti1Header:
+def _header(head: bytes, name: str) -> Header:
     size = head[:4]
     if size in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and head[344:348] == _MAGIC_1:
         return nib.Nifti1Header(head[:348], check=False)  # type: ignore[no-untyped-call]
@@ -83,7 +87,7 @@ def _header(head: bytes, name: str) -> nib.Nifti1Header:
     raise UnreadableInputError(f"{name} is not a NIfTI image, or it is cut short; check the file or convert it again.")
 
 
-def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
+def _shape(header: Header, name: str) -> tuple[int, int, int]:
     count, *dims = (int(n) for n in header["dim"])
     dims = dims[:count]
     if not 1 <= count <= 7 or min(dims) < 1:
@@ -95,7 +99,7 @@ def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
     return i, j, k
 
 
-def _dtype(header: nib.Nifti1Header, name: str) -> tuple[np.dtype, int]:  # type: ignore[type-arg]
+def _dtype(header: Header, name: str) -> tuple[np.dtype, int]:
     code = int(header["datatype"])
     if code in _COLOURS:
         return np.dtype("u1"), _COLOURS[code]
@@ -106,7 +110,7 @@ def _dtype(header: nib.Nifti1Header, name: str) -> tuple[np.dtype, int]:  # type
     return np.dtype(_NUMBERS[code]).newbyteorder(header.endianness), 1
 
 
-def _offset(header: nib.Nifti1Header, name: str) -> int:
+def _offset(header: Header, name: str) -> int:
     offset = float(header["vox_offset"])
     if not (offset.is_integer() and int(header["sizeof_hdr"]) <= offset < 1 << 31):
         raise UnreadableInputError(
@@ -115,7 +119,7 @@ def _offset(header: nib.Nifti1Header, name: str) -> int:
     return int(offset)
 
 
-def _affine(header: nib.Nifti1Header) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _affine(header: Header) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """(4, 4) voxel -> LPS millimetres, and what to say about it."""
     warnings = []
     ras = np.asarray(header.get_best_affine(), np.float64)

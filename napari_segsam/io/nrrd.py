@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +21,9 @@ from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.io.atomic import write_bytes
 from napari_segsam.io.intensities import Voxels, finite, narrowed
 from napari_segsam.io.nrrd_check import check_whole
+
+ItkImage = Any
+"""A SimpleITK image; its methods have no types."""
 
 _TYPES = {1: ("unsigned char", "MET_UCHAR"), 2: ("unsigned short", "MET_USHORT")}
 
@@ -37,7 +41,7 @@ def read_nrrd(path: Path) -> Volume:
     return Volume(grid, voxels, modality=infer_modality(voxels), name=name, warnings=warnings)
 
 
-def read_itk(path: Path) -> sitk.Image:
+def read_itk(path: Path) -> ItkImage:
     """The file as SimpleITK sees it.
 
     Raises:
@@ -45,7 +49,7 @@ def read_itk(path: Path) -> sitk.Image:
     """
     check_whole(path)
     try:
-        image = sitk.ReadImage(str(path))
+        image: ItkImage = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise UnreadableInputError(
             f"{path.name} could not be read; it is damaged or of an unusual kind: convert it."
@@ -55,7 +59,7 @@ def read_itk(path: Path) -> sitk.Image:
     return image
 
 
-def itk_voxels(image: sitk.Image, name: str) -> Voxels:
+def itk_voxels(image: ItkImage, name: str) -> Voxels:
     """(ni, nj, nk) or (ni, nj, nk, 3) voxels of a 2D or 3D image."""
     channels = image.GetNumberOfComponentsPerPixel()
     array = sitk.GetArrayFromImage(image)
@@ -68,7 +72,7 @@ def itk_voxels(image: sitk.Image, name: str) -> Voxels:
     return array.transpose(2, 1, 0, *range(3, array.ndim))[..., : 3 if channels > 1 else None]
 
 
-def itk_grid(image: sitk.Image, name: str) -> Grid:
+def itk_grid(image: ItkImage, name: str) -> Grid:
     """Shape and LPS affine of a 2D or 3D image; a 2D one lies in the plane S = 0."""
     n = image.GetDimension()
     affine = np.eye(4)
@@ -121,7 +125,7 @@ def write_meta_labels(path: Path, voxels: NDArray[np.unsignedinteger], grid: Gri
     write_bytes(path, ("\n".join(lines) + "\n").encode(), _little_endian(voxels))
 
 
-def segment_names(image: sitk.Image) -> dict[int, str]:
+def segment_names(image: ItkImage) -> dict[int, str]:
     """Slicer's segment names in an NRRD header, by voxel value; of one layer only."""
     keys = set(image.GetMetaDataKeys())
     found = {}
