@@ -55,7 +55,7 @@ class FakePredictor:
     name: str = "fake"
     sha256: str = "f" * 64
     device: str = "cpu"
-    vocabulary: Vocabulary = Vocabulary(CLASSES)
+    vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(CLASSES))
     tolerance: float = 20.0
     error: BaseException | None = None
     embedded: list[tuple[int, int]] = field(default_factory=list)
@@ -98,7 +98,9 @@ class FakePredictor:
     def _mask(self, pixels: NDArray[np.float64], prompts: Prompts) -> NDArray[np.bool_]:
         seeds = [(c.row, c.col) for c in prompts.clicks if c.positive]
         if prompts.box is not None:
-            seeds.append(((prompts.box.row_min + prompts.box.row_max) / 2, (prompts.box.col_min + prompts.box.col_max) / 2))
+            seeds.append(
+                ((prompts.box.row_min + prompts.box.row_max) / 2, (prompts.box.col_min + prompts.box.col_max) / 2)
+            )
         mask = np.zeros(pixels.shape, bool)
         for seed in seeds:
             mask |= self._region(pixels, seed)
@@ -128,7 +130,7 @@ class _Job:
 
 
 class ManualExecutor:
-    """A queue under a test's control: ``run_next`` computes, ``deliver`` calls back, in any order and as late as wanted."""
+    """A queue under a test's control: ``run_next`` computes, ``deliver`` calls back, in any order and however late."""
 
     def __init__(self) -> None:
         self.waiting: list[_Job] = []

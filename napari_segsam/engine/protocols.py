@@ -53,7 +53,7 @@ class Predictor(Protocol):
         """The classes that it can name."""
 
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
-        """The window that the model shall see: ``asked``, else in CT by the prompted region, else None (percentiles)."""
+        """What the model shall see: ``asked``, else in CT by the prompted region, else None (percentiles)."""
 
     def embed(self, view: SliceView, window: Window | None) -> Embedding:
         """Run the image encoder; the slow step."""

@@ -1,0 +1,216 @@
+"""Inference: asks the model on an Executor, and hands on only the answers that are still wanted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from napari_segsam.core.errors import SegsamError
+from napari_segsam.core.prediction import Prediction, Suggestion
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.volume import Window
+from napari_segsam.engine.cache import EmbeddingCache, ViewKey
+from napari_segsam.engine.objects import Place, place_of
+from napari_segsam.engine.protocols import Embedding, Executor, Predictor
+from napari_segsam.engine.requests import Requests, Scene
+from napari_segsam.engine.suggest import refinement_prompts
+
+LOG = logging.getLogger(__name__)
+PREDICT, SUGGEST, EMBED, LOAD = "predict", "suggest", "embed", "load"
+# A click overtakes embeddings that wait; the visible slice's overtakes its neighbours'.
+_NOW, _VISIBLE, _NEIGHBOUR = 0, 1, 2
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Accepting:
+    """The kind of request that refines an accepted suggestion; it belongs to its own slice, whatever is visible."""
+
+    place: Place
+    name: str
+
+
+class Inference:
+    """One model, its cache and its executor.
+
+    Args:
+        executor: runs the jobs.
+        cache: of embeddings.
+        looking_at: the visible slice and the window that was asked for, now.
+        busy_changed: called when the first request begins and when the last one ends.
+        failed: called with a sentence for the person when what they wait for failed.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        cache: EmbeddingCache,
+        looking_at: Callable[[], tuple[SliceView, Window | None]],
+        busy_changed: Callable[[bool], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self.predictor: Predictor | None = None
+        self._executor = executor
+        self._cache = cache
+        self._looking_at = looking_at
+        self._busy_changed = busy_changed
+        self._failed = failed
+        self._requests = Requests()
+        self._was_busy = False
+        self._asked: Prompts | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is outstanding."""
+        return bool(self._requests)
+
+    @property
+    def accepting(self) -> tuple[Accepting, ...]:
+        """Accepted suggestions that are being refined, oldest first."""
+        return tuple(k for k in self._requests.kinds if isinstance(k, Accepting))
+
+    def model(self) -> Predictor:
+        """The predictor.
+
+        Raises:
+            SegsamError: there is none yet.
+        """
+        if self.predictor is None:
+            raise SegsamError("There is no model yet; wait until it is loaded, or choose one.")
+        return self.predictor
+
+    def must_embed(self, view: SliceView) -> bool:
+        """Whether an answer on this slice has to wait for the image encoder."""
+        return self.predictor is not None and not self._cache.holds(view, self.predictor.sha256)
+
+    def is_asked(self, prompts: Prompts) -> bool:
+        """Whether the answer to exactly these prompts is on its way."""
+        return PREDICT in self._requests and self._asked is prompts
+
+    @property
+    def is_predicting(self) -> bool:
+        """Whether a prediction is on its way."""
+        return PREDICT in self._requests
+
+    # -- requests
+    def predict(
+        self, view: SliceView, prompts: Prompts, window: Window | None, use: Callable[[Prediction], None]
+    ) -> None:
+        """Answer prompts on the visible slice; also embeds it, so that needs no request of its own any more."""
+        self._asked = prompts
+        self._requests.cancel(EMBED)
+        self._ask(PREDICT, view, partial(self._predict, self.model(), view, prompts, window), use)
+
+    def suggest(
+        self, view: SliceView, window: Window | None, use: Callable[[tuple[Suggestion, ...], Window | None], None]
+    ) -> None:
+        """What the model names by itself on the visible slice; ``use`` also gets the window that it saw."""
+        predictor = self.model()
+
+        def look() -> tuple[tuple[Suggestion, ...], Window | None]:
+            embedding = self._embed(predictor, view, None, window)
+            return predictor.suggest(embedding), embedding.window
+
+        self._ask(SUGGEST, view, look, lambda found: use(*found))
+
+    def refine(
+        self, view: SliceView, suggestion: Suggestion, window: Window | None, use: Callable[[Prediction], None]
+    ) -> None:
+        """Prompt with a suggestion's box and centre; the answer is used even if another slice is visible then."""
+        prompts = refinement_prompts(suggestion, view.spacing_mm)
+        kind = Accepting(place_of(view), suggestion.name)
+        self._ask(kind, view, partial(self._predict, self.model(), view, prompts, window), use)
+
+    def prepare(self, view: SliceView, window: Window | None, use: Callable[[Embedding], None]) -> None:
+        """Embed the visible slice before it is clicked."""
+        self._ask(EMBED, view, partial(self._embed, self.model(), view, None, window), use, _VISIBLE)
+
+    def prepare_unseen(self, views: list[SliceView], window: Window | None) -> None:
+        """Embed slices that nobody waits for, in this order, when there is nothing else to do."""
+        for rank, view in enumerate(views):
+            job = partial(self._embed, self.model(), view, None, window)
+            quietly = partial(self._fail, wanted=False)
+            self._executor.submit(job, _kept_in_cache, quietly, key=("unseen", rank), priority=_NEIGHBOUR + rank)
+
+    def load(self, load: Callable[[], Predictor], use: Callable[[Predictor], None]) -> None:
+        """Have another predictor made."""
+        self._ask(LOAD, None, load, use)
+
+    def cancel(self, *kinds: Hashable) -> None:
+        """Answers of these kinds are no longer wanted."""
+        self._requests.cancel(*kinds)
+        self._tell_busy()
+
+    def cancel_all(self) -> tuple[Accepting, ...]:
+        """No answer about an image is wanted any more; a model may go on loading. Returns the accepts that end here."""
+        lost = self.accepting
+        self.cancel(*(k for k in self._requests.kinds if k != LOAD))
+        return lost
+
+    # -- how one is answered
+    def _predict(self, predictor: Predictor, view: SliceView, prompts: Prompts, asked: Window | None) -> Prediction:
+        return predictor.predict(self._embed(predictor, view, prompts, asked), prompts)
+
+    def _embed(self, predictor: Predictor, view: SliceView, prompts: Prompts | None, asked: Window | None) -> Embedding:
+        """The slice's embedding, made once for each window; runs on the executor."""
+        window = predictor.window_for(view, prompts, asked)
+        key = ViewKey.of(view, window, predictor.sha256)
+        return self._cache.get_or_make(key, lambda: predictor.embed(view, window))
+
+    def _ask(
+        self,
+        kind: Hashable,
+        view: SliceView | None,
+        job: Callable[[], T],
+        use: Callable[[T], None],
+        priority: int = _NOW,
+    ) -> None:
+        """Run ``job`` on the executor, and ``use`` what it gives if it is still wanted then."""
+        ticket = self._requests.issue(kind, self._scene(kind, view))
+
+        def done(answer: T) -> None:
+            if self._requests.close(ticket, self._scene(kind, view)):
+                use(answer)
+            self._tell_busy()
+
+        def failed(error: BaseException) -> None:
+            wanted = self._requests.close(ticket, self._scene(kind, view))
+            self._tell_busy()
+            self._fail(error, wanted=wanted)
+
+        self._tell_busy()
+        self._executor.submit(job, done, failed, key=kind, priority=priority)
+
+    def _scene(self, kind: Hashable, view: SliceView | None) -> Scene | None:
+        """What an answer of this kind depends on, as it is now; loading a model depends on nothing."""
+        if view is None or self.predictor is None:
+            return None
+        visible, asked = self._looking_at()
+        place = place_of(view if isinstance(kind, Accepting) else visible)
+        return Scene(visible.volume.id, *place, asked, self.predictor.sha256)
+
+    def _tell_busy(self) -> None:
+        if self.busy != self._was_busy:
+            self._was_busy = self.busy
+            self._busy_changed(self.busy)
+
+    def _fail(self, error: BaseException, *, wanted: bool) -> None:
+        """Tell the person if it is about what they wait for; log what they cannot mend."""
+        text = str(error)
+        if not isinstance(error, SegsamError):
+            LOG.error("a job failed", exc_info=error)
+            kind = type(error).__name__
+            text = (
+                f"The model stopped with {kind}; the log has the details. Try again, or choose another model or device."
+            )
+        if wanted:
+            self._failed(text)
+
+
+def _kept_in_cache(_: Embedding) -> None:
+    """What was made for later needs no one to receive it."""

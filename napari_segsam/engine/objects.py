@@ -1,0 +1,141 @@
+"""The object that a person is working on: its prompts on every slice, and what its commits put into the label map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segsam.core.labels import LabelMap, Patch
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import AXES, SliceView
+
+Place = tuple[int, int]
+"""(axis, index) of a slice."""
+
+
+def place_of(view: SliceView) -> Place:
+    """Where a slice lies in its volume."""
+    return view.axis, view.index
+
+
+def named(place: Place) -> str:
+    """A slice as a person reads it, e.g. ``"slice k=57"``."""
+    return f"slice {AXES[place[0]]}={place[1]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Footprint:
+    """The voxels that a commit on one slice gave to the object.
+
+    Attributes:
+        indices: (n,) int64 flat C-order indices, ascending.
+        under: (n,) uint16 values that come back when the object gives the voxels up.
+        prompts, candidate: what was shown when it was committed.
+    """
+
+    indices: NDArray[np.int64]
+    under: NDArray[np.uint16]
+    prompts: Prompts
+    candidate: int
+
+    def find(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which of ``indices`` belong to this footprint, and the positions in it of those that do."""
+        at = np.searchsorted(self.indices, indices)
+        inside = at < len(self.indices)
+        inside[inside] = self.indices[at[inside]] == indices[inside]
+        return inside, at[inside]
+
+
+@dataclass(frozen=True, eq=False)
+class CurrentObject:
+    """One object, prompted on any number of slices of any axis.
+
+    Attributes:
+        value: its voxel value.
+        prompts: by slice; slices without prompts are absent.
+        candidates: which of SAM's masks is chosen, by slice; absent = the first.
+        class_name: what the person chose, None = the model's best.
+        footprints: what was committed, by slice.
+    """
+
+    value: int
+    prompts: Mapping[Place, Prompts] = field(default_factory=dict)
+    candidates: Mapping[Place, int] = field(default_factory=dict)
+    class_name: str | None = None
+    footprints: Mapping[Place, Footprint] = field(default_factory=dict)
+
+    @property
+    def pristine(self) -> bool:
+        """Whether nothing was done to it yet."""
+        return not (self.prompts or self.footprints or self.class_name)
+
+    def uncommitted_at(self, place: Place) -> bool:
+        """Whether this slice has prompts whose mask, as chosen now, was not committed."""
+        prompts, committed = self.prompts.get(place), self.footprints.get(place)
+        if not prompts:
+            return False
+        chosen = self.candidates.get(place, 0)
+        return committed is None or committed.prompts is not prompts or committed.candidate != chosen
+
+    def with_prompts(self, place: Place, prompts: Prompts) -> CurrentObject:
+        """Other prompts on one slice; its choice of candidate starts over."""
+        others = {p: q for p, q in self.prompts.items() if p != place}
+        if prompts.clicks or prompts.box:
+            others[place] = prompts
+        return replace(self, prompts=others, candidates={p: c for p, c in self.candidates.items() if p != place})
+
+    def commit(
+        self, labels: LabelMap, view: SliceView, mask: NDArray[np.bool_], name: str
+    ) -> tuple[Patch, CurrentObject]:
+        """Make ``mask`` what the object has on this slice.
+
+        It takes the mask's voxels from whoever has them, and gives up those that its last commit on this slice took
+        and the mask leaves out: what lay under them comes back. Brush strokes outside the mask, and what commits on
+        other slices put here, stay.
+
+        Args:
+            labels: not changed; apply the patch.
+            view: a slice of a volume on the labels' grid.
+            mask: (rows, cols).
+            name: of the patch.
+        """
+        voxels, place = labels.voxels.reshape(-1), place_of(view)
+        taken = np.sort(view.flat_indices(mask))
+        given_up, beneath = self._given_up(place, taken, voxels)
+        patch = _patch(name, voxels, (taken, np.full(len(taken), self.value, np.uint16)), (given_up, beneath))
+        prompts = self.prompts.get(place, Prompts())
+        print_ = Footprint(taken, self._under(taken, voxels), prompts, self.candidates.get(place, 0))
+        return patch, replace(self, footprints={**self.footprints, place: print_})
+
+    def _under(self, indices: NDArray[np.int64], voxels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """What lies under the object at these voxels: their own values where it does not have them yet."""
+        under = voxels[indices].copy()
+        ours = np.flatnonzero(under == self.value)
+        for footprint in self.footprints.values() if len(ours) else ():
+            inside, at = footprint.find(indices[ours])
+            under[ours[inside]] = footprint.under[at]
+        return under
+
+    def _given_up(
+        self, place: Place, taken: NDArray[np.int64], voxels: NDArray[np.uint16]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        """Indices that the last commit here took, that the object still has and now leaves, and what lies under."""
+        last = self.footprints.get(place)
+        if last is None:
+            return np.empty(0, np.int64), np.empty(0, np.uint16)
+        leaves = (voxels[last.indices] == self.value) & ~np.isin(last.indices, taken, assume_unique=True)
+        for footprint in (f for p, f in self.footprints.items() if p != place):
+            leaves[leaves] = ~footprint.find(last.indices[leaves])[0]
+        return last.indices[leaves], last.under[leaves]
+
+
+def _patch(name: str, voxels: NDArray[np.uint16], *parts: tuple[NDArray[np.int64], NDArray[np.uint16]]) -> Patch:
+    """The change that writes each part's values at its flat indices; voxels that keep their value are left out."""
+    indices = np.concatenate([p[0] for p in parts])
+    after = np.concatenate([p[1] for p in parts])
+    before = voxels[indices]
+    changed = before != after
+    return Patch(name, indices[changed], before[changed], after[changed])

@@ -1,0 +1,102 @@
+"""The semantic layer: one class id a voxel, from the prompted object, the committed ones and the suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segsam.core.grid import Grid
+from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap
+from napari_segsam.core.prediction import Suggestion
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.engine.objects import Place
+
+
+class SemanticLayer:
+    """Paints class ids. The object in work hides committed labels, and those hide suggestions.
+
+    Attributes:
+        map: a LabelMap of class ids; its names are the vocabulary's.
+    """
+
+    def __init__(self, labels: LabelMap, vocabulary: Vocabulary) -> None:
+        self.map = LabelMap(labels.grid)
+        self._labels = labels
+        self._vocabulary = vocabulary
+        self._suggested = _empty(labels.grid)
+        self._class_of = np.zeros(MAX_LABEL + 1, np.uint16)
+        self._known: frozenset[int] = frozenset()
+        self._masks: dict[Place, NDArray[np.int64]] = {}
+        self._object_class = 0
+        self.use(vocabulary)
+
+    def use(self, vocabulary: Vocabulary) -> None:
+        """Another model: forget what the last one saw, and paint committed labels by the new ids."""
+        self._vocabulary = vocabulary
+        self._suggested = _empty(self.map.grid)
+        self._masks.clear()
+        self._object_class = 0
+        self.map.labels.clear()
+        self.map.labels.update({i: Label(i, n) for i, n in enumerate(vocabulary.names, 1)})
+        self._class_of, self._known = self._classes_of_labels(), frozenset(self._labels.labels)
+        self.map.voxels[...] = self._class_of[self._labels.voxels]
+
+    def suggest(self, view: SliceView, suggestions: tuple[Suggestion, ...]) -> None:
+        """Replace what is suggested on this slice; the best ones lie on top."""
+        plane = view.of(self._suggested)
+        plane[...] = 0
+        for suggestion in reversed(suggestions):
+            plane[suggestion.mask] = self.id_of(suggestion.name)
+        committed = self._class_of[view.of(self._labels.voxels)]
+        view.of(self.map.voxels)[...] = np.where(committed > 0, committed, plane)
+        self._paint_object()
+
+    def show_object(self, masks: dict[Place, NDArray[np.int64]], name: str | None) -> None:
+        """The uncommitted masks of the object in work: (n,) flat indices by slice, and the name of its class."""
+        gone = [m for p, m in self._masks.items() if masks.get(p) is not m]
+        self._masks, self._object_class = dict(masks), self.id_of(name)
+        self._paint_below(gone if self._object_class else [*gone, *masks.values()])
+        self._paint_object()
+
+    def follow_labels(self, changed: NDArray[np.int64]) -> None:
+        """Labels changed at these flat indices, or were renamed."""
+        renamed = self._renamed()
+        self._class_of, self._known = self._classes_of_labels(), frozenset(self._labels.labels)
+        also = np.flatnonzero(np.isin(self._labels.voxels, renamed)) if len(renamed) else np.empty(0, np.int64)
+        self._paint_below([changed, also])
+        self._paint_object()
+
+    def id_of(self, name: str | None) -> int:
+        """The class id of a name, 0 where the model has no such class."""
+        known = None if name is None else self._vocabulary.canonical(name)
+        return 0 if known is None else self._vocabulary.id_of(known)
+
+    def _classes_of_labels(self) -> NDArray[np.uint16]:
+        """(65536,) label value -> class id."""
+        classes = np.zeros(MAX_LABEL + 1, np.uint16)
+        for value, label in self._labels.labels.items():
+            classes[value] = self.id_of(label.name)
+        return classes
+
+    def _renamed(self) -> list[int]:
+        """Label values that had one class and now have another; those of new and deleted labels come as voxels."""
+        then, now = self._class_of, self._classes_of_labels()
+        return [v for v in self._labels.labels if v in self._known and then[v] != now[v]]
+
+    def _paint_below(self, places: Iterable[NDArray[np.int64]]) -> None:
+        """Committed classes and suggestions at these flat indices."""
+        shown, labels, suggested = (a.reshape(-1) for a in (self.map.voxels, self._labels.voxels, self._suggested))
+        for indices in places:
+            committed = self._class_of[labels[indices]]
+            shown[indices] = np.where(committed > 0, committed, suggested[indices])
+
+    def _paint_object(self) -> None:
+        for indices in self._masks.values() if self._object_class else ():
+            self.map.voxels.reshape(-1)[indices] = self._object_class
+
+
+def _empty(grid: Grid) -> NDArray[np.uint16]:
+    return np.zeros(grid.shape, np.uint16)

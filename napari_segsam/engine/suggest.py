@@ -1,0 +1,74 @@
+"""What the model names by itself: which suggestions are still open, and how one is refined into an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_segsam.core.prediction import Suggestion
+from napari_segsam.core.prompts import Box, Click, Prompts
+from napari_segsam.core.volume import Window
+from napari_segsam.engine.objects import Place
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A suggestion that a person accepted or rejected, so that the model need not repeat it on that slice."""
+
+    place: Place
+    name: str
+    box: Box
+
+    def covers(self, place: Place, suggestion: Suggestion) -> bool:
+        """Whether ``suggestion`` is the same class, on the same slice, with an overlapping box."""
+        if (self.place, self.name) != (place, suggestion.name):
+            return False
+        a, b = self.box, suggestion.box
+        rows = a.row_min <= b.row_max and b.row_min <= a.row_max
+        return rows and a.col_min <= b.col_max and b.col_min <= a.col_max
+
+
+def still_open(suggestions: Iterable[Suggestion], place: Place, settled: tuple[Settled, ...]) -> tuple[Suggestion, ...]:
+    """Suggestions of this slice that have pixels and were not settled, in their order."""
+    return tuple(s for s in suggestions if s.mask.any() and not any(d.covers(place, s) for d in settled))
+
+
+def centre_of(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> tuple[int, int]:
+    """The (row, col) pixel of a mask that lies furthest (in millimetres) from its edge."""
+    # The margin makes the picture's border an edge too.
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1]
+    row, col = np.unravel_index(int(depth.argmax()), mask.shape)
+    return int(row), int(col)
+
+
+def refinement_prompts(suggestion: Suggestion, spacing_mm: tuple[float, float]) -> Prompts:
+    """What a person would do to turn this suggestion into an object: its box, and a click at its centre."""
+    row, col = centre_of(suggestion.mask, spacing_mm)
+    return Prompts((Click(row, col),), suggestion.box)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSuggestions:
+    """The suggestions of one slice at one bit a pixel, so that every slice seen can keep its own."""
+
+    scores: tuple[tuple[str, float], ...]
+    bits: NDArray[np.uint8]
+    shape: tuple[int, int]
+    window: Window | None
+
+    @classmethod
+    def of(cls, suggestions: tuple[Suggestion, ...], window: Window | None) -> PackedSuggestions:
+        """Pack what the model saw through ``window``."""
+        masks = np.array([s.mask for s in suggestions], dtype=bool)
+        shape = suggestions[0].mask.shape if suggestions else (0, 0)
+        return cls(tuple((s.name, s.score) for s in suggestions), np.packbits(masks), (shape[0], shape[1]), window)
+
+    def unpack(self) -> tuple[Suggestion, ...]:
+        """The suggestions again."""
+        count = len(self.scores) * self.shape[0] * self.shape[1]
+        masks = np.unpackbits(self.bits, count=count).astype(bool).reshape(len(self.scores), *self.shape)
+        return tuple(Suggestion(n, s, m) for (n, s), m in zip(self.scores, masks, strict=True))
