@@ -1,1 +1,1 @@
-"""The command line, one file per command; composes what lies below."""
+"""``segsam ...``: one file per command; composes what lies below and decides nothing about images itself."""

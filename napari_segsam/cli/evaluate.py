@@ -1,0 +1,76 @@
+"""``segsam evaluate``: Dice and IoU per mask on a data set in the SA-Med2D layout."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_segsam.cli import loading
+from napari_segsam.cli.console import answer, say, track
+from napari_segsam.cli.outputs import Staging
+
+if TYPE_CHECKING:
+    from napari_segsam.train.evaluation import Evaluation, Row
+
+_SKIPPED_SHOWN = 5
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="A folder in the SA-Med2D layout.")],
+    prompt: Annotated[
+        list[str],
+        typer.Option("--prompt", help="box, point, points:N, iterative:N, study, baseline:NAME; may be repeated."),
+    ],
+    model: loading.ModelOption = "nano",
+    split: Annotated[
+        str, typer.Option("--split", help="train, val or all; DATA/split.json names the first two.")
+    ] = "all",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="So many masks, spread evenly over the data sets.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw and of random prompts.")] = 0,
+    device: loading.DeviceOption = "auto",
+    out: Annotated[Path | None, typer.Option("--out", help="CSV to write, one row per mask.")] = None,
+) -> None:
+    """Dice and IoU per mask; the last line on standard output is the JSON summary (one line per --prompt)."""
+    from napari_segsam.train.evaluation import Evaluation, check_kind, is_baseline
+    from napari_segsam.train.targets import draw, list_targets
+
+    for kind in prompt:
+        check_kind(kind)
+    with Staging([out] if out else []) as staging:
+        listed, left_out = list_targets(data, split)
+        targets = draw(listed, limit, seed)
+        predictor = None if all(map(is_baseline, prompt)) else loading.load_model(model, device)
+        run = Evaluation(targets, tuple(dict.fromkeys(prompt)), predictor, seed)
+        run.skipped += left_out
+        for _ in track(run.run(), len(targets), "masks"):
+            pass
+        if out is not None:
+            staging.write_bytes(out, _csv(run.rows).encode())
+        staging.commit()
+    _tell(run)
+
+
+def _csv(rows: list[Row]) -> str:
+    from napari_segsam.train.evaluation import Row
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(f.name for f in fields(Row))
+    writer.writerows(astuple(row) for row in rows)
+    return text.getvalue()
+
+
+def _tell(run: Evaluation) -> None:
+    for reason in run.skipped[:_SKIPPED_SHOWN]:
+        say(f"skipped: {reason}")
+    if len(run.skipped) > _SKIPPED_SHOWN:
+        say(f"skipped: {len(run.skipped) - _SKIPPED_SHOWN} more")
+    for kind in run.kinds:
+        answer(run.summary(kind))

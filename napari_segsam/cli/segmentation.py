@@ -1,0 +1,180 @@
+"""Segmentation: the answers of one run, gathered into a label map, a semantic map and a report."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segsam.cli.outputs import Staging
+from napari_segsam.cli.prompt_file import PlacedObject
+from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.prediction import Prediction, Suggestion, dice
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import AXES, SliceView
+from napari_segsam.core.volume import Volume, Window
+from napari_segsam.engine.cache import EmbeddingCache, ViewKey
+from napari_segsam.engine.protocols import Embedding, Predictor
+
+_SAME_OBJECT_DICE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model said to one entry of the prompts file."""
+
+    object: PlacedObject
+    prediction: Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """An object that the model names by itself on a slice, and the window that it was seen through."""
+
+    view: SliceView
+    suggestion: Suggestion
+    window: Window | None
+
+
+@dataclass(eq=False)
+class Segmentation:
+    """One run on one volume.
+
+    Attributes:
+        asked: the window of ``--window``, None = the model chooses.
+        seconds: by stage, as the report has them.
+    """
+
+    volume: Volume
+    predictor: Predictor
+    asked: Window | None = None
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("load", "embed", "decode", "write"), 0.0))
+    answers: list[Answer] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    cache: EmbeddingCache = field(default_factory=EmbeddingCache)
+
+    def __post_init__(self) -> None:
+        self.labels = LabelMap(self.volume.grid)
+        self.semantic = LabelMap(self.volume.grid)
+        self.warnings += self.volume.warnings
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count what happens inside towards a stage of the report."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - begun
+
+    def answer(self, entry: PlacedObject) -> None:
+        """Ask the model about one entry."""
+        embedding = self._embedding(entry.view, entry.prompts)
+        with self.timed("decode"):
+            prediction = self.predictor.predict(embedding, entry.prompts)
+        self.answers.append(Answer(entry, prediction))
+        if not prediction.mask.any():
+            self.warnings.append(f"Object {entry.value}: the model found nothing on {_where(entry.view)}.")
+
+    def suggest(self, view: SliceView, prompts: Prompts | None = None) -> None:
+        """Ask what the model names by itself on a slice; prompts only choose the window, and with it the embedding."""
+        embedding = self._embedding(view, prompts)
+        with self.timed("decode"):
+            found = self.predictor.suggest(embedding)
+        self.seen += [Seen(view, s, embedding.window) for s in found if not self._better_known(view, s)]
+
+    def suggest_around_prompts(self) -> None:
+        """Suggestions for every slice that was prompted, through every window that it was embedded with."""
+        for answer in self.answers:
+            self.suggest(answer.object.view, answer.object.prompts)
+
+    def _better_known(self, view: SliceView, new: Suggestion) -> bool:
+        """Whether the same object was seen on this slice before; the one with the better score stays."""
+        for old in self.seen:
+            same_slice = (old.view.axis, old.view.index) == (view.axis, view.index)
+            if (
+                same_slice
+                and old.suggestion.name == new.name
+                and dice(old.suggestion.mask, new.mask) > _SAME_OBJECT_DICE
+            ):
+                if old.suggestion.score >= new.score:
+                    return True
+                self.seen.remove(old)
+                return False
+        return False
+
+    def _embedding(self, view: SliceView, prompts: Prompts | None) -> Embedding:
+        window = self.predictor.window_for(view, prompts, self.asked)
+        with self.timed("embed"):
+            key = ViewKey.of(view, window, self.predictor.sha256)
+            return self.cache.get_or_make(key, lambda: self.predictor.embed(view, window))
+
+    def paint(self) -> None:
+        """Merge the answers into :attr:`labels`, and suggestions and answers into :attr:`semantic`."""
+        names = self.names()
+        vocabulary = self.predictor.vocabulary
+        for answer in self.answers:
+            entry = answer.object
+            self.labels.labels[entry.value] = Label(entry.value, names[entry.value])
+            taken = _add(self.labels, entry.view, answer.prediction.mask, entry.value)
+            for other, voxels in taken.items():
+                self.warnings.append(
+                    f"Object {entry.value} took {voxels} voxels from object {other} on {_where(entry.view)}."
+                )
+        for seen in sorted(self.seen, key=lambda s: s.suggestion.score):  # the best score is painted last
+            self._name(seen.view, seen.suggestion.mask, seen.suggestion.name)
+        for answer in self.answers:
+            if vocabulary.canonical(names[answer.object.value]) is not None:
+                self._name(answer.object.view, answer.prediction.mask, names[answer.object.value])
+        present = set(np.unique(self.semantic.voxels).tolist())
+        self.semantic.labels = {v: label for v, label in self.semantic.labels.items() if v in present}
+
+    def _name(self, view: SliceView, mask: NDArray[np.bool_], name: str) -> None:
+        class_id = self.predictor.vocabulary.id_of(name)
+        _add(self.semantic, view, mask, class_id)
+        self.semantic.labels[class_id] = Label(class_id, self.predictor.vocabulary.name_of(class_id))
+
+    def names(self) -> dict[int, str]:
+        """Voxel value -> class: the one of the prompts file, else the one with the best scores over all its slices."""
+        given = {a.object.value: a.object.name for a in self.answers if a.object.name is not None}
+        scores: dict[int, Counter[str]] = {}
+        for answer in self.answers:
+            total = scores.setdefault(answer.object.value, Counter())
+            for c in answer.prediction.classes:
+                total[c.name] += c.score  # type: ignore[assignment]  # a Counter of floats
+        chosen = {v: max(total, key=total.__getitem__) if total else f"object {v}" for v, total in scores.items()}
+        canonical = self.predictor.vocabulary.canonical
+        return chosen | {value: canonical(name) or name for value, name in given.items()}
+
+    def write(self, staging: Staging, labels: Path | None, semantic: Path | None) -> None:
+        """Stage the label maps that were asked for, each with its table of names.
+
+        Raises:
+            WriteError: a format that cannot be written, or a full disk; nothing was changed.
+        """
+        from napari_segsam.io.formats import write_labels
+
+        with self.timed("write"):
+            for target, label_map in ((labels, self.labels), (semantic, self.semantic)):
+                if target is not None:
+                    names = {v: label.name for v, label in label_map.labels.items()}
+                    write_labels(staging.path(target), label_map, names)
+
+
+def _add(labels: LabelMap, view: SliceView, mask: NDArray[np.bool_], value: int) -> Counter[int]:
+    """Give the mask's voxels ``value``, keep those that have it; how many voxels that took from which other values."""
+    current = view.of(labels.voxels)
+    patch = labels.patch(view, mask | (current == value), value, "add")
+    labels.apply(patch)
+    return Counter(int(v) for v in patch.before if v)
+
+
+def _where(view: SliceView) -> str:
+    return f"slice {view.index} along {AXES[view.axis]}"

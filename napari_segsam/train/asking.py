@@ -1,0 +1,158 @@
+"""The kinds of prompt that an evaluation knows, made from the true mask: box, point, points:N, iterative:N, study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_segsam.core.errors import UnknownNameError
+from napari_segsam.core.prediction import Prediction, dice
+from napari_segsam.core.prompts import Box, Click, Prompts
+from napari_segsam.engine.suggest import centre_of
+
+Mask = NDArray[np.bool_]
+Ask = Callable[[Prompts], Prediction]
+"""Puts prompts to the model for the picture at hand."""
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+_STUDY_COMPONENTS = 3
+_MAX_CLICKS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """What one way of prompting gave.
+
+    Attributes:
+        mode: "" or the study's mode "1".."5".
+        mask: (rows, cols) the answer.
+        oracle: (rows, cols) the best of the model's candidate masks, as if a person had chosen it.
+        prompts: what was asked, in order.
+        prediction: the answer that names the class.
+        by_click: Dice after each click, of iterative prompts.
+    """
+
+    mode: str
+    mask: Mask
+    oracle: Mask
+    prompts: tuple[Prompts, ...]
+    prediction: Prediction
+    by_click: tuple[float, ...] = ()
+
+
+Asking = Callable[[Ask, Mask, np.random.Generator], Iterator[Attempt]]
+
+
+def asking(kind: str) -> Asking:
+    """The way of prompting that ``kind`` names.
+
+    Raises:
+        UnknownNameError: names the ones there are.
+    """
+    fixed: dict[str, Asking] = {"box": box, "point": points(1), "study": study}
+    counted: dict[str, Callable[[int], Asking]] = {"points": points, "iterative": iterative}
+    match = re.fullmatch(r"(\w+):([1-9]\d{0,2})", kind)
+    if kind in fixed:
+        return fixed[kind]
+    if match and match[1] in counted and int(match[2]) <= _MAX_CLICKS:
+        return counted[match[1]](int(match[2]))
+    raise UnknownNameError("kind of prompt", kind, KINDS)
+
+
+KINDS = (
+    "box", "point", "points:3", "iterative:9", "study", "baseline:ellipse", "baseline:grabcut", "baseline:randomwalker",
+)  # fmt: skip
+
+
+def box(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
+    """One box, tight around the whole mask."""
+    yield _once(ask, truth, Prompts(box=Box.around(truth)))
+
+
+def points(n: int) -> Asking:
+    """``n`` different random pixels of the mask, all at once; fewer where the mask has fewer."""
+
+    def ask_points(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
+        yield _once(ask, truth, Prompts(_random_clicks(truth, n, rng)))
+
+    return ask_points
+
+
+def iterative(n: int) -> Asking:
+    """A random pixel of the mask, then click after click in the middle of the largest error, ``n`` in all."""
+
+    def ask_iteratively(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
+        prompts = Prompts(_random_clicks(truth, 1, rng))
+        by_click: list[float] = []
+        while True:
+            prediction = ask(prompts)
+            by_click.append(dice(prediction.mask, truth))
+            correction = correcting_click(prediction.mask, truth)
+            if correction is None or len(by_click) == n:
+                break
+            prompts = Prompts((*prompts.clicks, correction), mask=prediction.mask)
+        by_click += by_click[-1:] * (n - len(by_click))  # a perfect mask needs no further click
+        yield Attempt("", prediction.mask, _oracle(prediction, truth), (prompts,), prediction, tuple(by_click))
+
+    return ask_iteratively
+
+
+def study(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
+    """The five modes of the SAM experimental study (Mazurowski et al. 2023).
+
+    1 the centre of the largest component; 2 the centres of the three largest, as one set; 3 the box of the largest;
+    4 the boxes of the three largest, asked one by one, masks joined; 5 one box around the whole mask.
+    """
+    largest = components(truth)[:_STUDY_COMPONENTS]
+    clicks = tuple(Click(*_centre(c)) for c in largest)
+    boxes = [Prompts(box=Box.around(c)) for c in largest]
+    answers = [ask(b) for b in boxes]
+    yield _once(ask, truth, Prompts(clicks[:1]), "1")
+    yield _once(ask, truth, Prompts(clicks), "2")
+    yield Attempt("3", answers[0].mask, _oracle(answers[0], truth), (boxes[0],), answers[0])
+    joined = np.logical_or.reduce([a.mask for a in answers])
+    oracle = np.logical_or.reduce([_oracle(a, c) for a, c in zip(answers, largest, strict=True)])
+    yield Attempt("4", joined, oracle, tuple(boxes), answers[0])
+    yield _once(ask, truth, Prompts(box=Box.around(truth)), "5")
+
+
+def _once(ask: Ask, truth: Mask, prompts: Prompts, mode: str = "") -> Attempt:
+    prediction = ask(prompts)
+    return Attempt(mode, prediction.mask, _oracle(prediction, truth), (prompts,), prediction)
+
+
+def _oracle(prediction: Prediction, truth: Mask) -> Mask:
+    masks = [prediction.mask, *(c.mask for c in prediction.candidates)]
+    return max(masks, key=lambda m: dice(m, truth))
+
+
+def _random_clicks(truth: Mask, n: int, rng: np.random.Generator) -> tuple[Click, ...]:
+    pixels = np.argwhere(truth)
+    picked = pixels[rng.permutation(len(pixels))[:n]]
+    return tuple(Click(float(row), float(col)) for row, col in picked)
+
+
+def components(mask: Mask) -> list[Mask]:
+    """The mask's 8-connected components, the largest first."""
+    numbered, n = ndimage.label(mask, _EIGHT_NEIGHBOURS)
+    sizes = np.bincount(numbered.reshape(-1), minlength=n + 1)[1:]
+    return [numbered == number + 1 for number in np.argsort(-sizes, kind="stable")]
+
+
+def correcting_click(mask: Mask, truth: Mask) -> Click | None:
+    """A click in the middle of the largest error: positive where something is missing; None where all is right."""
+    errors = components(truth & ~mask)[:1] + components(mask & ~truth)[:1]
+    if not errors:
+        return None
+    row, col = _centre(max(errors, key=lambda e: int(e.sum())))
+    return Click(row, col, bool(truth[row, col]))
+
+
+def _centre(mask: Mask) -> tuple[int, int]:
+    """The (row, column) that is furthest from the mask's edge, in pixels."""
+    return centre_of(mask, (1.0, 1.0))

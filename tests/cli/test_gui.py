@@ -1,0 +1,113 @@
+import json
+import sys
+
+import pytest
+
+from napari_segsam.cli import demo, doctor, gui
+
+
+def test_the_command_names_the_docks_widget_last(tmp_path):
+    command = gui.napari_command([tmp_path])
+    assert command[:3] == [sys.executable, "-m", "napari"]
+    assert command[3:] == ["--plugin", "napari-segsam", str(tmp_path), "-w", "napari-segsam", "SEG-SAM"]
+    assert gui.napari_command([])[3:] == ["-w", "napari-segsam", "SEG-SAM"]
+
+
+def test_the_manifest_has_that_plugin_and_widget():
+    from importlib.resources import files
+
+    manifest = files("napari_segsam").joinpath("napari.yaml").read_text()
+    assert f"name: {gui.PLUGIN}" in manifest
+    assert f"display_name: {gui.WIDGET}" in manifest
+
+
+def test_napari_is_started_with_the_model_in_its_environment(run, scan, monkeypatch):
+    started = []
+    monkeypatch.setattr(gui, "why_no_window", lambda: None)
+    monkeypatch.setattr(gui, "run_window", lambda command, model: started.append((command, model)) or 0)
+    assert run("gui", scan).exit_code == 0
+    assert started[0][1] is None
+    assert str(scan) in started[0][0]
+
+
+def test_the_exit_code_and_environment_of_the_window_are_its_own(monkeypatch):
+    script = "import os, sys; sys.exit(7 if os.environ['SEGSAM_MODEL'] == 'nano' else 1)"
+    assert gui.run_window([sys.executable, "-c", script], "nano") == 7
+
+
+def test_a_missing_scan_is_refused_before_a_window_opens(run, tmp_path):
+    assert run("gui", tmp_path / "none.nii.gz").exit_code == 2
+
+
+def test_without_napari_the_line_that_installs_it_is_said(run, monkeypatch):
+    monkeypatch.setattr(gui, "find_spec", lambda name: None)
+    done = run("gui")
+    assert (done.exit_code, 'pip install "napari-segsam[gui]"' in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only X11 and Wayland name their display")
+def test_without_a_display_the_user_hears_why(run, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    done = run("gui")
+    assert (done.exit_code, "display" in done.stderr) == (2, True)
+
+
+def test_the_demo_opens_a_window_where_one_can_open(run, monkeypatch):
+    started = []
+    monkeypatch.setattr(demo, "why_no_window", lambda: None)
+    monkeypatch.setattr(demo, "run_window", lambda command, model: started.append(command) or 0)
+    assert run("demo").exit_code == 0
+    assert started == [[sys.executable, "-m", "napari_segsam.gui.demo"]]
+
+
+def test_a_window_that_fails_says_what_else_there_is(run, monkeypatch):
+    monkeypatch.setattr(demo, "why_no_window", lambda: None)
+    monkeypatch.setattr(demo, "run_window", lambda command, model: 1)
+    done = run("demo")
+    assert (done.exit_code, "--no-window" in done.stderr) == (2, True)
+
+
+def test_the_doctor_names_every_part_and_mends_what_is_required(run, monkeypatch):
+    checks = (
+        lambda: doctor.Check("python", True, True, "3.11"),
+        lambda: doctor.Check("gpu", False, False, "no driver", "install one"),
+    )
+    monkeypatch.setattr(doctor, "CHECKS", checks)
+    done = run("doctor")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == ["ok   python   3.11", "note gpu      no driver  ->  install one"]
+    monkeypatch.setattr(doctor, "CHECKS", (*checks, lambda: doctor.Check("weights", False, True, "gone", "reinstall")))
+    done = run("doctor")
+    assert (done.exit_code, "BAD  weights  gone  ->  reinstall" in done.stdout) == (2, True)
+    assert "weights must be mended" in done.stderr
+
+
+def test_the_doctor_looks_at_this_machine(run, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    checks = {c["name"]: c for c in json.loads(run("doctor", "--json").stdout)["checks"]}
+    assert set(checks) == {"python", "torch", "gpu", "qt", "opengl", "weights", "disk", "cache"}
+    assert checks["python"]["ok"]
+    assert checks["torch"]["ok"]
+    assert checks["disk"]["ok"] or checks["disk"]["remedy"]
+
+
+@pytest.mark.gui
+@pytest.mark.skipif(gui.why_no_window() is not None, reason="no display: run it under xvfb-run")
+def test_the_doctor_finds_qt_and_opengl_on_a_display():
+    assert doctor._window().ok
+    assert doctor._opengl().ok
+
+
+def test_a_qt_that_aborts_is_one_bad_line_and_no_crash(monkeypatch):
+    monkeypatch.setattr(doctor, "why_no_window", lambda: None)
+    monkeypatch.setattr(doctor, "_TRY_QT", "import os; os.abort()")
+    check = doctor._window()
+    assert (check.ok, check.required) == (False, False)
+    assert check.remedy.startswith("apt-get install")
+
+
+def test_a_cache_that_cannot_be_written_is_named(monkeypatch):
+    monkeypatch.setattr("os.access", lambda *a: False)
+    assert "SEGSAM_CACHE" in doctor._cache().remedy

@@ -1,0 +1,89 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from napari_segsam.cli.outputs import Staging, check_label_maps
+from napari_segsam.core.errors import WriteError
+
+
+def names(folder: Path) -> set[str]:
+    return {p.name for p in folder.iterdir()}
+
+
+def test_outputs_appear_together_when_they_are_committed(tmp_path):
+    with Staging([tmp_path / "a", tmp_path / "b.json"]) as staging:
+        staging.write_bytes(tmp_path / "a", b"one")
+        staging.write_json(tmp_path / "b.json", {"x": 1})
+        assert not {"a", "b.json"} & names(tmp_path)
+        staging.commit()
+    assert names(tmp_path) == {"a", "b.json"}
+    assert (tmp_path / "a").read_bytes() == b"one"
+
+
+def test_without_a_commit_nothing_is_left_and_nothing_is_lost(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), Staging([tmp_path / "a"]) as staging:
+        staging.write_bytes(tmp_path / "a", b"new")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == {"a"}
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_if_the_second_file_cannot_be_moved_the_first_one_is_as_before(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"old")
+    move = Path.replace
+
+    def full(self, target):
+        if Path(target).name == "b":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(WriteError, match="nothing was changed"), Staging([tmp_path / "a", tmp_path / "b"]) as staging:
+        staging.write_bytes(tmp_path / "a", b"new")
+        staging.write_bytes(tmp_path / "b", b"new")
+        staging.commit()
+    assert names(tmp_path) == {"a"}
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(WriteError, match="No space left on device"), Staging([tmp_path / "a"]) as staging:
+        staging.write_bytes(tmp_path / "a", b"new")
+    assert names(tmp_path) == set()
+
+
+def test_a_link_keeps_pointing_to_the_file_that_it_names(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    with Staging([tmp_path / "link"]) as staging:
+        staging.write_bytes(tmp_path / "link", b"new")
+        staging.commit()
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_outputs_that_cannot_work_are_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "input").touch()
+    for targets in (
+        [tmp_path / "folder"],
+        [tmp_path / "none" / "a"],
+        [tmp_path / "a", tmp_path / "folder" / ".." / "a"],
+        [tmp_path / "a", tmp_path / "a.labels.json"],
+        [tmp_path / "input"],
+    ):
+        with pytest.raises(WriteError):
+            Staging(targets, inputs=[tmp_path / "input"])
+    assert names(tmp_path) == {"folder", "input"}
+
+
+def test_a_label_map_of_an_unknown_kind_is_refused(tmp_path):
+    check_label_maps(tmp_path / "a.nii.gz", None)
+    with pytest.raises(WriteError, match=r"\.nii\.gz"):
+        check_label_maps(tmp_path / "a.png")
