@@ -66,7 +66,7 @@ def _chest() -> tuple[Organ, ...]:
 
 def _digestive() -> tuple[Organ, ...]:
     liver: tuple[Solid, ...] = (
-        Ellipsoid((-66, -4, 32), (71, 82, 70)),
+        Ellipsoid((-66, -4, 32), (74, 85, 73)),
         Ellipsoid((-90, 14, -28), (38, 56, 66), -6),
         Ellipsoid((8, -52, 42), (74, 30, 32), 12),
     )
@@ -89,13 +89,7 @@ def _digestive() -> tuple[Organ, ...]:
         Organ("stomach", 62, stomach, (_CAVITY,), wobble=3, blend=20),
         Organ("stomach", 18, inner, (_CAVITY,), wobble=3, blend=20, texture=9),
         Organ("stomach", -960, inner, (_CAVITY, front), blend=20),
-        Organ(
-            "pancreas",
-            98,
-            (Tube(((-26, -10, -34), (4, -16, -16), (46, 4, -2), (76, 18, 2)), 12),),
-            wobble=4,
-            texture=18,
-        ),
+        Organ("pancreas", 98, (pancreas,), wobble=4, texture=18),
     )
 
 
@@ -127,9 +121,7 @@ def _urinary() -> tuple[Organ, ...]:
         parts += [
             Organ("", -100, (Ellipsoid((x, 46, z), (40, 34, 66), lean),), inside=(_CAVITY,), texture=8),
             Organ(name, 205, (Ellipsoid((x, 46, z), (28, 25, 54), lean),), without=(hilum,), wobble=2, texture=5),
-            Organ(
-                name, 150, (Ellipsoid((x - s * 2, 46, z), (18, 15, 42), lean),), without=(hilum,), wobble=3, texture=22
-            ),
+            Organ(name, 150, (medulla,), without=(hilum,), wobble=3, texture=22),
             Organ("", -70, (Ellipsoid((x - s * 10, 44, z), (11, 7, 24), lean),), wobble=3),
         ]
     return tuple(parts)
