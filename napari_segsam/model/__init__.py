@@ -1,1 +1,1 @@
-"""SEG-SAM in torch; imports nothing else of this package."""
+"""SEG-SAM (arXiv 2412.12660) on segment_anything's modules: encoder, prompt encoder, both decoders, text-to-vision."""

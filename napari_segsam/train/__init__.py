@@ -1,1 +1,1 @@
-"""Data set, losses, loop, evaluation."""
+"""Training and evaluation: data set, prompt simulation, losses, loop."""

@@ -1,0 +1,91 @@
+"""From the model's logits to a Prediction in the slice's pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_segsam.core.prediction import ClassScore, Suggestion
+from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.engine.preprocess import PictureFrame
+from napari_segsam.model.semantic_decoder import SemanticOutput
+
+_RANKED = 9
+"""Classes offered for a prompted object, as many as there are number keys."""
+_LEAST_CELLS = 3
+"""A suggestion's mask covers at least this many cells of the coarse slice map."""
+
+
+def rank_classes(logits: Tensor, vocabulary: Vocabulary, temperature: float) -> tuple[ClassScore, ...]:
+    """(K,) logits -> the best classes with calibrated probabilities."""
+    scores = (logits.float() / temperature).softmax(-1)
+    best = scores.topk(min(_RANKED, len(vocabulary)))
+    return tuple(ClassScore(vocabulary.names[int(i)], float(s)) for s, i in zip(best.values, best.indices, strict=True))
+
+
+def to_bool(logits: Tensor) -> NDArray[np.bool_]:
+    """(rows, cols) logits -> mask."""
+    return (logits > 0).numpy(force=True)
+
+
+def suggestions(
+    output: SemanticOutput,
+    vocabulary: Vocabulary,
+    frame: PictureFrame,
+    share: tuple[float, float],
+    at: float,
+    temperature: float = 1.0,
+    prompted: NDArray[np.bool_] | None = None,
+) -> tuple[Suggestion, ...]:
+    """Unprompted objects of row 0 of ``output``, one for each class, best first.
+
+    Args:
+        output: class and mask logits of t_co.
+        vocabulary: names.
+        frame: the slice's.
+        share: height and width of the slice in the padded square, 0..1.
+        at: score from which an object is suggested.
+        temperature: divides class logits.
+        prompted: (rows, cols) mask of the prompted object; a suggestion of the same thing is dropped.
+    """
+    if output.co_mask_logits is None:
+        return ()
+    scores, classes = (output.co_class_logits[0].float() / temperature).softmax(-1)[:, :-1].max(-1)
+    found: dict[int, Suggestion] = {}
+    for n in scores.argsort(descending=True).tolist():
+        k = int(classes[n])
+        if float(scores[n]) < at or k in found:
+            continue
+        mask = _on_slice(output.co_mask_logits[0, n].float(), frame, share)
+        if mask is not None and (prompted is None or not _same(mask, prompted)):
+            found[k] = Suggestion(vocabulary.names[k], float(scores[n]), mask)
+    return tuple(found.values())
+
+
+def _on_slice(logits: Tensor, frame: PictureFrame, share: tuple[float, float]) -> NDArray[np.bool_] | None:
+    """(h', w') logits on the padded square -> (rows, cols) mask, None where there is next to nothing."""
+    h, w = (max(round(n * s), 1) for n, s in zip(logits.shape, share, strict=True))
+    seen = logits[:h, :w]
+    if int((seen > 0).sum()) < _LEAST_CELLS:
+        return None
+    full = F.interpolate(seen[None, None], (frame.rows, frame.cols), mode="bilinear", align_corners=False)[0, 0]
+    mask = to_bool(full)
+    return mask if mask.any() else None
+
+
+def _same(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> bool:
+    overlap = int((a & b).sum())
+    return overlap > 0.5 * min(int(a.sum()), int(b.sum()))
+
+
+def border_share(masks: Tensor, inside: Tensor) -> Tensor:
+    """(..., s, s) logits, (s, s) share of the slice -> (...) share of the crop's border that is object.
+
+    An object that runs out of its crop has a smooth mask and a good predicted IoU, and is still only a part.
+    """
+    edge = torch.zeros_like(inside)
+    edge[0], edge[-1], edge[:, 0], edge[:, -1] = inside[0], inside[-1], inside[:, 0], inside[:, -1]
+    return ((masks > 0) * edge).sum((-2, -1)) / edge.sum().clamp(min=1)

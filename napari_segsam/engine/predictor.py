@@ -1,0 +1,236 @@
+"""SegSamPredictor: embed a slice once, answer prompts on it, suggest what nobody prompted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from napari_segsam.core.errors import BadCheckpointError, BadPromptsError, SegsamError
+from napari_segsam.core.prediction import Candidate, Prediction, Suggestion, dice
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.volume import Window
+from napari_segsam.engine import zoom
+from napari_segsam.engine.answers import rank_classes, suggestions, to_bool
+from napari_segsam.engine.preprocess import PictureFrame, choose_window, make_picture
+from napari_segsam.engine.protocols import Embedding
+from napari_segsam.engine.slice_look import SliceLook
+from napari_segsam.engine.zoom_look import Look, PicturePrompts, ZoomLook
+from napari_segsam.model import checkpoint
+from napari_segsam.model.segsam import SegSam
+from napari_segsam.model.zoom_encoder import SliceFeatures
+
+log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, eq=False)
+class SliceEmbedding:
+    """One slice as the encoder saw it, with what is needed to answer prompts on it.
+
+    Attributes:
+        frame: slice pixels <-> picture pixels.
+        picture: (1 or 3, H, W) intensities that crops are cut from.
+        features: the encoder's, one row.
+        scale: pixels of the padded square per picture pixel.
+        window: what the intensities were clipped to, None for percentiles.
+        seconds: time that it took.
+    """
+
+    frame: PictureFrame
+    picture: Tensor
+    features: SliceFeatures
+    scale: float
+    window: Window | None
+    seconds: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by picture and features."""
+        tensors = [self.picture, self.features.tokens, self.features.detail, self.features.local]
+        return sum(t.nbytes for t in tensors if t is not None)
+
+    def share(self, side: int) -> tuple[float, float]:
+        """Height and width of the picture in the padded square of ``side``, 0..1."""
+        return min(self.frame.height * self.scale / side, 1.0), min(self.frame.width * self.scale / side, 1.0)
+
+
+@dataclass
+class SegSamPredictor:
+    """A loaded checkpoint behind the engine's Predictor protocol.
+
+    A CUDA fault or full GPU memory is answered by moving to the CPU for good and answering there.
+    """
+
+    model: SegSam
+    header: checkpoint.Header
+    name: str
+    sha256: str
+    device: str = "cpu"
+    vocabulary: Vocabulary = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vocabulary = Vocabulary(self.header.names, self.header.aliases)
+        zoomed = self.model.config.zoom
+        self._look: ZoomLook | SliceLook = SliceLook(self.model) if zoomed is None else ZoomLook(self.model, zoomed)
+
+    def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
+        """See ``preprocess.choose_window``."""
+        return choose_window(view, prompts, asked)
+
+    def embed(self, view: SliceView, window: Window | None) -> SliceEmbedding:
+        """Encode the slice."""
+        began = time.perf_counter()
+        frame = PictureFrame.of(view)
+        picture = make_picture(view, window, frame)
+        square, scale = self._look_input(picture)
+
+        def encode() -> SliceFeatures:
+            return self.model.encode(square.unsqueeze(0).to(self.device))
+
+        features = self._on_device(encode)
+        return SliceEmbedding(frame, picture, features, scale, window, time.perf_counter() - began)
+
+    def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
+        """Answer one object's prompts.
+
+        Raises:
+            OutsideImageError: a prompt outside the slice.
+            BadPromptsError: no box and no positive click.
+        """
+        mine = _own(embedding)
+        frame = mine.frame
+        prompts.check_inside((frame.rows, frame.cols))
+        if not prompts:
+            raise BadPromptsError("There is no box and no positive point; click on the object or draw a box around it.")
+        on_picture = PicturePrompts.of(prompts, frame)
+
+        def answer() -> Prediction:
+            look = self._look.answer(mine.picture, self._here(mine.features), mine.scale, on_picture)
+            return self._prediction(mine, look)
+
+        return self._on_device(answer)
+
+    def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
+        """What the classification-oriented tokens find on the slice when nothing is prompted."""
+        mine = _own(embedding)
+        output = self._on_device(lambda: self.model.unprompted(self._here(mine.features)))
+        share = mine.share(self.model.config.img_size)
+        return suggestions(
+            output, self.vocabulary, embedding.frame, share, self.header.suggest_at, self.header.temperature
+        )
+
+    def _prediction(self, embedding: SliceEmbedding, look: Look) -> Prediction:
+        semantic, row = look.output.semantic, look.row
+        size = (embedding.frame.height, embedding.frame.width)
+        logits = torch.cat([look.masks, semantic.mask_logits[row]])
+        full = embedding.frame.back(zoom.paste(logits, look.square, size))
+        masks = [to_bool(m) for m in full]
+        others = replace(
+            semantic,
+            co_class_logits=semantic.co_class_logits[row : row + 1],
+            co_mask_logits=None if semantic.co_mask_logits is None else semantic.co_mask_logits[row : row + 1],
+        )
+        share = embedding.share(self.model.config.img_size)
+        at, temperature = self.header.suggest_at, self.header.temperature
+        return Prediction(
+            mask=masks[0],
+            semantic_mask=masks[-1],
+            classes=rank_classes(semantic.class_logits[row], self.vocabulary, temperature),
+            iou_predicted=look.iou[0],
+            decoder_agreement=dice(masks[0], masks[-1]),
+            candidates=tuple(Candidate(m, i) for m, i in zip(masks[:-1], look.iou, strict=True)),
+            suggestions=suggestions(others, self.vocabulary, embedding.frame, share, at, temperature, masks[0]),
+            window=embedding.window,
+        )
+
+    def _look_input(self, picture: Tensor) -> tuple[Tensor, float]:
+        """The padded square that the encoder sees."""
+        square, scale = zoom.fit_slice(picture, self.model.config.img_size)
+        return self._look.normalise(square.expand(3, -1, -1), picture, scale), scale
+
+    def _here(self, features: SliceFeatures) -> SliceFeatures:
+        """Features on the device in use, which may have changed since they were made."""
+        moved = [None if t is None else t.to(self.device) for t in (features.tokens, features.detail, features.local)]
+        assert moved[0] is not None  # tokens always are
+        return SliceFeatures(moved[0], moved[1], moved[2])
+
+    def _on_device(self, work: Callable[[], R]) -> R:
+        try:
+            with torch.inference_mode(), _precision(self.device):
+                return work()
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            if self.device == "cpu":
+                raise
+            log.warning("The GPU failed (%s); answering on the CPU from here on.", type(error).__name__)
+            self.device = "cpu"
+            self.model.to("cpu")
+            with torch.inference_mode():
+                return work()
+
+
+def _own(embedding: Embedding) -> SliceEmbedding:
+    if not isinstance(embedding, SliceEmbedding):
+        raise TypeError(f"an embedding of this predictor is needed, not {type(embedding).__name__}")
+    return embedding
+
+
+@contextmanager
+def _precision(device: str) -> Iterator[None]:
+    """bf16 on CUDA, fp32 on the CPU."""
+    if device.startswith("cuda"):
+        with torch.autocast("cuda", torch.bfloat16):
+            yield
+    else:
+        yield
+
+
+def choose_device(asked: str) -> str:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` -> what torch calls it.
+
+    Raises:
+        SegsamError: CUDA is asked for and not there, or an unknown device.
+    """
+    if asked == "cpu":
+        return "cpu"
+    if asked == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if not asked.startswith("cuda"):
+        raise SegsamError(f"Unknown device '{asked}'; use auto, cpu or cuda.")
+    if not torch.cuda.is_available():
+        raise SegsamError("No CUDA GPU is available to torch; use --device cpu, or see `segsam doctor`.")
+    return "cuda:0" if asked == "cuda" else asked
+
+
+def load_predictor(path: Path, device: str = "auto", name: str | None = None) -> SegSamPredictor:
+    """Load a SEG-SAM checkpoint.
+
+    Args:
+        path: a .safetensors file.
+        device: see :func:`choose_device`.
+        name: what to call it, the file's stem by default.
+
+    Raises:
+        BadCheckpointError: damaged, of another family, or tensors missing.
+    """
+    chosen = choose_device(device)
+    try:
+        digest = sha256(path.read_bytes()).hexdigest()
+        model, header = checkpoint.load(path, chosen)
+    except OSError as error:
+        raise BadCheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except checkpoint.CheckpointError as error:
+        raise BadCheckpointError(
+            f"{path.name} is no model that can be used here: {error}. Try `segsam models`."
+        ) from error
+    return SegSamPredictor(model, header, name or path.stem, digest, chosen)

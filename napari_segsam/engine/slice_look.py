@@ -1,0 +1,66 @@
+"""How a model without zoom answers prompts: on the whole slice, as SAM does."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_segsam.engine import zoom
+from napari_segsam.engine.prompting import prompt_batch
+from napari_segsam.engine.zoom import PromptGeometry, Square
+from napari_segsam.engine.zoom_look import Look, PicturePrompts, to_cpu
+from napari_segsam.model.segsam import SegSam
+from napari_segsam.model.zoom_encoder import SliceFeatures
+
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+"""SAM's pixel normalisation, for RGB in 0..255."""
+
+
+class SliceLook:
+    """Prompts and masks on the padded square that the encoder saw."""
+
+    def __init__(self, model: SegSam) -> None:
+        self.model = model
+        self.side = model.config.img_size
+        self.mask_side = model.prompt_encoder.mask_input_size[0]
+
+    def normalise(self, square: Tensor, picture: Tensor, scale: float) -> Tensor:
+        """(3, side, side) in [-1, 1] -> SAM's normalisation; the padding is zero after it, as SAM has it."""
+        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (_MEAN, _STD))
+        normalised = ((square + 1) * 127.5 - mean) / std
+        height, width = (round(n * scale) for n in picture.shape[1:])
+        normalised[:, height:], normalised[:, :, width:] = 0, 0
+        return normalised
+
+    def answer(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Look:
+        """See ``ZoomLook.answer``; the square is the padded slice."""
+        square = Square(0, 0, max(picture.shape[1:]))
+        geometry = self._geometry(prompts, scale, square)
+        batch = prompt_batch([geometry], self.mask_side)
+        for name, tensor in vars(batch).items():
+            if tensor is not None:
+                setattr(batch, name, tensor.to(features.tokens.device))
+        output = to_cpu(self.model(features, batch))
+        output.mask_logits = self._full(output.mask_logits)
+        if output.semantic.mask_logits is not None:
+            output.semantic.mask_logits = self._full(output.semantic.mask_logits)
+        first = 1 if prompts.is_lone_click else 0
+        ranked = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
+        order = ranked if first else [0, *ranked]
+        return Look(square, output, 0, order, torch.ones(1, self.side, self.side))
+
+    def _geometry(self, prompts: PicturePrompts, scale: float, square: Square) -> PromptGeometry:
+        clicks = torch.tensor([[c.row, c.col] for c in prompts.clicks]).reshape(-1, 2)
+        positive = torch.tensor([c.positive for c in prompts.clicks], dtype=torch.bool)
+        box, last = None, None
+        if prompts.box is not None:
+            b = prompts.box
+            corners = torch.tensor([[b.row_min, b.col_min], [b.row_max, b.col_max]])
+            box = ((corners + 0.5) * scale - 0.5).reshape(4)
+        if prompts.last is not None:
+            last = (zoom.cut(prompts.last, square, 4 * self.mask_side) > 0.5).float() * 2 - 1
+        return PromptGeometry((clicks + 0.5) * scale - 0.5, positive, box, last)
+
+    def _full(self, logits: Tensor) -> Tensor:
+        return F.interpolate(logits, (self.side, self.side), mode="bilinear", align_corners=False)

@@ -1,0 +1,62 @@
+"""From a config to a SegSam."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from segment_anything.modeling import ImageEncoderViT, TwoWayTransformer
+from torch import nn
+
+from napari_segsam.model.binary_decoder import BinaryDecoder
+from napari_segsam.model.config import SegSamConfig
+from napari_segsam.model.prompt_tokens import PromptTokens
+from napari_segsam.model.segsam import SegSam
+from napari_segsam.model.zoom_encoder import ZoomEncoder
+
+# width, depth, heads, blocks with global attention: SAM's published encoders
+_VITS = {
+    "vit_b": (768, 12, 12, (2, 5, 8, 11)),
+    "vit_l": (1024, 24, 16, (5, 11, 17, 23)),
+    "vit_h": (1280, 32, 16, (7, 15, 23, 31)),
+}
+_PATCH = 16
+
+
+def _image_encoder(config: SegSamConfig) -> nn.Module:
+    if config.encoder == "mobilenet":
+        if config.zoom is None:
+            raise ValueError("The encoder 'mobilenet' needs zoom: it is too coarse for a whole slice alone.")
+        return ZoomEncoder(config, config.zoom)
+    width, depth, heads, global_blocks = _VITS[config.encoder]
+    encoder: nn.Module = ImageEncoderViT(
+        img_size=config.img_size,
+        patch_size=_PATCH,
+        embed_dim=width,
+        depth=depth,
+        num_heads=heads,
+        mlp_ratio=4,
+        out_chans=config.dim,
+        qkv_bias=True,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
+        use_rel_pos=True,
+        global_attn_indexes=global_blocks,
+        window_size=14,
+    )
+    return encoder
+
+
+def build(config: SegSamConfig) -> SegSam:
+    """A SegSam with random weights (and empty class cards) for ``config``."""
+    side = config.zoom.crop if config.zoom else config.img_size
+    prompt_encoder = PromptTokens(
+        embed_dim=config.dim,
+        image_embedding_size=(side // _PATCH, side // _PATCH),
+        input_image_size=(side, side),
+        mask_in_chans=16,
+    )
+    transformer = TwoWayTransformer(
+        depth=config.depth, embedding_dim=config.dim, num_heads=config.heads, mlp_dim=config.mlp_dim
+    )
+    mask_decoder = BinaryDecoder(transformer_dim=config.dim, transformer=transformer, iou_head_hidden_dim=config.dim)
+    return SegSam(config, _image_encoder(config), prompt_encoder, mask_decoder)

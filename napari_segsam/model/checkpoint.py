@@ -1,0 +1,106 @@
+"""A SegSam in one safetensors file: tensors, and in its header the config, the class names and its calibration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from napari_segsam.model.build import build
+from napari_segsam.model.config import SegSamConfig
+from napari_segsam.model.segsam import SegSam
+
+FORMAT = "segsam-1"
+
+
+class CheckpointError(ValueError):
+    """A file that is no SegSam checkpoint of this format; says why."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        config: sizes and choices.
+        names: classes in the order of the logits.
+        aliases: other spellings -> name.
+        temperature: divides class logits so that scores are probabilities.
+        suggest_at: score from which an unprompted object is suggested.
+    """
+
+    config: SegSamConfig
+    names: tuple[str, ...]
+    aliases: Mapping[str, str]
+    temperature: float = 1.0
+    suggest_at: float = 0.5
+
+    def to_metadata(self) -> dict[str, str]:
+        """Text values for the safetensors header."""
+        values: dict[str, Any] = {
+            "config": self.config.to_dict(),
+            "names": self.names,
+            "aliases": dict(self.aliases),
+            "temperature": self.temperature,
+            "suggest_at": self.suggest_at,
+        }
+        return {"format": FORMAT, "segsam": json.dumps(values)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str] | None) -> Header:
+        """The inverse of :meth:`to_metadata`.
+
+        Raises:
+            CheckpointError: another format.
+        """
+        if not metadata or metadata.get("format") != FORMAT:
+            raise CheckpointError(f"not a SEG-SAM checkpoint (no '{FORMAT}' in its header)")
+        try:
+            values: dict[str, Any] = json.loads(metadata["segsam"])
+            config = SegSamConfig.from_dict(values["config"])
+            return cls(
+                config,
+                tuple(values["names"]),
+                values["aliases"],
+                float(values["temperature"]),
+                float(values["suggest_at"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"its header cannot be read ({error})") from error
+
+
+def save(path: Path, model: SegSam, header: Header, dtype: torch.dtype = torch.float16) -> None:
+    """Write ``model`` to ``path``, floating tensors as ``dtype``; the file appears whole or not at all."""
+    tensors = {
+        name: (t.to(dtype) if t.is_floating_point() else t).contiguous().cpu() for name, t in model.state_dict().items()
+    }
+    beside = path.with_name(path.name + ".part")
+    save_file(tensors, beside, header.to_metadata())
+    beside.replace(path)
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header]:
+    """Read a checkpoint written by :func:`save`; every tensor must be there and none may be left over.
+
+    Raises:
+        CheckpointError: a damaged file, another format, missing or unexpected tensors.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = Header.from_metadata(file.metadata())
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"damaged or no safetensors file ({error})") from error
+    model = build(header.config)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"its tensors do not fit its header ({str(error).splitlines()[-1].strip()})") from error
+    return model.eval().to(device), header

@@ -1,0 +1,97 @@
+"""What a training run is told, in one TOML file that a person writes; unknown keys are refused."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_segsam.core.errors import UnreadableInputError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Strict):
+    """Where pictures come from: a folder in the SA-Med2D layout and a share of procedural ones."""
+
+    root: Path
+    split: Literal["train", "val", "all"] = "train"
+    synthetic: float = Field(0.12, ge=0, le=1)
+    exclude: tuple[str, ...] = ()
+
+
+class LossWeights(_Strict):
+    """Weights of the terms; 0 leaves one out."""
+
+    binary: float = 1.0
+    semantic: float = 1.0
+    classes: float = 0.5
+    co_classes: float = 0.5
+    co_masks: float = 0.5
+    alignment: float = 0.5
+    text: float = 0.25
+    size: float = 0.2
+    pixel: Literal["bce", "focal"] = "bce"
+    alignment_kind: Literal["dice", "iou", "sqdice", "mse"] = "dice"
+    alignment_stop_gradient: bool = False
+
+
+class TrainConfig(_Strict):
+    """One run.
+
+    Attributes:
+        data, losses: see there.
+        model: preset of the model's sizes.
+        run: folder for checkpoint, log and curves.
+        backbone: safetensors file of a pretrained MobileNetV2, for ``nano``.
+        warm_start: a checkpoint whose weights to start from, with a fresh optimiser.
+        images, prompts: pictures a step, and prompts on each.
+        boxes: share of box prompts; the rest are clicks.
+        corrections: share of steps with a second pass of corrective clicks and the last mask.
+        train_slice_backbone: let the slice's view train the backbone too (the crops always do).
+    """
+
+    data: DataConfig
+    run: Path
+    losses: LossWeights = LossWeights()
+    model: Literal["nano"] = "nano"
+    backbone: Path | None = None
+    warm_start: Path | None = None
+    seed: int = 0
+    steps: int = Field(4000, gt=0)
+    images: int = Field(8, gt=0)
+    prompts: int = Field(2, gt=0)
+    boxes: float = Field(0.6, ge=0, le=1)
+    corrections: float = Field(0.3, ge=0, le=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    backbone_rate: float = Field(0.25, ge=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warm_up: int = Field(200, ge=0)
+    average: float = Field(0.998, ge=0, lt=1)
+    save_every: int = Field(250, gt=0)
+    train_slice_backbone: bool = False
+    threads: int = Field(0, ge=0)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """A TOML file -> TrainConfig; relative paths count from the file's folder.
+
+    Raises:
+        UnreadableInputError: names the key that is wrong.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = TrainConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UnreadableInputError(f"{path.name}: '{where}': {first['msg']}; see docs/how-to/train.md.") from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableInputError(f"{path.name} cannot be read as TOML ({error}).") from error
+    here = path.parent
+    moved = {k: here / v for k in ("run", "backbone", "warm_start") if (v := getattr(config, k)) is not None}
+    return config.model_copy(update={**moved, "data": config.data.model_copy(update={"root": here / config.data.root})})
