@@ -25,8 +25,10 @@ from napari_segsam.gui.objects_panel import ObjectsPanel
 from napari_segsam.gui.scan_panel import ScanPanel
 from napari_segsam.gui.workbench import Workbench
 
-EMPTY = "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
-MINIMUM_WIDTH = 280
+EMPTY = (
+    "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
+)
+MINIMUM_WIDTH = 300
 
 
 class Dock(QWidget):

@@ -29,7 +29,6 @@ KEYS = (
     Key("box", "B", "Box tool: drag a box around an object", on_labels=False),
     Key("sign", "T", "Turn the point between positive (this) and negative (not this)"),
     Key("candidate", "Tab", "Show the next of the model's alternative outlines"),
-    Key("clear", "Backspace", "Take away the prompts on this slice; what is committed stays"),
     Key("commit", "C", "Commit the object into the layer 'labels'"),
     Key("next", "M", "Next object: keep what is committed, start afresh"),
     Key("undo", "Ctrl-Z", "Undo"),

@@ -22,14 +22,15 @@ from napari_segsam.gui.writer import NAMES_KEY
 POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 _POSITIVE, _NEGATIVE, _OUTLINE, _BOX = "#2ecc71", "#ff4d4d", "#ffe14d", "#4db8ff"
+_POINT_PX = (9, 16)
 _SHAPE = {True: "disc", False: "cross"}
 
 
 class ScanLayers:
     """Five layers over one scan.
 
-    `labels` and `semantic` are views of the session's own voxels, so what is painted is what is exported. `preview` holds
-    one slice only. A layer that the user deletes comes back the next time that it has something to show.
+    `labels` and `semantic` are views of the session's own voxels, so what is painted is what is exported. `preview`
+    holds one slice only. A layer that the user deletes comes back the next time that it has something to show.
 
     Args:
         viewer: napari's.
@@ -59,7 +60,10 @@ class ScanLayers:
         }
 
     def add(self) -> None:
-        """Put all layers into the viewer; `semantic` becomes the active one, so that the status bar names what is below the cursor."""
+        """Put all layers into the viewer.
+
+        `semantic` becomes the active one, so that the status bar names the class below the cursor.
+        """
         for name in _BOTTOM_TO_TOP:
             self._layer(name)
         self._viewer.layers.selection.active = self._held[SEMANTIC]
@@ -120,7 +124,7 @@ class ScanLayers:
 
     def show_vocabulary(self) -> None:
         """Another model: its classes' colours and names."""
-        self._colour_classes(self._layer(SEMANTIC))
+        self._name_classes(self._layer(SEMANTIC))
 
     # -- making layers
 
@@ -169,7 +173,7 @@ class ScanLayers:
     def _make_semantic(self) -> Labels:
         data = self._session.volume.grid.display.to_display(self._session.semantic.voxels)
         layer = Labels(data, name=SEMANTIC, opacity=0.35, **self._frame())
-        self._colour_classes(layer)
+        self._name_classes(layer)
         layer.editable = False
         return layer
 
@@ -183,7 +187,8 @@ class ScanLayers:
         return layer
 
     def _make_points(self) -> Points:
-        layer = Points(ndim=3, name=POINTS, size=1, border_width=0.1, canvas_size_limits=(9, 14), **self._frame())
+        layer = Points(ndim=3, name=POINTS, **self._frame())
+        layer.canvas_size_limits = _POINT_PX
         layer.editable = False
         return layer
 
@@ -203,7 +208,8 @@ class ScanLayers:
         if prompts.clicks:
             layer.face_color = [_POSITIVE if c.positive else _NEGATIVE for c in prompts.clicks]
             layer.symbol = [_SHAPE[c.positive] for c in prompts.clicks]
-            layer.border_color = "white"
+            layer.border_color = "black"
+            layer.size = max(view.shape) / 64
         layer.selected_data = set()
 
     def _show_boxes(self, view: SliceView, boxes: list[Box]) -> None:
@@ -222,17 +228,29 @@ class ScanLayers:
     def _name_labels(self, layer: Any) -> None:
         names = {value: label.name for value, label in sorted(self._session.labels.labels.items())}
         layer.metadata[NAMES_KEY] = names
-        layer.features = {"index": [0, *names], "object": [None, *names.values()]}
+        _name_values(layer, names, "object", unknown="white")
         layer.selected_label = self._session.value
 
-    def _colour_classes(self, layer: Any) -> None:
+    def _name_classes(self, layer: Any) -> None:
         names = dict(enumerate(self._session.vocabulary.names, start=1))
-        colours: dict[int | None, Any] = {value: colour_of(name) for value, name in names.items()}
-        layer.colormap = DirectLabelColormap(color_dict={None: "transparent", 0: "transparent"} | colours)
-        layer.features = {"index": [0, *names], "class": [None, *names.values()]}
+        _name_values(layer, names, "class", unknown="transparent")
 
     def _painted(self, event: Any) -> None:
         self._on_stroke(stroke_of(event.value, self._session.volume.grid))
+
+
+def _name_values(layer: Any, names: dict[int, str], column: str, unknown: str) -> None:
+    """Colour each value by its name, and let the status bar say the name below the cursor.
+
+    Args:
+        layer: Labels.
+        names: voxel value -> name.
+        column: what the status bar calls the name.
+        unknown: colour of a value without a name: one that the brush has only just made.
+    """
+    colours: dict[int | None, Any] = {value: colour_of(name) for value, name in names.items()}
+    layer.colormap = DirectLabelColormap(color_dict={None: unknown, 0: "transparent"} | colours)
+    layer.features = {"index": [0, *names], column: [None, *names.values()]}
 
 
 def _redraw(layer: Layer) -> None:

@@ -27,7 +27,8 @@ class MouseListener:
 class PromptMouse:
     """Left clicks become points and, with the box tool, drags become boxes; everything else stays napari's.
 
-    With the point tool a drag pans, as everywhere in napari. A brush or another drawing mode of the active layer goes first.
+    With the point tool a drag pans, as everywhere in napari. A brush or another drawing mode of the active layer goes
+    first.
     """
 
     def __init__(self, viewer: Any, listener: MouseListener) -> None:

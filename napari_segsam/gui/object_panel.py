@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -27,6 +26,7 @@ _HINT = {
     "point": "Click an organ on the canvas; drag to move the picture.",
     "box": "Drag a box around an organ; Shift+drag moves the picture.",
 }
+_SIGN = {True: "+ Positive: this", False: "− Negative: not this"}
 _NO_CLASS = "no class yet"
 
 
@@ -38,14 +38,17 @@ class ObjectPanel(QWidget):
         self._workbench = workbench
         self.point = _tool("point", "Point")
         self.box = _tool("box", "Box")
-        self.sign = _tool("sign", "Positive")
+        self.sign = _tool("sign", "")
         self.hint = QLabel(wordWrap=True)
         self.class_box = QSearchableComboBox()
+        self.class_box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.class_box.setToolTip("Ranked by the model; type to find any class")
         self.agreement = ScoreMark("Decoders agree", "Dice of the two decoders' masks: low means look twice")
         self.iou = ScoreMark("Predicted IoU", "How good the model thinks its outline is")
         self.candidate = _button("candidate", "Other outline")
-        self.clear = _button("clear", "Clear prompts")
+        self.clear = QPushButton("Clear prompts")
+        self.clear.setToolTip("Take away the prompts on this slice; what is committed stays")
+        self.clear.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.commit = _button("commit", "Commit")
         self.next = _button("next", "Next object")
         self.undo = _button("undo", "Undo")
@@ -59,7 +62,8 @@ class ObjectPanel(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(_row(self.point, self.box, self.sign))
+        layout.addLayout(_row(self.point, self.box))
+        layout.addWidget(self.sign)
         layout.addWidget(self.hint)
         layout.addWidget(self.class_box)
         layout.addWidget(self.agreement)
@@ -97,7 +101,7 @@ class ObjectPanel(QWidget):
         self.point.setChecked(tool == "point")
         self.box.setChecked(tool == "box")
         self.sign.setChecked(not positive)
-        self.sign.setText(f"{'+ Positive' if positive else '− Negative'}  {printed('sign')}")
+        self.sign.setText(f"{_SIGN[positive]}  {printed('sign')}")
         self.hint.setText(_HINT[tool])
 
     def _show_prompts(self, prompts: Prompts) -> None:
@@ -149,25 +153,19 @@ def _next_candidate(controller: Controller) -> None:
     controller.choose_candidate(controller.session.candidate + 1)
 
 
-def _tool(action: str, text: str) -> QToolButton:
-    """A button that stays down while its tool is armed, with its key printed on it."""
-    button = QToolButton()
+def _tool(action: str, text: str) -> QPushButton:
+    """A button that stays down while its tool is armed."""
+    button = _button(action, text)
     button.setCheckable(True)
-    _dress(button, action, text)
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return button
 
 
 def _button(action: str, text: str) -> QPushButton:
-    button = QPushButton()
-    _dress(button, action, text)
-    return button
-
-
-def _dress(button: QToolButton | QPushButton, action: str, text: str) -> None:
-    button.setText(f"{text}  {printed(action)}")
+    """A button with its key printed on it."""
+    button = QPushButton(f"{text}  {printed(action)}")
     button.setToolTip(f"{BY_ACTION[action].text} ({printed(action)})")
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # letters and Space stay with the canvas
+    return button
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -22,7 +22,7 @@ class PluginDock(Dock):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        # napari wraps its viewer in a proxy whose layers are other objects on each access; ours are told apart by identity.
+        # napari's proxy gives out other layer objects on each access; we tell layers apart by identity.
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         model = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
         workbench = Workbench(viewer, ThreadExecutor(), load_model, model)

@@ -24,7 +24,7 @@ _SAMPLED = 64
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """npe2's question "can you read this?"; the manifest's patterns have said yes already, so what is there is tried."""
+    """npe2's question "can you read this?"; the manifest's patterns have said yes, so whatever exists is tried."""
     paths = path if isinstance(path, list) else [path]
     return read_layers if all(Path(p).exists() for p in paths) else None
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container
-from qtpy.QtWidgets import QFileDialog, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.volume import MODALITIES, Volume, Window
 from napari_segsam.engine.controller import Controller
@@ -51,6 +52,14 @@ class ScanPanel(QWidget):
         )
         self._lay_out()
         self._connect()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Line the form up: magicgui measures labels before napari's style has set their font."""
+        super().showEvent(event)
+        labels = self._form.native.findChildren(QLabel)
+        widest = max(label.sizeHint().width() for label in labels)
+        for label in labels:
+            label.setMinimumWidth(widest)
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

@@ -1,4 +1,4 @@
-"""Which layers of the viewer are scans, and the Volume behind each: our reader's, or one made around a foreign layer."""
+"""Which layers are scans, and the Volume behind each: our reader's, or one made around another reader's layer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.gui.reader import VOLUME_KEY
 
 FOREIGN = (
-    "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of the "
-    "array. Open the file with SEG-SAM to have them right."
+    "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of "
+    "the array. Open the file with SEG-SAM to have them right."
 )
 
 
@@ -33,8 +33,8 @@ def is_foreign(layer: Image) -> bool:
 def volume_of(layer: Image) -> Volume:
     """The Volume that an image layer shows.
 
-    A foreign layer gets a Grid in which its axes are displayed exactly as they are: rows towards posterior, columns towards
-    left, slices towards inferior; its scale counts as millimetres.
+    Another reader's layer gets a Grid in which its axes are displayed exactly as they are: rows towards posterior,
+    columns towards left, slices towards inferior; its scale counts as millimetres.
 
     Raises:
         UnreadableInputError: the layer's values are no intensities.

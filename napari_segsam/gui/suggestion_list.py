@@ -10,6 +10,7 @@ from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.terminology import colour_of
 from napari_segsam.gui.marks import spoken, swatch
 
+_ROWS_SHOWN = 6
 _MOVING = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
 
 
@@ -43,6 +44,8 @@ class SuggestionList(QListWidget):
             title = f"{spoken(suggestion.name)}   {suggestion.score:.0%}"
             self.addItem(QListWidgetItem(swatch(colour_of(suggestion.name)), title))
         self.setCurrentRow(min(row, len(suggestions) - 1))
+        rows = min(max(len(suggestions), 1), _ROWS_SHOWN)
+        self.setFixedHeight(rows * max(self.sizeHintForRow(0), 16) + 2 * self.frameWidth() + 2)
 
     def accept(self) -> None:
         """Accept the selected suggestion."""

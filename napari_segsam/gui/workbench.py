@@ -1,4 +1,4 @@
-"""Workbench: one viewer's live session. Ties scan, layers, mouse and keys to the Controller, and decides nothing else."""
+"""Workbench: one viewer's live session. Ties scan, layers, mouse and keys to the Controller; decides nothing else."""
 
 from __future__ import annotations
 
@@ -77,7 +77,6 @@ class Workbench(QObject):
                 "box": lambda: self.arm("box"),
                 "sign": lambda: self.set_positive(not self.positive),
                 "candidate": lambda: self.do(lambda c: c.choose_candidate(c.session.candidate + 1)),
-                "clear": lambda: self.do(Controller.clear_prompts),
                 "commit": lambda: self.do(Controller.commit),
                 "next": lambda: self.do(Controller.next_object),
                 "undo": lambda: self.do(Controller.undo),
@@ -229,13 +228,10 @@ class Workbench(QObject):
 
     def _view_moved(self, _event: Any = None) -> None:
         view = self._visible()
-        session = None if self.controller is None else self.controller.session
-        if (
-            view is not None
-            and session is not None
-            and (view.axis, view.index) != (session.view.axis, session.view.index)
-        ):
-            self.do(lambda controller: controller.show(view.axis, view.index))
+        if view is None or self.controller is None:
+            return
+        if (view.axis, view.index) != self.controller.session.place:
+            self.controller.show(view.axis, view.index)
 
     def _visible(self) -> SliceView | None:
         """The slice on the canvas, None in 3D or beside the scan."""

@@ -1,0 +1,159 @@
+"""A real viewer, the dock as napari opens it, and a person's hand on the canvas."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import napari
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_segsam.core.volume import Volume
+from napari_segsam.gui import plugin
+from napari_segsam.gui.dock import Dock
+from napari_segsam.gui.executor import ThreadExecutor
+from napari_segsam.gui.reader import layer_of
+from tests.fakes import FakePredictor, block_volume
+
+
+@pytest.fixture(autouse=True)
+def no_widget_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """napari's own guard: a top-level widget that outlives its viewer fails the test."""
+    monkeypatch.setenv("NAPARI_STRICT_QT", "raise")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_leaks() -> Iterator[None]:
+    """Our inference threads end with their viewers."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "segsam-inference":
+            thread.join(10)
+            assert not thread.is_alive(), "an inference thread outlived its viewer"
+
+
+@pytest.fixture
+def predictor(monkeypatch: pytest.MonkeyPatch) -> FakePredictor:
+    """The model that the dock will load."""
+    fake = FakePredictor()
+    monkeypatch.setattr(plugin, "load_model", lambda model, device: fake)
+    return fake
+
+
+@dataclass
+class Hand:
+    """What a person does to one viewer, in world coordinates, through real Qt events."""
+
+    viewer: napari.Viewer
+    qtbot: Any
+    dock: Dock | None = None
+    layers: list[Any] = field(default_factory=list)
+
+    @property
+    def canvas(self) -> Any:
+        """The widget under the mouse; the one private thing that the tests need of napari."""
+        return self.viewer.window._qt_viewer.canvas.native
+
+    def open(self, volume: Volume) -> Any:
+        """A scan as our reader adds it."""
+        data, kwargs, _ = layer_of(volume)
+        return self.viewer.add_image(data, **kwargs)
+
+    def open_dock(self, ready: bool = True) -> Dock:
+        """The dock through the manifest, as a person opens it from the menu."""
+        _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-segsam", "SEG-SAM")
+        if ready:
+            self.wait(lambda: self.dock.workbench.controller is not None and self.dock.workbench.controller.predictor)
+            self.rest()
+        return self.dock
+
+    @property
+    def session(self) -> Any:
+        return self.dock.workbench.controller.session
+
+    def layer(self, name: str) -> Any:
+        return self.viewer.layers[name]
+
+    def wait(self, until: Callable[[], object]) -> None:
+        self.qtbot.waitUntil(lambda: bool(until()), timeout=10_000)
+
+    def rest(self) -> None:
+        """Until nobody computes or waits."""
+        self.wait(lambda: not self.dock.workbench.controller.busy)
+        QApplication.processEvents()
+
+    def pixel(self, world: Any) -> QPoint:
+        """Canvas pixel of a world position on the displayed plane."""
+        camera = self.viewer.scene.camera
+        shown = np.asarray(world, float)[list(self.viewer.dims.displayed)]
+        offset = (shown - np.asarray(camera.center)[-2:]) * camera.zoom
+        return QPoint(round(self.canvas.width() / 2 + offset[1]), round(self.canvas.height() / 2 + offset[0]))
+
+    def world(self, scan: Any, ijk: Any) -> np.ndarray:
+        """World position of a voxel of a scan layer."""
+        volume = scan.metadata["segsam_volume"]
+        display = volume.grid.display.display_index(np.asarray(ijk), volume.grid.shape)
+        return np.asarray(scan.data_to_world(display))
+
+    def look_at(self, scan: Any, ijk: Any) -> None:
+        """Scroll so that the slice through a voxel is visible."""
+        self.viewer.dims.point = self.world(scan, ijk)
+        QApplication.processEvents()
+
+    def click(self, world: Any) -> None:
+        QTest.mouseClick(self.canvas, Qt.MouseButton.LeftButton, pos=self.pixel(world))
+        QApplication.processEvents()
+
+    def drag(self, start: Any, end: Any) -> None:
+        """Press, move in steps, release; QTest's own moves carry no button."""
+        path = [self.pixel(start + (np.asarray(end) - start) * t) for t in np.linspace(0, 1, 6)]
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        self._mouse(QEvent.Type.MouseButtonPress, path[0], left, left)
+        for place in path[1:]:
+            self._mouse(QEvent.Type.MouseMove, place, none, left)
+        self._mouse(QEvent.Type.MouseButtonRelease, path[-1], left, none)
+        QApplication.processEvents()
+
+    def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.keyClick(self.canvas, key, modifiers)
+        QApplication.processEvents()
+
+    def _mouse(self, kind: QEvent.Type, place: QPoint, button: Any, held: Any) -> None:
+        where = QPointF(place)
+        event = QMouseEvent(kind, where, self.canvas.mapToGlobal(where), button, held, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(self.canvas, event)
+
+
+@pytest.fixture
+def hand(make_napari_viewer: Any, qtbot: Any, predictor: FakePredictor) -> Iterator[Hand]:
+    """An empty viewer that is shown, and a hand on it."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1200, 800)
+    QApplication.processEvents()
+    made = Hand(viewer, qtbot)
+    yield made
+    made.dock = None
+
+
+@pytest.fixture
+def ready(hand: Hand) -> Hand:
+    """A viewer with a scan of three blocks and the dock open on it."""
+    hand.layers = [hand.open(block_volume((48, 40, 12)))]
+    hand.open_dock()
+    return hand
+
+
+@pytest.fixture
+def executor(qtbot: Any) -> Iterator[ThreadExecutor]:
+    """A thread that ends with the test."""
+    made = ThreadExecutor()
+    yield made
+    made.shutdown()
+    assert made.wait_until_ended(10)
