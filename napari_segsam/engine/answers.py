@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from napari_segsam.core.prediction import ClassScore, Suggestion
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.model.semantic_decoder import SemanticOutput
+from napari_segsam.model.semantic_decoder import Unprompted
 
 _RANKED = 9
 """Classes offered for a prompted object, as many as there are number keys."""
@@ -32,7 +32,7 @@ def to_bool(logits: Tensor) -> NDArray[np.bool_]:
 
 
 def suggestions(
-    output: SemanticOutput,
+    output: Unprompted,
     vocabulary: Vocabulary,
     frame: PictureFrame,
     share: tuple[float, float],

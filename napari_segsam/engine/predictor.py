@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -126,9 +126,8 @@ class SegSamPredictor:
         mine = _own(embedding)
         output = self._on_device(lambda: self.model.unprompted(self._here(mine.features)))
         share = mine.share(self.model.config.img_size)
-        return suggestions(
-            output, self.vocabulary, embedding.frame, share, self.header.suggest_at, self.header.temperature
-        )
+        at, temperature = self.header.suggest_at, self.header.temperature
+        return suggestions(output, self.vocabulary, mine.frame, share, at, temperature)
 
     def _prediction(self, embedding: SliceEmbedding, look: Look) -> Prediction:
         semantic, row = look.output.semantic, look.row
@@ -136,13 +135,9 @@ class SegSamPredictor:
         logits = torch.cat([look.masks, semantic.mask_logits[row]])
         full = embedding.frame.back(zoom.paste(logits, look.square, size))
         masks = [to_bool(m) for m in full]
-        others = replace(
-            semantic,
-            co_class_logits=semantic.co_class_logits[row : row + 1],
-            co_mask_logits=None if semantic.co_mask_logits is None else semantic.co_mask_logits[row : row + 1],
-        )
         share = embedding.share(self.model.config.img_size)
         at, temperature = self.header.suggest_at, self.header.temperature
+        others = suggestions(semantic.row(row), self.vocabulary, embedding.frame, share, at, temperature, masks[0])
         return Prediction(
             mask=masks[0],
             semantic_mask=masks[-1],
@@ -150,7 +145,7 @@ class SegSamPredictor:
             iou_predicted=look.iou[0],
             decoder_agreement=dice(masks[0], masks[-1]),
             candidates=tuple(Candidate(m, i) for m, i in zip(masks[:-1], look.iou, strict=True)),
-            suggestions=suggestions(others, self.vocabulary, embedding.frame, share, at, temperature, masks[0]),
+            suggestions=others,
             window=embedding.window,
         )
 

@@ -43,8 +43,7 @@ class SliceLook:
                 setattr(batch, name, tensor.to(features.tokens.device))
         output = to_cpu(self.model(features, batch))
         output.mask_logits = self._full(output.mask_logits)
-        if output.semantic.mask_logits is not None:
-            output.semantic.mask_logits = self._full(output.semantic.mask_logits)
+        output.semantic.mask_logits = self._full(output.semantic.mask_logits)
         first = 1 if prompts.is_lone_click else 0
         ranked = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
         order = ranked if first else [0, *ranked]

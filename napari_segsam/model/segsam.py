@@ -11,7 +11,7 @@ from napari_segsam.model.binary_decoder import BinaryDecoder
 from napari_segsam.model.config import SegSamConfig
 from napari_segsam.model.prompt_tokens import PromptBatch, PromptTokens
 from napari_segsam.model.scene import Scene
-from napari_segsam.model.semantic_decoder import SemanticDecoder, SemanticOutput
+from napari_segsam.model.semantic_decoder import SemanticDecoder, SemanticOutput, Unprompted
 from napari_segsam.model.text_to_vision import ClassCards, TextToVision
 from napari_segsam.model.zoom_encoder import SizeHead, SliceFeatures, ZoomEncoder
 
@@ -94,7 +94,7 @@ class SegSam(nn.Module):
         masks, iou = self.mask_decoder(scene, for_sag)
         return SegSamOutput(masks, iou, self.semantic_decoder(scene, for_saw, cards, features.detail), text_logits)
 
-    def unprompted(self, features: SliceFeatures) -> SemanticOutput:
+    def unprompted(self, features: SliceFeatures) -> Unprompted:
         """What stands on B slices when nobody prompts anything."""
         scene = self._slice_scene(features, None)
         return self.semantic_decoder.unprompted(scene, self.class_cards(), features.detail)

@@ -16,20 +16,34 @@ from napari_segsam.model.scene import Scene
 
 
 @dataclass
-class SemanticOutput:
+class Unprompted:
+    """What Dec_saw says of the objects that nobody prompted, for P prompts or slices.
+
+    Attributes:
+        co_class_logits: (P, N_co, K + 1) classes; index K means no object.
+        co_mask_logits: (P, N_co, h', w') masks on the slice, None where the config has none.
+    """
+
+    co_class_logits: Tensor
+    co_mask_logits: Tensor | None
+
+    def row(self, index: int) -> Unprompted:
+        """The answers to one prompt, still with their leading axis."""
+        masks = None if self.co_mask_logits is None else self.co_mask_logits[index : index + 1]
+        return Unprompted(self.co_class_logits[index : index + 1], masks)
+
+
+@dataclass
+class SemanticOutput(Unprompted):
     """What Dec_saw says for P prompts.
 
     Attributes:
-        mask_logits: (P, 1, H, W) mask of the prompted object, None where nothing was prompted.
-        class_logits: (P, K) class of the prompted object, None where nothing was prompted.
-        co_class_logits: (P, N_co, K + 1) classes of unprompted objects; index K means no object.
-        co_mask_logits: (P, N_co, h', w') their masks on the slice, None where the config has none.
+        mask_logits: (P, 1, H, W) mask of the prompted object.
+        class_logits: (P, K) its class.
     """
 
-    mask_logits: Tensor | None
-    class_logits: Tensor | None
-    co_class_logits: Tensor
-    co_mask_logits: Tensor | None
+    mask_logits: Tensor
+    class_logits: Tensor
 
 
 class ClassHead(nn.Module):
@@ -80,19 +94,19 @@ class SemanticDecoder(nn.Module):
         pixels = scene.refine(self.output_upscaling(scene.focus_map(src)))
         mask = torch.einsum("pc,pchw->phw", self.hypernetwork(so), pixels).unsqueeze(1)
         return SemanticOutput(
-            scene.with_prior(mask, self.prior_trust),
-            self.classes(so, cards)[:, :-1],
-            self.classes(co, cards),
-            self._draw(co, pixels if slice_detail is None else slice_detail),
+            co_class_logits=self.classes(co, cards),
+            co_mask_logits=self._draw(co, pixels if slice_detail is None else slice_detail),
+            mask_logits=scene.with_prior(mask, self.prior_trust),
+            class_logits=self.classes(so, cards)[:, :-1],
         )
 
-    def unprompted(self, scene: Scene, cards: Tensor, slice_detail: Tensor | None = None) -> SemanticOutput:
+    def unprompted(self, scene: Scene, cards: Tensor, slice_detail: Tensor | None = None) -> Unprompted:
         """What stands on P slices that nobody prompted: t_co alone over (P, C, 1, N) slice tokens."""
         tokens = self.co_tokens.weight.expand(len(scene.tokens), -1, -1)
         co, src = self.transformer(scene.tokens, scene.pe, tokens)
         if slice_detail is None:
             slice_detail = scene.refine(self.output_upscaling(scene.focus_map(src)))
-        return SemanticOutput(None, None, self.classes(co, cards), self._draw(co, slice_detail))
+        return Unprompted(self.classes(co, cards), self._draw(co, slice_detail))
 
     def _draw(self, co: Tensor, pixels: Tensor) -> Tensor | None:
         if not self.co_masks:

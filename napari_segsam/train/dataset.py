@@ -144,7 +144,7 @@ class LoadedSample:
     def class_mask(self, class_id: int) -> NDArray[np.bool_]:
         """(rows, cols) of all objects of one class together."""
         of_class = [self.mask(i) for i, k in enumerate(self.class_ids) if k == class_id]
-        return np.any(of_class, axis=0)
+        return np.asarray(np.any(of_class, axis=0))
 
 
 def load(data: SAMed2D, vocabulary: Vocabulary) -> list[LoadedSample]:

@@ -23,7 +23,7 @@ from napari_segsam.model import checkpoint
 from napari_segsam.model.build import build
 from napari_segsam.model.config import preset
 from napari_segsam.model.segsam import SegSam, SegSamOutput
-from napari_segsam.model.semantic_decoder import SemanticOutput
+from napari_segsam.model.semantic_decoder import Unprompted
 from napari_segsam.train import losses, prompt_simulation
 from napari_segsam.train.batches import Batch, BatchMaker, PromptedCrop, to_model
 from napari_segsam.train.config import TrainConfig, read_config
@@ -136,7 +136,6 @@ class Trainer:
         binary, chosen = losses.binary_loss(output.mask_logits, output.iou, target, ambiguous, w.pixel)
         picked = output.mask_logits[torch.arange(len(chosen)), chosen]
         semantic = output.semantic.mask_logits
-        assert semantic is not None and output.semantic.class_logits is not None  # prompts were given
         classes = torch.tensor([c.class_index for c in batch.crops])
         known = classes >= 0
         zero = semantic.sum() * 0
@@ -152,7 +151,7 @@ class Trainer:
             "text": text,
         }, (picked.detach() > 0)
 
-    def _set_terms(self, batch: Batch, prompted: SemanticOutput, unprompted: SemanticOutput) -> dict[str, Tensor]:
+    def _set_terms(self, batch: Batch, prompted: Unprompted, unprompted: Unprompted) -> dict[str, Tensor]:
         """Set prediction for the prompts (all but the prompted object) and for the slices alone."""
         rows = [i for i, c in enumerate(batch.crops) if c.others is not None]
         slices = [i for i, t in enumerate(batch.present) if t is not None]

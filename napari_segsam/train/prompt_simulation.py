@@ -42,7 +42,7 @@ def click_on(mask: NDArray[np.bool_], rng: np.random.Generator) -> Click:
 def corrections(
     predicted: NDArray[np.bool_], truth: NDArray[np.bool_], rng: np.random.Generator, n: int
 ) -> list[Click]:
-    """``n`` clicks drawn from where ``predicted`` and ``truth`` differ, positive on missed pixels; none if they agree."""
+    """``n`` clicks drawn from where the two masks differ, positive on missed pixels; none if they agree."""
     wrong = np.flatnonzero(predicted != truth)
     if not len(wrong):
         return []

@@ -11,7 +11,7 @@ def smooth_noise(rng: np.random.Generator, side: int, cells: int) -> NDArray[np.
     """(side, side) noise with about ``cells`` bumps per side, zero mean, unit variance."""
     coarse = rng.standard_normal((cells + 3, cells + 3))
     fine: NDArray[np.float64] = ndimage.zoom(coarse, (side + 8) / (cells + 3) + 1, order=3)[:side, :side]
-    return ((fine - fine.mean()) / (fine.std() + 1e-6)).astype(np.float32)
+    return np.asarray((fine - fine.mean()) / (fine.std() + 1e-6), dtype=np.float32)
 
 
 def _blob(rng: np.random.Generator, side: int) -> NDArray[np.bool_]:
