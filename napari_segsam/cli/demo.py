@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from napari_segsam.cli.prompt_file import PlacedObject
     from napari_segsam.cli.segmentation import Segmentation
     from napari_segsam.core.labels import LabelMap
-    from napari_segsam.core.slices import SliceView
     from napari_segsam.core.volume import Volume
 
 WANTED = ("liver", "spleen", "kidney_left", "kidney_right", "lung", "vertebra", "stomach", "aorta")
 """Beginnings of the names of what is prompted; an organ of several parts gives its largest one."""
+
+_WELL_SEEN = 0.4  # of an organ's largest area
 
 OUTPUTS = ("labels.nii.gz", "semantic.nii.gz", "report.json", "picture.png")
 
@@ -66,53 +68,53 @@ def headless(out: Path, model: str, device: str) -> None:
     volume, truth = torso_phantom(), torso_phantom_labels()
     run = Segmentation(volume, loading.load_model(model, device))
     run.seconds["load"] = time.perf_counter() - begun
-    for entry in box_prompts(volume, truth):
+    prompted = box_prompts(volume, truth)
+    for entry in prompted:
         run.answer(entry)
     run.suggest_around_prompts()
-    _write(run, truth, out)
+    _write(run, truth, prompted, out)
 
 
-def box_prompts(volume: Volume, truth: LabelMap) -> list[PlacedObject]:
-    """A tight box for each wanted organ of the truth, on the one axial slice that shows most of them."""
+def box_prompts(volume: Volume, truth: LabelMap) -> dict[PlacedObject, int]:
+    """A tight axial box for each wanted organ -> its value in the truth; on one slice where it is well seen there."""
     from napari_segsam.cli.prompt_file import PlacedObject
     from napari_segsam.core.prompts import Box, Prompts
     from napari_segsam.core.slices import SliceView
 
-    wanted = _wanted(truth)
-    shared = _best_slice(truth, list(wanted.values()))
-    placed = []
-    for value in wanted.values():
-        index = shared if (truth.voxels[:, :, shared] == value).any() else _best_slice(truth, [value])
+    placed = {}
+    for number, (value, index) in enumerate(_places(truth).items(), start=1):
         view = SliceView(volume, 2, index)
-        placed.append(PlacedObject(value, None, view, Prompts(box=Box.around(view.of(truth.voxels) == value))))
+        prompts = Prompts(box=Box.around(view.of(truth.voxels) == value))
+        placed[PlacedObject(number, None, view, prompts)] = value
     return placed
 
 
-def _wanted(truth: LabelMap) -> dict[str, int]:
-    """Beginning of a name -> the voxel value of the largest organ with such a name."""
-    sizes = np.bincount(truth.voxels.reshape(-1), minlength=max(truth.labels, default=0) + 1)
-    found = {}
-    for beginning in WANTED:
-        values = [v for v, label in truth.labels.items() if label.name.startswith(beginning) and sizes[v]]
-        if values:
-            found[beginning] = max(values, key=lambda v: int(sizes[v]))
-    return found
-
-
-def _best_slice(truth: LabelMap, values: list[int]) -> int:
-    """The k with the most of these organs, and among those the most of their voxels."""
+def _places(truth: LabelMap) -> dict[int, int]:
+    """Value in the truth -> the k to prompt it on: a shared one, or that of its largest area."""
+    values = _wanted(truth)
     areas = np.stack([(truth.voxels == v).sum(axis=(0, 1)) for v in values])  # (organs, nk)
-    return int(np.lexsort((areas.sum(axis=0), (areas > 0).sum(axis=0)))[-1])
+    seen = areas / areas.max(axis=1, keepdims=True)
+    shared = int((seen > _WELL_SEEN).sum(axis=0).argmax())
+    return {
+        v: shared if share[shared] > _WELL_SEEN else int(share.argmax()) for v, share in zip(values, seen, strict=True)
+    }
 
 
-def _write(run: Segmentation, truth: LabelMap, out: Path) -> None:
+def _wanted(truth: LabelMap) -> list[int]:
+    """The largest organ for each wanted beginning of a name."""
+    sizes = np.bincount(truth.voxels.reshape(-1), minlength=max(truth.labels, default=0) + 1)
+    called = [[v for v, label in truth.labels.items() if label.name.startswith(b) and sizes[v]] for b in WANTED]
+    return [max(values, key=lambda v: int(sizes[v])) for values in called if values]
+
+
+def _write(run: Segmentation, truth: LabelMap, prompted: dict[PlacedObject, int], out: Path) -> None:
     from napari_segsam.cli.report import report, summary
 
     targets = [out / name for name in OUTPUTS]
     with Staging(targets) as staging:
         run.paint()
         run.write(staging, *targets[:2])
-        overlap = _dice_per_object(run, truth)
+        overlap = _overlap(run, truth, prompted)
         staging.write_json(targets[2], report(run) | {"dice": overlap})
         staging.write_bytes(targets[3], _picture(run))
         staging.commit()
@@ -123,23 +125,25 @@ def _write(run: Segmentation, truth: LabelMap, out: Path) -> None:
     say(f"done: {', '.join(map(str, targets))}")
 
 
-def _dice_per_object(run: Segmentation, truth: LabelMap) -> dict[str, float]:
+def _overlap(run: Segmentation, truth: LabelMap, prompted: dict[PlacedObject, int]) -> dict[str, float]:
     """True name -> Dice against the phantom's truth, on the prompted slice."""
     from napari_segsam.core.prediction import dice
 
-    def one(view: SliceView, value: int) -> float:
-        return round(dice(view.of(run.labels.voxels) == value, view.of(truth.voxels) == value), 4)
+    def one(entry: PlacedObject, value: int) -> float:
+        return round(dice(entry.view.of(run.labels.voxels) == entry.value, entry.view.of(truth.voxels) == value), 4)
 
-    return {truth.labels[a.object.value].name: one(a.object.view, a.object.value) for a in run.answers}
+    return {truth.labels[value].name: one(entry, value) for entry, value in prompted.items()}
 
 
 def _picture(run: Segmentation) -> bytes:
+    """The slice with the most objects."""
     from napari_segsam.cli.picture import draw_slice
     from napari_segsam.core.volume import Window
 
-    view = max(
-        (a.object.view for a in run.answers), key=lambda v: sum(a.object.view.index == v.index for a in run.answers)
-    )
-    here = [a for a in run.answers if a.object.view.index == view.index]
-    shown = {run.labels.labels[a.object.value].name: view.of(run.labels.voxels) == a.object.value for a in here}
+    by_slice: dict[int, list[PlacedObject]] = defaultdict(list)
+    for answer in run.answers:
+        by_slice[answer.object.view.index].append(answer.object)
+    here = max(by_slice.values(), key=len)
+    view = here[0].view
+    shown = [(run.labels.labels[e.value].name, view.of(run.labels.voxels) == e.value) for e in here]
     return draw_slice(view, Window(40, 400), shown)

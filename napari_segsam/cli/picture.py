@@ -14,17 +14,19 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import colour_of
 from napari_segsam.core.volume import Window
 
+Objects = list[tuple[str, NDArray[np.bool_]]]
+
 _LONGEST_SIDE = 1000
 _TEXT_PIXELS = 18
 
 
-def draw_slice(view: SliceView, window: Window, objects: dict[str, NDArray[np.bool_]]) -> bytes:
+def draw_slice(view: SliceView, window: Window, objects: Objects) -> bytes:
     """A PNG of the slice in true proportions, with each object's outline, box-side name and colour.
 
     Args:
         view: a slice of single intensities.
         window: what is shown as black to white.
-        objects: name -> (rows, cols) mask.
+        objects: names and (rows, cols) masks.
     """
     low, high = window.limits
     grey = np.clip((view.pixels.astype(np.float64) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
@@ -32,7 +34,7 @@ def draw_slice(view: SliceView, window: Window, objects: dict[str, NDArray[np.bo
     scale = _LONGEST_SIDE / max(rows_mm, cols_mm)
     size = round(cols_mm * scale), round(rows_mm * scale)
     picture = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC).convert("RGB")
-    for name, mask in objects.items():
+    for name, mask in objects:
         _outline(picture, mask, _colour(name))
     _write_names(picture, view.shape, objects)
     stream = io.BytesIO()
@@ -40,8 +42,8 @@ def draw_slice(view: SliceView, window: Window, objects: dict[str, NDArray[np.bo
     return stream.getvalue()
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * c) for c in colour_of(name))
+def _colour(name: str, lighter: float = 0.0) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * (c + (1 - c) * lighter)) for c in colour_of(name))
     return red, green, blue
 
 
@@ -51,10 +53,10 @@ def _outline(picture: Image.Image, mask: NDArray[np.bool_], colour: tuple[int, i
     picture.paste(colour, mask=Image.fromarray(edge))
 
 
-def _write_names(picture: Image.Image, shape: tuple[int, int], objects: dict[str, NDArray[np.bool_]]) -> None:
+def _write_names(picture: Image.Image, shape: tuple[int, int], objects: Objects) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(_TEXT_PIXELS)
     taken: list[tuple[float, float, float, float]] = []
-    for name, mask in objects.items():
+    for name, mask in objects:
         if not mask.any():
             continue
         box = Box.around(mask)
@@ -63,7 +65,7 @@ def _write_names(picture: Image.Image, shape: tuple[int, int], objects: dict[str
         place = _free_place(draw.textbbox((x, y), name, font=font, anchor="mm"), taken)
         taken.append(place)
         middle = (place[0] + place[2]) / 2, (place[1] + place[3]) / 2
-        draw.text(middle, name, fill=_colour(name), font=font, anchor="mm", stroke_width=2, stroke_fill="black")
+        draw.text(middle, name, fill=_colour(name, 0.6), font=font, anchor="mm", stroke_width=2, stroke_fill="black")
 
 
 def _free_place(

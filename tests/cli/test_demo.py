@@ -30,8 +30,10 @@ def test_boxes_are_tight_around_the_truth():
     from napari_segsam.io.sample import torso_phantom, torso_phantom_labels
 
     truth = torso_phantom_labels()
-    for entry in demo.box_prompts(torso_phantom(), truth):
-        mask = entry.view.of(truth.voxels) == entry.value
+    placed = demo.box_prompts(torso_phantom(), truth)
+    assert [entry.value for entry in placed] == list(range(1, 9))
+    for entry, value in placed.items():
+        mask = entry.view.of(truth.voxels) == value
         box = entry.prompts.box
         rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         assert (box.row_min, box.row_max, box.col_min, box.col_max) == (rows[0], rows[-1], cols[0], cols[-1])
@@ -45,7 +47,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(run, fake, tmp_path):
 
 def test_the_picture_shows_each_outline_in_its_colour(tmp_path):
     view = SliceView(block_volume(), 2, 3)
-    masks = {"liver": view.pixels == 60, "spleen": view.pixels == 120}
+    masks = [("liver", view.pixels == 60), ("spleen", view.pixels == 120)]
     path = tmp_path / "p.png"
     path.write_bytes(draw_slice(view, Window(40, 400), masks))
     with Image.open(path) as shown:
