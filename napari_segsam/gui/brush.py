@@ -34,7 +34,7 @@ def stroke_of(atoms: Iterable[Any], grid: Grid) -> Stroke:
 
 def _display_change(atom: Any) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
     """(n, 3) display indices that an atom changed, and (n,) the values before."""
-    if isinstance(atom, tuple):
+    if not hasattr(atom, "slice_key"):
         indices, before, _after = atom
         places = np.stack([np.asarray(i, np.int64).ravel() for i in indices], axis=1)
         return places, np.asarray(before, np.uint16).ravel()

@@ -22,6 +22,7 @@ from napari_segsam.gui.writer import NAMES_KEY
 POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 _POSITIVE, _NEGATIVE, _OUTLINE, _BOX = "#2ecc71", "#ff4d4d", "#ffe14d", "#4db8ff"
+_EDGE, _INSIDE = 1, 2
 _POINT_PX = (9, 16)
 _SHAPE = {True: "disc", False: "cross"}
 
@@ -108,9 +109,9 @@ class ScanLayers:
         if mask is None and (PREVIEW not in self._held or not np.any(self._held[PREVIEW].data)):
             return
         view, layer = self._session.view, self._layer(PREVIEW)
-        shown = np.zeros(view.shape, bool) if mask is None else mask
+        shown = np.zeros(view.shape, np.uint8) if mask is None else outlined(mask)
         layer.translate = self._slab_corner(view)
-        layer.data = np.expand_dims(shown, view.depth_axis).astype(np.uint8)
+        layer.data = np.expand_dims(shown, view.depth_axis)
 
     def show_semantic(self) -> None:
         """The session repainted its classes."""
@@ -181,8 +182,7 @@ class ScanLayers:
         view = self._session.view
         slab = np.zeros(np.insert(view.shape, view.depth_axis, 1), np.uint8)
         layer = Labels(slab, name=PREVIEW, **self._frame() | {"translate": self._slab_corner(view)})
-        layer.colormap = DirectLabelColormap(color_dict={None: "transparent", 1: _OUTLINE})
-        layer.contour = 1
+        layer.colormap = DirectLabelColormap(color_dict={None: "transparent", _EDGE: _OUTLINE, _INSIDE: "transparent"})
         layer.editable = False
         return layer
 
@@ -237,6 +237,16 @@ class ScanLayers:
 
     def _painted(self, event: Any) -> None:
         self._on_stroke(stroke_of(event.value, self._session.volume.grid))
+
+
+def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A (rows, cols) mask's outermost pixels as 1, the others as 2, so that only its outline is coloured.
+
+    Done here, since napari's own contours warn the person as soon as the canvas is turned to 3D.
+    """
+    inside = np.pad(mask, 1)
+    inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:] & mask
+    return np.where(inside, _INSIDE, np.where(mask, _EDGE, 0)).astype(np.uint8)
 
 
 def _name_values(layer: Any, names: dict[int, str], column: str, unknown: str) -> None:

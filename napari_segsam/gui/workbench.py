@@ -62,7 +62,7 @@ class Workbench(QObject):
         self.model, self.device = model, "auto"
         self.controller: Controller | None = None
         self.positive = True
-        self._closed = False
+        self._closed = self._sliceless = False
         self._placement: Placement | None = None
         self._layers: ScanLayers | None = None
         self._kept: WeakKeyDictionary[Image, tuple[Volume, LabelMap]] = (
@@ -227,10 +227,13 @@ class Workbench(QObject):
         self.scans_changed.emit()
 
     def _view_moved(self, _event: Any = None) -> None:
-        view = self._visible()
-        if view is None or self.controller is None:
+        if self._placement is None or self.controller is None:
             return
-        if (view.axis, view.index) != self.controller.session.place:
+        view = self._visible()
+        if (view is None) != self._sliceless:
+            self._sliceless = view is None
+            self.refused.emit(NO_SLICE if self._sliceless else "")
+        if view is not None and (view.axis, view.index) != self.controller.session.place:
             self.controller.show(view.axis, view.index)
 
     def _visible(self) -> SliceView | None:
@@ -313,12 +316,9 @@ class Workbench(QObject):
         self.do(lambda controller: self._show_prompts(controller.session.prompts))
 
     def _aimed(self) -> SliceView | None:
-        """The visible slice, where the Controller knows that it is visible; says so where there is none."""
+        """The visible slice, once the Controller knows that it is visible."""
         self._view_moved()
-        view = self._visible()
-        if view is None and self._placement is not None:
-            self.refused.emit(NO_SLICE)
-        return view
+        return self._visible()
 
     # -- what the Controller says
 
