@@ -104,9 +104,9 @@ class Dock(QWidget):
     def _prompted(self, _prompts: object) -> None:
         self.error.say("")  # the person went on; an old error would only confuse
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: QEvent | None) -> bool:
         """Taken out of its window by the dock's x: everything is given back."""
-        if event.type() == QEvent.Type.ParentChange:
+        if event is not None and event.type() == QEvent.Type.ParentChange:
             if self._was_docked and self.parent() is None:
                 self.workbench.close()
             self._was_docked = self.parent() is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -39,8 +40,10 @@ class ObjectPanel(QWidget):
         self.point = _tool("point", "Point")
         self.box = _tool("box", "Box")
         self.sign = _tool("sign", "")
-        self.hint = QLabel(wordWrap=True)
-        self.class_box = QSearchableComboBox()
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self._names: list[str | None] = []  # of the rows of `class_box`
+        self.class_box: QComboBox = QSearchableComboBox()
         self.class_box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.class_box.setToolTip("Ranked by the model; type to find any class")
         self.agreement = ScoreMark("Decoders agree", "Dice of the two decoders' masks: low means look twice")
@@ -115,20 +118,22 @@ class ObjectPanel(QWidget):
         self._show_classes(prediction.classes if prediction else ())
 
     def _show_classes(self, ranked: tuple[ClassScore, ...]) -> None:
+        """Ranked classes with their scores, then all others by name."""
         controller = self._workbench.controller
         session = None if controller is None else controller.session
-        names = () if session is None else session.vocabulary.names
+        chosen = session.class_name if session else None
+        rows: list[tuple[str | None, str]] = [(r.name, f"{spoken(r.name)}   {r.score:.0%}") for r in ranked]
+        known = {name for name, _ in rows}
+        rows += [
+            (name, spoken(name)) for name in sorted(session.vocabulary.names if session else ()) if name not in known
+        ]
+        if chosen not in [name for name, _ in rows]:
+            rows.insert(0, (chosen, _NO_CLASS if chosen is None else spoken(chosen)))
+        self._names = [name for name, _ in rows]
         self.class_box.clear()
-        if session is None or session.class_name is None:
-            self.class_box.addItem(_NO_CLASS)
-        for rank in ranked:
-            self.class_box.addItem(f"{spoken(rank.name)}   {rank.score:.0%}", rank.name)
-        scored = {rank.name for rank in ranked}
-        for name in sorted(n for n in names if n not in scored):
-            self.class_box.addItem(spoken(name), name)
-        self.class_box.setEnabled(self.class_box.count() > 1)
-        chosen = -1 if session is None else self.class_box.findData(session.class_name)
-        self.class_box.setCurrentIndex(max(0, chosen))
+        self.class_box.addItems([text for _, text in rows])
+        self.class_box.setEnabled(len(rows) > 1)
+        self.class_box.setCurrentIndex(self._names.index(chosen))
 
     def _history_changed(self) -> None:
         controller = self._workbench.controller
@@ -144,7 +149,8 @@ class ObjectPanel(QWidget):
             button.setToolTip(f"{word}: {names[0]}" if names else f"Nothing to {word.lower()}")
 
     def _class_chosen(self, index: int) -> None:
-        name = self.class_box.itemData(index)
+        name = self._names[index]
+        self.class_box.clearFocus()  # letters are the canvas's keys again
         if name is not None:
             self._workbench.do(lambda controller: controller.choose_class(name))
 

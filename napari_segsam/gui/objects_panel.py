@@ -30,7 +30,7 @@ from napari_segsam.gui.workbench import Workbench
 _NO_SUGGESTIONS = "Nothing suggested on this slice yet: click an organ, or press Suggest."
 _NO_OBJECTS = "Nothing committed yet: click an organ, then press C."
 _COLUMNS = ("Object", "Value", "Volume")
-_TALLEST = 170
+_HEADER_PX, _TALLEST_PX = 30, 170
 _FILES = "Label map (*.nii.gz *.nii *.nrrd)"
 
 
@@ -106,8 +106,8 @@ class ObjectsPanel(QWidget):
         self.objects.setVisible(bool(labels))
         self.no_objects.setVisible(not labels)
         self.save.setEnabled(bool(labels))
-        rows = self.objects.verticalHeader().length() + self.objects.horizontalHeader().height() + 4
-        self.objects.setFixedHeight(min(rows, _TALLEST))
+        rows = sum(self.objects.rowHeight(row) for row in range(len(labels)))
+        self.objects.setFixedHeight(min(rows + _HEADER_PX, _TALLEST_PX))
 
     def _show_object(self, row: int, label: Label) -> None:
         cells = (spoken(label.name), str(label.value), self._volume_text(label.value))
@@ -115,8 +115,9 @@ class ObjectsPanel(QWidget):
             item = QTableWidgetItem(text)
             if column:
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            else:
+                item.setIcon(swatch(colour_of(label.name)))
             self.objects.setItem(row, column, item)
-        self.objects.item(row, 0).setIcon(swatch(colour_of(label.name)))
 
     def _volume_text(self, value: int) -> str:
         controller = self._workbench.controller
@@ -138,10 +139,11 @@ def _table() -> QTableWidget:
     """The empty table of objects, which shows and takes no keys."""
     table = QTableWidget(0, len(_COLUMNS))
     table.setHorizontalHeaderLabels(_COLUMNS)
-    table.verticalHeader().hide()
-    header = table.horizontalHeader()
-    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    across, down = table.horizontalHeader(), table.verticalHeader()
+    if across is not None and down is not None:  # PyQt's types say that there might be none
+        down.hide()
+        across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from napari_segsam.engine.protocols import Predictor
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.executor import ThreadExecutor
+from napari_segsam.gui.loading import load_model
 from napari_segsam.gui.workbench import Workbench
-from napari_segsam.io.registry import DEFAULT_MODEL, locate
+from napari_segsam.io.registry import DEFAULT_MODEL
 
 MODEL_VARIABLE = "SEGSAM_MODEL"
 """Environment variable that may name the model, or its file."""
@@ -34,13 +34,6 @@ class PluginDock(Dock):
 def make_dock(viewer: Any) -> Dock:
     """The dock for a viewer; with a scan in it, ready to click."""
     return PluginDock(viewer)
-
-
-def load_model(model: str, device: str) -> Predictor:
-    """Find, verify and load a model; for the inference thread, since it imports torch."""
-    from napari_segsam.engine.predictor import load_predictor
-
-    return load_predictor(locate(model), device)
 
 
 def open_sample(viewer: Any) -> None:

@@ -25,7 +25,8 @@ def windows_of(volume: Volume) -> list[tuple[str, Window | None]]:
     if volume.is_rgb:
         return [("as opened", None)]
     presets = [*volume.windows, *(CT_WINDOWS if volume.modality == "ct" else ())]
-    return [("as opened", None), *((_title(w), w) for w in presets)]
+    distinct = {w.limits: w for w in reversed(presets)}  # a file's own preset may be one of ours
+    return [("as opened", None), *((_title(w), w) for w in reversed(distinct.values()))]
 
 
 def _title(window: Window) -> str:
@@ -53,7 +54,7 @@ class ScanPanel(QWidget):
         self._lay_out()
         self._connect()
 
-    def showEvent(self, event: QShowEvent) -> None:
+    def showEvent(self, event: QShowEvent | None) -> None:
         """Line the form up: magicgui measures labels before napari's style has set their font."""
         super().showEvent(event)
         labels = self._form.native.findChildren(QLabel)

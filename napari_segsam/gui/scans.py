@@ -63,4 +63,5 @@ def _eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:
     """Colours as napari takes them (bytes, or 0..1) as bytes."""
     if colours.dtype == np.uint8:
         return colours
-    return np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)
+    scaled: NDArray[Any] = np.rint(np.clip(colours, 0.0, 1.0) * 255.0)
+    return scaled.astype(np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
@@ -57,8 +57,10 @@ class SuggestionList(QListWidget):
         if self.chosen is not None:
             self.rejected.emit(self.chosen)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Our two keys and moving; letters are the canvas's, not Qt's search in the list."""
+        if event is None:
+            return
         key = Qt.Key(event.key())
         if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.accept()

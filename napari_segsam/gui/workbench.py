@@ -11,7 +11,7 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Layer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.labels import LabelMap, Patch
