@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.volume import Volume, Window
-from napari_segsam.io.dicom_header import DAMAGE, Frame, quiet, transfer_syntax
+from napari_segsam.io.dicom_header import DAMAGE, Frame, number, quiet, transfer_syntax
 from napari_segsam.io.dicom_pixels import read_voxels, unsupported_syntax
 from napari_segsam.io.dicom_series import Found, Refused, Series, find_series
 from napari_segsam.io.intensities import Voxels, finite
@@ -27,8 +28,9 @@ def list_dicom(path: Path) -> list[SeriesInfo]:
     Raises:
         UnreadableInputError: there is no DICOM image.
     """
-    found = _found(path)
-    return [_info(series) for series in found.series] + [_refused_info(r) for r in found.refused]
+    with quiet():
+        found = _found(path)
+        return [_info(series) for series in found.series] + [_refused_info(r) for r in found.refused]
 
 
 def read_dicom(path: Path, series: str | None = None) -> Volume:
@@ -42,15 +44,16 @@ def read_dicom(path: Path, series: str | None = None) -> Volume:
         UnknownNameError: no such series.
         UnreadableInputError: no DICOM image, several series and none named, slices missing or doubled, damage.
     """
-    found = _found(path)
-    chosen = _choose(found, path, series)
-    if chosen.stack is None:
-        raise UnreadableInputError(chosen.refused or "")
-    why = unsupported_syntax(chosen.frames[0].header)
-    if why:
-        raise UnreadableInputError(f"{chosen.name}: {why}.")
-    voxels, warned = finite(read_voxels(chosen.stack, chosen.name), chosen.name)
-    return _volume(chosen, voxels, (*chosen.stack.warnings, *warned, *_left_out(found)))
+    with quiet():
+        found = _found(path)
+        chosen = _choose(found, path, series)
+        if chosen.stack is None:
+            raise UnreadableInputError(chosen.refused or "")
+        why = unsupported_syntax(chosen.frames[0].header)
+        if why:
+            raise UnreadableInputError(f"{chosen.name}: {why}.")
+        voxels, warned = finite(read_voxels(chosen.stack, chosen.name), chosen.name)
+        return _volume(chosen, voxels, (*chosen.stack.warnings, *warned, *_left_out(found)))
 
 
 def _found(path: Path) -> Found:
@@ -112,18 +115,17 @@ def _info(series: Series) -> SeriesInfo:
     first = series.frames[0]
     spacing = (*(first.spacing or (1.0, 1.0))[::-1], 0.0)
     why = series.refused or unsupported_syntax(header)
-    with quiet():
-        return SeriesInfo(
-            uid=series.uid,
-            modality=_modality(header),
-            description=" ".join(t for t in (str(header.get("SeriesDescription") or ""), series.part) if t),
-            shape=grid.shape if grid else (first.cols, first.rows, len(series.frames)),
-            spacing_mm=grid.spacing_mm if grid else spacing,
-            orientation=grid.axis_codes if grid else "",
-            transfer_syntax=transfer_syntax(header).name,
-            warnings=series.stack.warnings if series.stack else (),
-            refused=why,
-        )
+    return SeriesInfo(
+        uid=series.uid,
+        modality=_modality(header),
+        description=" ".join(t for t in (str(header.get("SeriesDescription") or ""), series.part) if t),
+        shape=grid.shape if grid else (first.cols, first.rows, len(series.frames)),
+        spacing_mm=grid.spacing_mm if grid else spacing,
+        orientation=grid.axis_codes if grid else "",
+        transfer_syntax=transfer_syntax(header).name,
+        warnings=series.stack.warnings if series.stack else (),
+        refused=why,
+    )
 
 
 def _refused_info(refused: Refused) -> SeriesInfo:
@@ -155,9 +157,8 @@ def _modality(header: Dataset) -> str:
 def _windows(frame: Frame) -> tuple[Window, ...]:
     """The file's presets without doubles; damaged ones are left out, as nothing depends on them."""
     try:
-        with quiet():
-            source = _voi(frame)
-            centres, widths = _listed(source.get("WindowCenter")), _listed(source.get("WindowWidth"))
+        source = _voi(frame)
+        centres, widths = _listed(source.get("WindowCenter")), _listed(source.get("WindowWidth"))
     except DAMAGE:
         return ()
     pairs = dict.fromkeys((c, w) for c, w in zip(centres, widths, strict=False) if w > 0)
@@ -180,5 +181,9 @@ def _listed(value: Any) -> list[float]:
 
 
 def _padding(frame: Frame) -> float | None:
-    value = frame.header.get("PixelPaddingValue")
-    return None if value in (None, "") else float(value) * frame.slope + frame.intercept
+    """In intensities; a damaged one is left out, as it only spares the window from what was not scanned."""
+    try:
+        value = number(frame.header.get("PixelPaddingValue"), math.nan)
+    except DAMAGE:
+        return None
+    return None if math.isnan(value) else value * frame.slope + frame.intercept

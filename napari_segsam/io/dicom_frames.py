@@ -10,7 +10,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_header import DAMAGE, MOSAIC_COUNT, Frame, number, numbers, quiet
+from napari_segsam.io.dicom_header import DAMAGE, MOSAIC_COUNT, Frame, number, numbers
 from napari_segsam.io.siemens_mosaic import mosaic_tiles
 
 _FILMS = ("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OT", "OP")
@@ -37,8 +37,7 @@ def frames_of(path: Path, header: Dataset) -> list[Frame]:
         UnreadableInputError: damaged, or of a kind that is no image or not supported; the sentence says which.
     """
     try:
-        with quiet():
-            return list(_frames(path, header))
+        return list(_frames(path, header))
     except DAMAGE as error:
         raise UnreadableInputError(f"{path.name}: the DICOM header is damaged; export the image again.") from error
 
@@ -74,6 +73,7 @@ def _single_frame(path: Path, header: Dataset) -> Frame:
         position=numbers(header.get("ImagePositionPatient"), 3),
         orientation=numbers(header.get("ImageOrientationPatient"), 6),
         spacing=_pixel_spacing(header),
+        thickness=_thickness(header),
         slope=number(header.get("RescaleSlope"), 1.0),
         intercept=number(header.get("RescaleIntercept"), 0.0),
         traits={name: _text(header.get(keyword)) for name, keyword in _TRAITS.items()},
@@ -101,6 +101,7 @@ def _enhanced_frame(single: Frame, n: int, own: Dataset, shared: Dataset) -> Fra
         position=numbers(group("PlanePositionSequence").get("ImagePositionPatient"), 3),
         orientation=numbers(group("PlaneOrientationSequence").get("ImageOrientationPatient"), 6),
         spacing=_positive(measures.get("PixelSpacing")) or single.spacing,
+        thickness=_thickness(measures) or single.thickness,
         slope=number(values.get("RescaleSlope"), single.slope),
         intercept=number(values.get("RescaleIntercept"), single.intercept),
         traits={
@@ -113,6 +114,12 @@ def _enhanced_frame(single: Frame, n: int, own: Dataset, shared: Dataset) -> Fra
             "dimension": _text(content.get("DimensionIndexValues")),
         },
     )
+
+
+def _thickness(header: Dataset) -> float:
+    """Of a slice that has no neighbour to measure the distance to."""
+    between = abs(number(header.get("SpacingBetweenSlices"), 0.0))
+    return between or abs(number(header.get("SliceThickness"), 0.0))
 
 
 def _pixel_spacing(header: Dataset) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
@@ -48,6 +49,7 @@ _TAGS = [
     "SequenceOfUltrasoundRegions",
 ]
 _READ = [*(pydicom.datadict.tag_for_keyword(k) or 0 for k in _TAGS), MOSAIC_COUNT, MOSAIC_CSA]
+_DESCRIPTIVE = ("SeriesDescription", "WindowCenter", "WindowWidth", "TriggerTime", "SequenceOfUltrasoundRegions")
 _PREAMBLE = 128
 
 
@@ -64,6 +66,7 @@ class Frame:
         position: (x, y, z) LPS millimetres of the first voxel's centre, None where the file does not say.
         orientation: direction cosines of a row and of a column (of growing column and row index), None likewise.
         spacing: millimetres between rows and between columns, None likewise.
+        thickness: millimetres, 0 where the file does not say.
         slope, intercept: stored number -> intensity.
         traits: what may tell apart frames that lie at the same position, e.g. ``{"echo time": "4.92"}``.
     """
@@ -77,6 +80,7 @@ class Frame:
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     spacing: tuple[float, float] | None
+    thickness: float
     slope: float
     intercept: float
     traits: dict[str, str]
@@ -84,10 +88,19 @@ class Frame:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings: pydicom's quote the values of the file, which may be a patient's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """No warnings and no log: pydicom's quote the values of the file, which may be a patient's."""
+    log = logging.getLogger("pydicom")
+    log.addFilter(_drop)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.removeFilter(_drop)
+
+
+def _drop(_: logging.LogRecord) -> bool:
+    return False
 
 
 def read_header(path: Path) -> Dataset | None:
@@ -100,28 +113,55 @@ def read_header(path: Path) -> Dataset | None:
     try:
         if not _looks_like_dicom(path):
             return None
-        with quiet():
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ, force=True)
-            if int(header.get("Rows") or 0) > 0 and int(header.get("Columns") or 0) > 0:
-                return header
-            kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ, force=True)
+        _decode(header)
+        if not transfer_syntax(header).is_valid:
+            raise damaged
+        if int(header.get("Rows") or 0) > 0 and int(header.get("Columns") or 0) > 0:
+            return header
+        kind = pydicom.uid.UID(header.get("SOPClassUID") or header.file_meta.MediaStorageSOPClassUID)
     except DAMAGE as error:
         raise damaged from error
-    if kind is None or "Image Storage" in pydicom.uid.UID(kind).name:
+    # A report, a plan or a DICOMDIR is a kind of its own; what has no kind is a damaged file.
+    if "Image Storage" in kind.name or kind.name == kind:
         raise damaged
     return None
 
 
+def _decode(header: Dataset) -> None:
+    """Decode every element now, where damage is noticed, rather than when it is first asked for.
+
+    What only describes is dropped where it is damaged; anything else makes the file unusable.
+    """
+    for tag in list(header.keys()):
+        try:
+            element = header[tag]
+            for item in element.value if element.VR == "SQ" else ():
+                list(item.iterall())
+        except DAMAGE:
+            if pydicom.datadict.keyword_for_tag(tag) not in _DESCRIPTIVE:
+                raise
+            del header[tag]
+
+
 def transfer_syntax(header: Dataset) -> pydicom.uid.UID:
     """How the pixels are packed; implicit little endian where an old file does not say."""
-    return getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID") or pydicom.uid.ImplicitVRLittleEndian
+    found = getattr(header, "file_meta", Dataset()).get("TransferSyntaxUID")
+    return pydicom.uid.UID(found) if found else pydicom.uid.ImplicitVRLittleEndian
 
 
 def numbers(value: Any, count: int) -> tuple[float, ...] | None:
-    """A DICOM value as ``count`` floats, None where it is empty or something else."""
-    if value is None or isinstance(value, str) or not hasattr(value, "__len__") or len(value) != count:
+    """A DICOM value as ``count`` floats, None where it is empty.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None or value == "":
         return None
-    return tuple(float(v) for v in value)
+    found = tuple(float(v) for v in value)
+    if len(found) != count:
+        raise ValueError(f"{len(found)} numbers instead of {count}")
+    return found
 
 
 def number(value: Any, otherwise: float) -> float:

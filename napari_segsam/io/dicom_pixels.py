@@ -12,7 +12,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_header import DAMAGE, Frame, quiet, transfer_syntax
+from napari_segsam.io.dicom_header import DAMAGE, Frame, transfer_syntax
 from napari_segsam.io.dicom_stack import Stack
 from napari_segsam.io.intensities import Voxels
 
@@ -22,7 +22,7 @@ _INT16 = np.iinfo(np.int16)
 def unsupported_syntax(header: Dataset) -> str | None:
     """Why the pixels of such a file cannot be unpacked here, None where they can."""
     syntax = transfer_syntax(header)
-    if not syntax.is_compressed or syntax.is_deflated:
+    if not _is_packed(syntax):
         return None
     try:
         if get_decoder(syntax).is_available:
@@ -30,6 +30,10 @@ def unsupported_syntax(header: Dataset) -> str | None:
     except NotImplementedError:
         pass
     return f"its pixels are packed as {syntax.name} ({syntax}), which cannot be read here; export it uncompressed"
+
+
+def _is_packed(syntax: pydicom.uid.UID) -> bool:
+    return not syntax.is_transfer_syntax or (syntax.is_compressed and not syntax.is_deflated)
 
 
 def read_voxels(pile: Stack, name: str) -> Voxels:
@@ -79,9 +83,8 @@ class FrameReader:
             UnreadableInputError: names the file and what is wrong with it.
         """
         try:
-            with quiet():
-                self._open(frame.path)
-                return self._values(frame)
+            self._open(frame.path)
+            return self._values(frame)
         except DAMAGE as error:
             raise UnreadableInputError(f"{frame.path.name}: {_why(frame.header)}.") from error
 
@@ -106,7 +109,7 @@ class FrameReader:
 
 def _why(header: Dataset) -> str:
     syntax = transfer_syntax(header)
-    if syntax.is_compressed and not syntax.is_deflated:
+    if _is_packed(syntax):
         return unsupported_syntax(header) or (
             f"its pixels, packed as {syntax.name}, could not be unpacked; they are damaged or of a rare variant: "
             "export it uncompressed"

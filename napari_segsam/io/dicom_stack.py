@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
 from napari_segsam.core.grid import Grid
-from napari_segsam.io.dicom_header import Frame, number
+from napari_segsam.io.dicom_header import Frame
 
 _EVEN = 0.02  # part of the slice distance by which a slice may lie beside its place, ...
 _EVEN_MM = 0.02  # ... but at least as much as headers are rounded
@@ -102,21 +102,13 @@ def _step(
     """(3,) millimetres from slice to slice; not along the normal where the gantry was tilted."""
     normal = directions[:, 2]
     if len(positions) == 1:
-        return np.asarray(normal * _thickness(first))
+        return np.asarray(normal * (first.thickness or 1.0))
     _check_even(positions, along, name)
     step = (positions[-1] - positions[0]) / (len(positions) - 1)
     sideways = step - (step @ normal) * normal
     if np.linalg.norm(sideways) * (len(positions) - 1) < _EVEN_MM / 4:
         step = step - sideways  # no tilt, but the rounding of two positions
     return np.asarray(step)
-
-
-def _thickness(frame: Frame) -> float:
-    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        found = abs(number(frame.header.get(keyword), 0.0))
-        if found > 0:
-            return found
-    return 1.0
 
 
 def _check_even(positions: NDArray[np.float64], along: NDArray[np.float64], name: str) -> None:

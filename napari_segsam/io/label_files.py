@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import SegsamError, UnreadableInputError, WriteError
@@ -21,6 +24,7 @@ from napari_segsam.io.nifti import read_nifti, write_nifti_labels
 from napari_segsam.io.nrrd import itk_grid, itk_voxels, read_itk, segment_names, write_meta_labels, write_nrrd_labels
 
 _TOLERANCE_MM = 1e-3
+_UNREADABLE = (SegsamError, ImageFileError, HeaderDataError, RuntimeError, ValueError, EOFError, zlib.error)
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
@@ -91,7 +95,7 @@ def _check(written: Path, name: str, voxels: NDArray[np.unsignedinteger], grid: 
     """Compare what another library finds in the file, voxel by voxel and corner by corner."""
     try:
         found_grid, found = _read_back(written, name)
-    except (RuntimeError, SegsamError) as error:
+    except _UNREADABLE as error:
         raise WriteError(f"{name} was not written: it could not be read back. What was there is unchanged.") from error
     if not found_grid.matches(grid, _TOLERANCE_MM) or not np.array_equal(found, voxels):
         raise WriteError(

@@ -96,7 +96,7 @@ def _meta(head: bytes) -> tuple[dict[str, str], int]:
 
 def _detached(path: Path, name: str) -> Path:
     """The data file beside the header; one anywhere else is not followed."""
-    data = path.with_name(name) if Path(name).name == name else None
+    data = path.with_name(name) if name and Path(name).name == name else None
     if data is None or not data.is_file():
         raise UnreadableInputError(f"{path.name} keeps its voxels in another file, which is not beside it; copy both.")
     return data

@@ -1,0 +1,83 @@
+"""One way in for every format."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_segsam.core.errors import SegsamError, UnknownNameError, UnreadableInputError
+from napari_segsam.core.grid import Grid
+from napari_segsam.core.labels import LabelMap
+from napari_segsam.io.formats import list_series, read_volume, write_labels
+from tests.core.grids import affine_of
+from tests.io.dicom_files import SERIES, ct_series
+
+
+def test_the_suffix_or_else_the_content_finds_the_reader(tmp_path: Path) -> None:
+    for name in ("a.nii", "a.nii.gz", "a.nrrd", "a.mha", "A.NII.GZ"):
+        write_labels(tmp_path / name, LabelMap(Grid((3, 4, 5), affine_of("RSA"))))
+        assert read_volume(tmp_path / name).grid.axis_codes == "RSA"
+    Image.new("L", (3, 4)).save(tmp_path / "a.png")
+    assert read_volume(tmp_path / "a.png").grid.shape == (3, 4, 1)
+    folder = ct_series(tmp_path / "scan")
+    assert read_volume(folder).series_uid == SERIES
+    (folder / "001.dcm").rename(folder / "noname")
+    assert read_volume(folder / "noname").modality == "ct"
+
+
+def test_series_are_listed_with_what_info_prints(tmp_path: Path) -> None:
+    (info,) = list_series(ct_series(tmp_path / "scan"))
+    assert (info.uid, info.modality, info.shape, info.orientation, info.refused) == (
+        SERIES,
+        "ct",
+        (4, 3, 5),
+        "LPS",
+        None,
+    )
+    assert info.transfer_syntax == "Explicit VR Little Endian" and info.description == "Abdomen"
+    write_labels(tmp_path / "a.nii.gz", LabelMap(Grid((3, 4, 5), affine_of("RSA"))))
+    (info,) = list_series(tmp_path / "a.nii.gz")
+    assert (info.uid, info.shape, info.orientation) == ("", (3, 4, 5), "RSA")
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.png", "a.dcm", "a", "a.txt"])
+@pytest.mark.parametrize("content", [b"", b"hello world", b"PK\x03\x04 an archive", bytes(range(256)) * 9])
+def test_what_is_no_image_is_one_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    for read in (read_volume, list_series):
+        with pytest.raises(SegsamError) as caught:
+            read(tmp_path / name)
+        sentence = str(caught.value)
+        assert name in sentence and sentence.endswith(".") and len(sentence) < 200
+
+
+def test_an_archive_is_named_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "study.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UnreadableInputError, match="unpack it"):
+        read_volume(tmp_path / "study.zip")
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInputError, match="does not exist; check the spelling"):
+        read_volume(tmp_path / "gone.nii.gz")
+
+
+def test_a_series_of_a_file_without_series_is_refused(tmp_path: Path) -> None:
+    write_labels(tmp_path / "a.nii", LabelMap(Grid((3, 4, 5), np.eye(4))))
+    with pytest.raises(UnknownNameError, match="no series"):
+        read_volume(tmp_path / "a.nii", series="1.2.3")
+
+
+def test_labels_go_back_onto_a_real_scan(shared_data: Path, tmp_path: Path) -> None:
+    for name in (
+        "ct/totalseg_example/example_ct.nii.gz",
+        "dicom/mr_series_btp",
+        "mr/pyradiomics_brain1/brain1_image.nrrd",
+    ):
+        grid = read_volume(shared_data / name).grid
+        labels = LabelMap(grid)
+        labels.voxels[: grid.shape[0] // 2] = 7
+        for suffix in (".nii.gz", ".nrrd"):
+            write_labels(tmp_path / f"x{suffix}", labels, {7: "liver"})
+            assert read_volume(tmp_path / f"x{suffix}").grid.matches(grid)
