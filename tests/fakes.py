@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,21 +121,24 @@ class FakePredictor:
         return tuple(ClassScore(n, s) for n, s in zip(near, (0.93, 0.05, 0.02), strict=False))
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class Job:
+    """What was submitted, and once it ran, how to deliver its answer."""
+
     run: Callable[[], Any]
     done: Callable[[Any], Any]
     failed: Callable[[BaseException], Any]
     key: Hashable
     priority: int
+    answer: Callable[[], Any] = lambda: None
 
 
 class ManualExecutor:
     """A queue under a test's control: ``run_next`` computes, ``deliver`` calls back, in any order and however late."""
 
     def __init__(self) -> None:
-        self.waiting: list[_Job] = []
-        self.finished: list[Callable[[], Any]] = []
+        self.waiting: list[Job] = []
+        self.finished: list[Job] = []
 
     def submit(
         self,
@@ -146,7 +150,7 @@ class ManualExecutor:
         priority: int = 0,
     ) -> None:
         self.waiting = [j for j in self.waiting if j.key != key]
-        self.waiting.append(_Job(job, done, failed, key, priority))
+        self.waiting.append(Job(job, done, failed, key, priority))
         self.waiting.sort(key=lambda j: j.priority)
 
     def shutdown(self) -> None:
@@ -157,15 +161,16 @@ class ManualExecutor:
         """Compute the most urgent waiting job; its answer lies ready but is not delivered."""
         job = self.waiting.pop(0)
         try:
-            result = job.run()
+            job.answer = partial(job.done, job.run())
         except Exception as error:  # noqa: BLE001 - what a job raises belongs to its `failed`
-            self.finished.append(lambda error=error: job.failed(error))
-        else:
-            self.finished.append(lambda: job.done(result))
+            job.answer = partial(job.failed, error)
+        self.finished.append(job)
 
-    def deliver(self, which: int = 0) -> None:
-        """Call back with one of the answers that lie ready, 0 = the oldest."""
-        self.finished.pop(which)()
+    def deliver(self, which: int = 0) -> Job:
+        """Call back with one of the answers that lie ready, 0 = the oldest; returns whose it was."""
+        job = self.finished.pop(which)
+        job.answer()
+        return job
 
     def run_all(self) -> None:
         """Compute and deliver everything, in order, and what that submits."""
@@ -174,3 +179,8 @@ class ManualExecutor:
                 self.deliver()
             else:
                 self.run_next()
+
+    @property
+    def keys(self) -> list[Hashable]:
+        """Of the waiting jobs, in the order in which they will run."""
+        return [j.key for j in self.waiting]

@@ -22,6 +22,7 @@ from napari_segsam.engine.history import Step, no_voxels
 from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
 from napari_segsam.engine.objects import named, place_of
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
+from napari_segsam.engine.records import in_words
 from napari_segsam.engine.session import Session
 
 NEIGHBOURS = (1, 2, -1)
@@ -334,7 +335,7 @@ class Controller:
         self.suggestions_changed.emit(self.session.suggestions)
         self.object_changed.emit()
         self.semantic_changed.emit()
-        self._say(_in_words(prediction, self.session.class_name))
+        self._say(in_words(prediction, self.session.class_name))
 
     def _use_suggestions(self, suggestions: tuple[Suggestion, ...], window: Window | None) -> None:
         self.session.receive_suggestions(suggestions, window)
@@ -402,11 +403,3 @@ class Controller:
 
 def _say_nothing(_: Embedding) -> None:
     """The slice was embedded before; the status stays as it is."""
-
-
-def _in_words(prediction: Prediction, name: str | None) -> str:
-    """What a person reads under the image, e.g. ``"liver 0.93"``."""
-    scores = {c.name: c.score for c in prediction.classes}
-    if name is None:
-        return f"mask {prediction.iou_predicted:.2f}"
-    return f"{name} {scores[name]:.2f}" if name in scores else name

@@ -1,4 +1,4 @@
-"""What a report says of one object or suggestion: plain values, ready for JSON."""
+"""What is said of an answer: in a report, as plain values ready for JSON, and to the person, in words."""
 
 from __future__ import annotations
 
@@ -43,3 +43,11 @@ def suggestion_record(view: SliceView, suggestion: Suggestion) -> dict[str, Any]
         "voxels": int(suggestion.mask.sum()),
         "box": {"min": corners.min(axis=0).tolist(), "max": corners.max(axis=0).tolist()},
     }
+
+
+def in_words(prediction: Prediction, name: str | None) -> str:
+    """What a person reads under the image, e.g. ``"liver 0.93"``."""
+    scores = {c.name: c.score for c in prediction.classes}
+    if name is None:
+        return f"mask {prediction.iou_predicted:.2f}"
+    return f"{name} {scores[name]:.2f}" if name in scores else name

@@ -31,6 +31,7 @@ class SemanticLayer:
         self._known: frozenset[int] = frozenset()
         self._masks: dict[Place, NDArray[np.int64]] = {}
         self._object_class = 0
+        self._painted = False
         self.use(vocabulary)
 
     def use(self, vocabulary: Vocabulary) -> None:
@@ -42,10 +43,14 @@ class SemanticLayer:
         self.map.labels.clear()
         self.map.labels.update({i: Label(i, n) for i, n in enumerate(vocabulary.names, 1)})
         self._class_of, self._known = self._classes_of_labels(), frozenset(self._labels.labels)
-        self.map.voxels[...] = self._class_of[self._labels.voxels]
+        if self._labels.labels or self._painted:
+            for shown, labels in zip(self.map.voxels, self._labels.voxels, strict=True):
+                shown[...] = self._class_of[labels]
+        self._painted = False
 
     def suggest(self, view: SliceView, suggestions: tuple[Suggestion, ...]) -> None:
         """Replace what is suggested on this slice; the best ones lie on top."""
+        self._painted = True
         plane = view.of(self._suggested)
         plane[...] = 0
         for suggestion in reversed(suggestions):
@@ -88,12 +93,14 @@ class SemanticLayer:
 
     def _paint_below(self, places: Iterable[NDArray[np.int64]]) -> None:
         """Committed classes and suggestions at these flat indices."""
+        self._painted = True
         shown, labels, suggested = (a.reshape(-1) for a in (self.map.voxels, self._labels.voxels, self._suggested))
         for indices in places:
             committed = self._class_of[labels[indices]]
             shown[indices] = np.where(committed > 0, committed, suggested[indices])
 
     def _paint_object(self) -> None:
+        self._painted = self._painted or bool(self._masks)
         for indices in self._masks.values() if self._object_class else ():
             self.map.voxels.reshape(-1)[indices] = self._object_class
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import BadPromptsError, GridMismatchError
-from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
+from napari_segsam.core.labels import Label, LabelMap, Patch
 from napari_segsam.core.prediction import Prediction, Suggestion, dice
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.history import History, State, Step
+from napari_segsam.engine.names import free_value, name_all, unnamed
 from napari_segsam.engine.objects import CurrentObject, Place, named, place_of
 from napari_segsam.engine.semantic import SemanticLayer
 from napari_segsam.engine.suggest import PackedSuggestions, Settled, still_open
@@ -64,12 +65,13 @@ class Session:
                 f"The labels do not lie on the grid of {volume.name}; open the image they belong to."
             )
         self.volume = volume
-        self.labels = labels or LabelMap(volume.grid)
-        _name_all(self.labels)
+        self.labels = LabelMap(volume.grid) if labels is None else labels
+        if labels is not None:
+            name_all(labels)
         self.view = SliceView(volume, 2, volume.grid.shape[2] // 2)
         self.window: Window | None = None
         self.unsaved = False
-        self._state = State(CurrentObject(self.labels.free_value()), names=dict(self.labels.labels))
+        self._state = State(CurrentObject(free_value(self.labels.labels)), names=dict(self.labels.labels))
         self._history = History()
         self._semantic = SemanticLayer(self.labels, self.vocabulary)
         self._forget_answers()
@@ -104,7 +106,7 @@ class Session:
     def class_name(self) -> str | None:
         """The current object's class: chosen, else committed, else the model's best, else None."""
         committed = self._state.names.get(self.value)
-        own = None if committed is None or committed.name == _unnamed(self.value) else committed.name
+        own = None if committed is None or committed.name == unnamed(self.value) else committed.name
         return self._state.current.class_name or own or self._guess
 
     @property
@@ -213,7 +215,7 @@ class Session:
         old, names = self.class_name, self._state.names
         if self.value in names:
             names = {**names, self.value: Label(self.value, name)}
-        title = f"class {old} -> {name}" if old else f"class {name}"
+        title = f"class {old} -> {name}" if old and old != name else f"class {name}"
         return self._do(title, current=replace(self._state.current, class_name=name), names=names)
 
     def choose_candidate(self, index: int) -> Step:
@@ -240,7 +242,7 @@ class Session:
             raise BadPromptsError("The mask does not answer the newest prompt yet; commit it when it does.")
         if not self._shown.mask.any():
             raise BadPromptsError(f"The mask on {named(self.place)} is empty; add a point inside the object.")
-        name = self.class_name or _unnamed(self.value)
+        name = self.class_name or unnamed(self.value)
         patch, current = self._state.current.commit(self.labels, self.view, self._shown.mask, f"commit {name}")
         return self._do(patch.name, current=current, names=self._with_label(self.value, name), patch=patch)
 
@@ -257,7 +259,7 @@ class Session:
         title = f"accept {suggestion.name}"
         patch, _ = CurrentObject(value).commit(self.labels, view, mask, title)
         names = self._with_label(value, suggestion.name)
-        current = CurrentObject(_free(names)) if pristine else self._state.current
+        current = CurrentObject(free_value(names)) if pristine else self._state.current
         settled = (*self._state.settled, Settled(place_of(view), suggestion.name, suggestion.box))
         return self._do(title, view=view, current=current, names=names, settled=settled, patch=patch)
 
@@ -277,7 +279,7 @@ class Session:
         names = dict(self._state.names)
         for value in (int(v) for v in np.unique(patch.after) if v and int(v) not in names):
             own = self.class_name if value == self.value else None
-            names[value] = Label(value, own or _unnamed(value))
+            names[value] = Label(value, own or unnamed(value))
         return self._do(name, names=names, patch=patch)
 
     def undo(self) -> Step | None:
@@ -374,7 +376,7 @@ class Session:
 
     # -- values and names
     def _free_value(self) -> int:
-        return _free({**self._state.names, self.value: Label(self.value, "")})
+        return free_value({**self._state.names, self.value: Label(self.value, "")})
 
     def _with_label(self, value: int, name: str) -> dict[int, Label]:
         return {**self._state.names, value: Label(value, name)}
@@ -387,22 +389,3 @@ def _with_candidate(answer: Prediction, index: int) -> Prediction:
     chosen = answer.candidates[index]
     agreement = dice(chosen.mask, answer.semantic_mask)
     return replace(answer, mask=chosen.mask, iou_predicted=chosen.iou_predicted, decoder_agreement=agreement)
-
-
-def _unnamed(value: int) -> str:
-    """The name of a label whose class nobody said."""
-    return f"object {value}"
-
-
-def _free(names: Mapping[int, Label]) -> int:
-    """The smallest value that no label has."""
-    return next(v for v in range(1, len(names) + 2) if v not in names)
-
-
-def _name_all(labels: LabelMap) -> None:
-    """Every value that has voxels gets a Label, so that none is handed out twice."""
-    seen = np.zeros(MAX_LABEL + 1, bool)
-    for slab in labels.voxels:  # one at a time: numpy turns an index array into eight bytes a voxel
-        seen[slab] = True
-    for value in (int(v) for v in np.flatnonzero(seen) if v and int(v) not in labels.labels):
-        labels.labels[value] = Label(value, _unnamed(value))

@@ -1,0 +1,28 @@
+"""Which values labels have, and what they are called before anybody says what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap
+
+
+def unnamed(value: int) -> str:
+    """The name of a label whose class nobody said."""
+    return f"object {value}"
+
+
+def free_value(names: Mapping[int, Label]) -> int:
+    """The smallest value that no label has."""
+    return next(v for v in range(1, len(names) + 2) if v not in names)
+
+
+def name_all(labels: LabelMap) -> None:
+    """Every value that has voxels gets a Label, so that none is handed out twice."""
+    seen = np.zeros(MAX_LABEL + 1, bool)
+    for slab in labels.voxels:  # one at a time: numpy turns an index array into eight bytes a voxel
+        seen[slab] = True
+    for value in (int(v) for v in np.flatnonzero(seen) if v and int(v) not in labels.labels):
+        labels.labels[value] = Label(value, unnamed(value))

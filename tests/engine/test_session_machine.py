@@ -1,0 +1,312 @@
+"""Anything a person may do in any order, with answers that come late, against a dense oracle of the label map."""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.volume import Window
+from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.inference import Accepting
+from napari_segsam.engine.session import Session
+from napari_segsam.engine.suggest import refinement_prompts
+from tests.fakes import CLASSES, FakePredictor, ManualExecutor, block_volume
+
+SHAPE = (12, 10, 5)
+WINDOWS = (None, Window(-600.0, 1500.0), Window(300.0, 1500.0))
+PREDICTORS = (
+    FakePredictor("one", "1" * 64),
+    FakePredictor("two", "2" * 64, vocabulary=Vocabulary(tuple(reversed(CLASSES))), tolerance=70.0),
+    FakePredictor("few", "3" * 64, vocabulary=Vocabulary(("spleen", "liver"))),
+)
+fraction = st.sampled_from([0.0, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0])
+
+
+def volumes():
+    blocks = block_volume(SHAPE)
+    return blocks, type(blocks)(blocks.grid, blocks.voxels[::-1].copy(), modality="ct", name="mirrored")
+
+
+@dataclass
+class Oracle:
+    """The label map by brute force: whole arrays, and a copy of everything for each step of the history."""
+
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(SHAPE, np.uint16))
+    masks: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # of the current object, whole volumes
+    under: np.ndarray = field(default_factory=lambda: np.zeros(SHAPE, np.uint16))
+    value: int = 1
+
+    def commit(self, view, mask, value, masks, under):
+        solid = np.zeros(SHAPE, bool)
+        view.of(solid)[...] = mask
+        mine = np.any([*masks.values(), np.zeros(SHAPE, bool)], axis=0) & (self.labels == value)
+        under[solid & ~mine] = self.labels[solid & ~mine]
+        place = (view.axis, view.index)
+        others = np.any([np.zeros(SHAPE, bool), *(m for p, m in masks.items() if p != place)], axis=0)
+        leaves = masks.get(place, np.zeros(SHAPE, bool)) & ~solid & ~others & (self.labels == value)
+        self.labels[leaves] = under[leaves]
+        self.labels[solid] = value
+        masks[place] = solid
+
+    def start(self, value):
+        self.value, self.masks, self.under = value, {}, np.zeros(SHAPE, np.uint16)
+
+
+class Annotating(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.volumes = volumes()
+        self.session = Session(self.volumes[0])
+        self.executor = ManualExecutor()
+        self.controller = Controller(self.session, PREDICTORS[0], self.executor)
+        self.fails = []
+        self.controller.failed.connect(self.fails.append)
+        self.controller.prediction_changed.connect(self.nothing_stale_is_shown)
+        self.begin()
+
+    def begin(self):
+        self.oracle, self.past, self.future = Oracle(), [], []
+        self.accepting = {}  # what still counts, by kind -> (job, view, suggestion)
+
+    def act(self, method, *args, **kwargs):
+        """Call the controller; copy the oracle if that made a step. Returns whether it did."""
+        steps, before = len(self.session.undo_names), deepcopy(self.oracle)
+        method(*args, **kwargs)
+        made = len(self.session.undo_names) - steps
+        assert made in (0, 1)
+        if made:
+            self.past.append(before)
+            self.future.clear()
+        return bool(made)
+
+    def fresh(self, view, prompts, window):
+        """What the model says when nothing is cached, queued or late."""
+        predictor = self.controller.predictor
+        return predictor.predict(predictor.embed(view, predictor.window_for(view, prompts, window)), prompts)
+
+    # -- looking
+    @rule(axis=st.sampled_from([2, 2, 2, 1, 0]), where=fraction)
+    def scroll(self, axis, where):
+        self.controller.show(axis, round(where * (SHAPE[axis] - 1)))
+
+    @rule(window=st.sampled_from(WINDOWS))
+    def window(self, window):
+        if window != self.session.window:
+            self.accepting.clear()
+        self.controller.set_window(window)
+
+    @rule(predictor=st.sampled_from(PREDICTORS))
+    def swap(self, predictor):
+        self.accepting.clear()
+        self.controller.set_predictor(predictor)
+
+    @rule(which=st.sampled_from([0, 1]), discard=st.booleans())
+    def open(self, which, discard):
+        work = self.session.unsaved or self.session.uncommitted
+        assert self.controller.open(self.volumes[which], discard=discard) == work
+        if discard or not work:
+            assert self.session.volume is self.volumes[which]
+            self.begin()
+
+    @rule()
+    def save(self):
+        self.session.mark_saved()
+
+    # -- prompting
+    def pixel(self, row, col):
+        rows, cols = self.session.view.shape
+        return round(row * (rows - 1)), round(col * (cols - 1))
+
+    @rule(row=fraction, col=fraction, positive=st.sampled_from([True, True, False]))
+    def click(self, row, col, positive):
+        assert self.act(self.controller.click, *self.pixel(row, col), positive)
+
+    @rule(a=st.tuples(fraction, fraction), b=st.tuples(fraction, fraction))
+    def box(self, a, b):
+        assert self.act(self.controller.box, self.pixel(*a), self.pixel(*b))
+
+    @rule()
+    def remove_last_prompt(self):
+        self.act(self.controller.remove_last_prompt)
+
+    @rule()
+    def clear_prompts(self):
+        self.act(self.controller.clear_prompts)
+
+    @rule(index=st.integers(0, 4))
+    def candidate(self, index):
+        self.act(self.controller.choose_candidate, index)
+
+    @rule(name=st.sampled_from([*CLASSES, "gizzard"]))
+    def choose_class(self, name):
+        self.act(self.controller.choose_class, name)
+
+    # -- deciding
+    @rule()
+    def commit(self):
+        session, shown = self.session, self.session.prediction
+        ready = session.answered and bool(shown.mask.any())
+        assert self.act(self.controller.commit) == ready
+        if ready:
+            truth = self.fresh(session.view, session.prompts, session.window)
+            mask = (truth.mask, *(c.mask for c in truth.candidates[1:]))[session.candidate]
+            oracle = self.oracle
+            oracle.commit(session.view, mask, oracle.value, oracle.masks, oracle.under)
+
+    @rule()
+    def next_object(self):
+        if self.act(self.controller.next_object):
+            assert self.session.value not in self.oracle.labels
+            self.oracle.start(self.session.value)
+
+    @rule(where=st.lists(st.tuples(fraction, fraction, fraction), min_size=1, max_size=8), value=st.integers(0, 4))
+    def brush(self, where, value):
+        ijk = [tuple(round(f * (n - 1)) for f, n in zip(w, SHAPE, strict=True)) for w in where]
+        indices = np.ravel_multi_index(tuple(np.array(ijk).T), SHAPE)
+        before = self.session.labels.voxels.reshape(-1)[indices]
+        self.session.labels.voxels.reshape(-1)[indices] = value
+        made = self.act(self.controller.record_stroke, indices, before)
+        assert made == bool((before != value).any())
+        self.oracle.labels.reshape(-1)[indices] = value
+
+    # -- suggestions
+    @rule()
+    def suggest(self):
+        self.controller.suggest()
+
+    @precondition(lambda self: self.session.suggestions)
+    @rule(which=fraction)
+    def accept(self, which):
+        chosen = self.session.suggestions[round(which * (len(self.session.suggestions) - 1))]
+        self.controller.accept(chosen)
+        kind = Accepting(self.session.place, chosen.name)
+        job = next(j for j in self.executor.waiting if j.key == kind)
+        self.accepting.pop(kind, None)
+        self.accepting[kind] = (job, self.session.view, chosen)
+
+    @precondition(lambda self: self.session.suggestions)
+    @rule(which=fraction)
+    def reject(self, which):
+        chosen = self.session.suggestions[round(which * (len(self.session.suggestions) - 1))]
+        self.accepting.pop(Accepting(self.session.place, chosen.name), None)
+        assert self.act(self.controller.reject, chosen)
+        assert all(s is not chosen for s in self.session.suggestions)
+
+    # -- history
+    @rule()
+    def undo(self):
+        names = self.session.undo_names
+        if self.accepting:
+            self.accepting.popitem()
+        elif self.past:
+            self.future.append(self.oracle)
+            self.oracle = self.past.pop()
+            names = names[1:]
+        self.controller.undo()
+        assert self.session.undo_names == names
+
+    @rule()
+    def redo(self):
+        if self.future:
+            self.past.append(self.oracle)
+            self.oracle = self.future.pop()
+        self.controller.redo()
+
+    # -- the other thread
+    @precondition(lambda self: self.executor.waiting)
+    @rule(jobs=st.integers(1, 4))
+    def compute(self, jobs):
+        for _ in range(min(jobs, len(self.executor.waiting))):
+            self.executor.run_next()
+
+    @precondition(lambda self: self.executor.finished)
+    @rule(which=fraction)
+    def deliver_any(self, which):
+        self.deliver(round(which * (len(self.executor.finished) - 1)))
+
+    @rule()
+    def catch_up(self):
+        while self.executor.waiting or self.executor.finished:
+            if self.executor.finished:
+                self.deliver(0)
+            else:
+                self.executor.run_next()
+
+    def deliver(self, at):
+        job = self.executor.finished[at]
+        counts = self.accepting.get(job.key, (None,))[0] is job
+        named = set(self.session.labels.labels)
+        assert self.act(self.executor.deliver, at) == counts
+        if counts:
+            (value,) = set(self.session.labels.labels) - named
+            self.oracle_accepts(value, *self.accepting.pop(job.key)[1:])
+
+    def oracle_accepts(self, value, view, suggestion):
+        refined = self.fresh(view, refinement_prompts(suggestion, view.spacing_mm), self.session.window).mask
+        mask = refined if refined.any() else suggestion.mask
+        self.oracle.commit(view, mask, value, {}, np.zeros(SHAPE, np.uint16))
+        if value == self.oracle.value:
+            self.oracle.start(self.session.value)
+
+    # -- what must hold
+    @invariant()
+    def the_preview_is_the_current_answer(self):
+        self.nothing_stale_is_shown(self.session.prediction)
+
+    def nothing_stale_is_shown(self, prediction):
+        session = self.session
+        if prediction is None or not session.answered:
+            return
+        truth = self.fresh(session.view, session.prompts, session.window)
+        mask = (truth.mask, *(c.mask for c in truth.candidates[1:]))[session.candidate]
+        assert np.array_equal(prediction.mask, mask)
+        assert prediction.classes == truth.classes and prediction.window == truth.window
+
+    @invariant()
+    def labels_are_the_oracle_s(self):
+        assert int((self.session.labels.voxels != self.oracle.labels).sum()) == 0
+
+    @invariant()
+    def the_current_object_is_the_oracle_s(self):
+        assert self.session.value == self.oracle.value
+        assert len(self.session.undo_names) == len(self.past) and len(self.session.redo_names) == len(self.future)
+
+    @invariant()
+    def every_label_has_a_name(self):
+        assert set(np.unique(self.session.labels.voxels)) - {0} <= set(self.session.labels.labels)
+
+    @invariant()
+    def painting_step_by_step_is_painting_at_once(self):
+        session, layer = self.session, self.session._semantic
+        ids = {name: i for i, name in enumerate(session.vocabulary.names, 1)}
+        expected = layer._suggested.copy()
+        for value, label in session.labels.labels.items():
+            if label.name in ids:
+                expected[session.labels.voxels == value] = ids[label.name]
+        for (axis, index), flat in session._masks.items() if session.class_name in ids else ():
+            assert (np.unravel_index(flat, SHAPE)[axis] == index).all()
+            expected.reshape(-1)[flat] = ids[session.class_name]
+        assert np.array_equal(session.semantic.voxels, expected)
+
+    @invariant()
+    def it_is_busy_only_while_something_runs(self):
+        if not self.executor.waiting and not self.executor.finished:
+            assert not self.controller.busy
+
+    def teardown(self):
+        self.catch_up()
+        self.labels_are_the_oracle_s()
+        assert not self.controller.busy
+        assert self.session.answered == self.session.uncommitted_here
+        while self.session.undo_names:
+            self.undo()
+            self.labels_are_the_oracle_s()
+        assert not self.session.labels.voxels.any()
+
+
+Annotating.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestAnnotating = Annotating.TestCase
