@@ -64,16 +64,14 @@ class Header:
             raise CheckpointError(f"not a SEG-SAM checkpoint (no '{FORMAT}' in its header)")
         try:
             values: dict[str, Any] = json.loads(metadata["segsam"])
-            config = SegSamConfig.from_dict(values["config"])
-            return cls(
-                config,
-                tuple(values["names"]),
-                values["aliases"],
-                float(values["temperature"]),
-                float(values["suggest_at"]),
-            )
+            config, names = SegSamConfig.from_dict(values["config"]), tuple(values["names"])
+            temperature, suggest_at = float(values["temperature"]), float(values["suggest_at"])
+            header = cls(config, names, dict(values["aliases"]), temperature, suggest_at)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"its header cannot be read ({error})") from error
+        if len(names) != config.n_classes or not temperature > 0:
+            raise CheckpointError(f"its header names {len(names)} of {config.n_classes} classes at {temperature:g}")
+        return header
 
 
 def save(path: Path, model: SegSam, header: Header, dtype: torch.dtype = torch.float16) -> None:
@@ -83,6 +81,7 @@ def save(path: Path, model: SegSam, header: Header, dtype: torch.dtype = torch.f
     }
     beside = path.with_name(path.name + ".part")
     save_file(tensors, beside, header.to_metadata())
+    beside.chmod(0o644)  # safetensors leaves it to its owner alone, even where another user installs it
     beside.replace(path)
 
 
@@ -98,9 +97,16 @@ def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header
             tensors: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"damaged or no safetensors file ({error})") from error
-    model = build(header.config)
+    model = _built(header.config)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(f"its tensors do not fit its header ({str(error).splitlines()[-1].strip()})") from error
     return model.eval().to(device), header
+
+
+def _built(config: SegSamConfig) -> SegSam:
+    try:
+        return build(config)
+    except (AssertionError, ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"no model has its header's sizes ({error})") from error
