@@ -155,8 +155,10 @@ class SegSamPredictor:
         return self._look.normalise(square.expand(3, -1, -1), picture, scale), scale
 
     def _here(self, features: SliceFeatures) -> SliceFeatures:
-        """Features on the device in use, which may have changed since they were made."""
-        moved = [None if t is None else t.to(self.device) for t in (features.tokens, features.detail, features.local)]
+        """Features on the device in use, which may have changed since they were made: a GPU's are bf16 in part."""
+        dtype = torch.float32 if self.device == "cpu" else None
+        each = (features.tokens, features.detail, features.local)
+        moved = [None if t is None else t.to(self.device, dtype) for t in each]
         assert moved[0] is not None  # tokens always are
         return SliceFeatures(moved[0], moved[1], moved[2])
 
@@ -168,10 +170,17 @@ class SegSamPredictor:
             if self.device == "cpu":
                 raise
             log.warning("The GPU failed (%s); answering on the CPU from here on.", type(error).__name__)
-            self.device = "cpu"
+            return self._on_cpu(work)
+
+    def _on_cpu(self, work: Callable[[], R]) -> R:
+        """Move to the CPU for good; a fault that took the weights with it cannot be answered there."""
+        try:
             self.model.to("cpu")
+            self.device = "cpu"
             with torch.inference_mode():
                 return work()
+        except torch.AcceleratorError as error:
+            raise SegsamError("The GPU failed and took what it held with it; start again with --device cpu.") from error
 
 
 def _own(embedding: Embedding) -> SliceEmbedding:

@@ -77,7 +77,7 @@ class PictureFrame:
 
 def make_picture(view: SliceView, window: Window | None, frame: PictureFrame) -> Tensor:
     """(1 or 3, H, W) float32 intensities: clipped to ``window`` if any, MONOCHROME1 turned light to dark."""
-    pixels = np.ascontiguousarray(view.pixels, dtype=np.float32)
+    pixels = np.array(view.pixels, dtype=np.float32, order="C")  # a copy: the scan's own voxels may be read-only
     if view.volume.is_rgb:
         channels = torch.from_numpy(pixels).permute(2, 0, 1)
     else:
@@ -125,4 +125,5 @@ def _prompted_values(view: SliceView, prompts: Prompts) -> NDArray:  # type: ign
     cut = [
         pixels[max(round(r0), 0) : round(r1) + 1, max(round(c0), 0) : round(c1) + 1].ravel() for r0, r1, c0, c1 in areas
     ]
-    return np.concatenate(cut) if cut else np.zeros(0)
+    values = np.concatenate(cut) if cut else np.zeros(0)
+    return values if view.volume.padding is None else values[values != view.volume.padding]

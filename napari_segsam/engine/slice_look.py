@@ -29,7 +29,8 @@ class SliceLook:
         """(3, side, side) in [-1, 1] -> SAM's normalisation; the padding is zero after it, as SAM has it."""
         mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (_MEAN, _STD))
         normalised = ((square + 1) * 127.5 - mean) / std
-        height, width = (round(n * scale) for n in picture.shape[1:])
+        height, width = zoom.fitted(picture, self.side)
+        del scale
         normalised[:, height:], normalised[:, :, width:] = 0, 0
         return normalised
 

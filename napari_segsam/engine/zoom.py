@@ -170,11 +170,16 @@ def place_on_slice(square: Square, scale: float) -> list[float]:
     return [x0, y0, x0 + square.side * scale, y0 + square.side * scale]
 
 
-def fit_slice(picture: Tensor, side: int) -> tuple[Tensor, float]:
-    """(3, H, W) picture -> (3, side, side) in [-1, 1], longest side fitted, zero-padded after it; its scale."""
+def fitted(picture: Tensor, side: int) -> tuple[int, int]:
+    """(C, H, W) -> height and width of the picture with its longest side fitted to ``side``."""
     _, height, width = picture.shape
     scale = side / max(height, width)
-    h, w = max(math.floor(height * scale + 0.5), 1), max(math.floor(width * scale + 0.5), 1)
+    return max(math.floor(height * scale + 0.5), 1), max(math.floor(width * scale + 0.5), 1)
+
+
+def fit_slice(picture: Tensor, side: int) -> tuple[Tensor, float]:
+    """(3, H, W) picture -> (3, side, side) in [-1, 1], longest side fitted, zero-padded after it; its scale."""
+    (h, w), scale = fitted(picture, side), side / max(picture.shape[1:])
     small = F.interpolate(picture.unsqueeze(0), (h, w), mode="bilinear", align_corners=False, antialias=scale < 1)[0]
     low, high = percentile_limits(small)
     scaled = ((small - low) * (2.0 / (high - low)) - 1.0).clamp(-1, 1)

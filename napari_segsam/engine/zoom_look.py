@@ -38,11 +38,12 @@ class PicturePrompts:
 
     @classmethod
     def of(cls, prompts: Prompts, frame: PictureFrame) -> PicturePrompts:
-        """Prompts on the slice -> on its picture."""
+        """Prompts on the slice -> on its picture; a mask of which the picture shows nothing is left out."""
+        last = None if prompts.mask is None else frame.mask(prompts.mask)
         return cls(
             tuple(frame.click(c) for c in prompts.clicks),
             None if prompts.box is None else frame.box(prompts.box),
-            None if prompts.mask is None or not prompts.mask.any() else frame.mask(prompts.mask),
+            last if last is not None and bool((last > 0.5).any()) else None,
         )
 
     @property
