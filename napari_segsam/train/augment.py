@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-ANATOMICAL = ("ct", "mr", "pet", "xray")
-"""Modalities in which left and right mean something: a turned picture of these says nothing about classes."""
+ANATOMICAL = ("ct", "mr", "pet", "xray", "x")
+"""Modalities in which left and right mean something: a turned picture of these says nothing about classes.
+
+SA-Med2D's own prefix of radiographs is ``x_ray``, of which the modality is ``x``."""
 
 
 def turn(

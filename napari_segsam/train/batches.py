@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.prompts import Box, Click
 from napari_segsam.engine import zoom
 from napari_segsam.engine.prompting import prompt_batch, zoomed
@@ -88,6 +89,10 @@ class BatchMaker:
     ) -> None:
         if model.zoom is None:
             raise ValueError("batches are crops round prompts: the model needs zoom")
+        if config.data.synthetic < 1 and not any(
+            s.mask(i).sum() >= _MIN_VISIBLE for s in samples for i in range(len(s.packed))
+        ):
+            raise UnreadableInputError(f"{config.data.root.name}: no picture shows an object of {_MIN_VISIBLE} pixels.")
         self.samples, self.config, self.model, self.zoom = samples, config, model, model.zoom
         self.told = {name: torch.from_numpy(t) for name, t in told.items()}
         groups: dict[str, list[int]] = {}

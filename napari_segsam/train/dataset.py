@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary
 
 log = logging.getLogger(__name__)
+D = TypeVar("D", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,20 @@ class Sample:
     masks: tuple[MaskFile, ...]
 
     def picture(self) -> NDArray[np.uint8]:
-        """(rows, cols) grey or (rows, cols, 3) RGB."""
+        """(rows, cols) grey or (rows, cols, 3) RGB; deeper greys are spread over 8 bits."""
         with Image.open(self.path) as image:
-            return np.asarray(image.convert("L" if image.mode in ("L", "1", "I;16", "I") else "RGB"))
+            if image.mode.startswith(("I", "F")):
+                return _eight_bit(np.asarray(image, np.float64))
+            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """(rows, cols) of object ``index``, all its components."""
         with Image.open(self.masks[index].path) as image:
             return np.asarray(image.convert("L")) > 127
+
+
+def _eight_bit(deep: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.asarray((deep - deep.min()) * (255 / max(np.ptp(deep), 1e-9)), np.uint8)
 
 
 @dataclass
@@ -148,24 +158,38 @@ class LoadedSample:
 
 
 def load(data: SAMed2D, vocabulary: Vocabulary) -> list[LoadedSample]:
-    """Read all pictures and masks into memory; masks of another size than their picture, or empty, are skipped."""
-    loaded = []
-    for sample in data.samples:
-        picture = sample.picture()
-        packed, ids = [], []
-        for i, mask_file in enumerate(sample.masks):
-            mask = sample.mask(i)
-            if mask.shape != picture.shape[:2] or not mask.any():
-                data.skipped.append(
-                    f"{mask_file.path.name}: {'empty' if not mask.any() else 'another size than its picture'}"
-                )
-                continue
-            packed.append(np.packbits(mask))
-            name = vocabulary.canonical(mask_file.class_name)
-            ids.append(0 if name is None else vocabulary.id_of(name))
-        if packed and min(picture.shape[:2]) > 1:
-            loaded.append(LoadedSample(sample, picture, packed, ids))
-    return loaded
+    """Read all pictures and masks into memory.
+
+    Files that cannot be read, and masks that are empty or of another size than their picture, are skipped.
+    """
+    return [loaded for sample in data.samples if (loaded := _load(sample, data.skipped, vocabulary)) is not None]
+
+
+def _load(sample: Sample, skipped: list[str], vocabulary: Vocabulary) -> LoadedSample | None:
+    picture = _read(sample.picture, sample.path, skipped)
+    if picture is None or min(picture.shape[:2]) < 2:
+        return None
+    loaded = LoadedSample(sample, picture, [], [])
+    for i, file in enumerate(sample.masks):
+        mask = _read(partial(sample.mask, i), file.path, skipped)
+        if mask is None:
+            continue
+        if mask.shape != picture.shape[:2] or not mask.any():
+            skipped.append(f"{file.path.name}: {'empty' if not mask.any() else 'another size than its picture'}")
+            continue
+        loaded.packed.append(np.packbits(mask))
+        name = vocabulary.canonical(file.class_name)
+        loaded.class_ids.append(0 if name is None else vocabulary.id_of(name))
+    return loaded if loaded.packed else None
+
+
+def _read(read: Callable[[], NDArray[D]], path: Path, skipped: list[str]) -> NDArray[D] | None:
+    """What ``read`` gives, None where the file is damaged."""
+    try:
+        return read()
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on a damaged file
+        skipped.append(f"{path.name}: cannot be read ({type(error).__name__})")
+        return None
 
 
 def partial_labels(samples: list[LoadedSample], n_classes: int) -> dict[str, NDArray[np.bool_]]:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_segsam.core.errors import BadCheckpointError, SegsamError
+from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary, read_cards
 from napari_segsam.engine.zoom import PromptGeometry
 from napari_segsam.model import checkpoint
@@ -186,12 +187,23 @@ class Trainer:
         """Go on from the run folder's state.
 
         Raises:
-            BadCheckpointError: there is none, or it belongs to another model.
+            BadCheckpointError: there is none, it is damaged, or it belongs to another model.
         """
         path = self.config.run / STATE
         if not path.is_file():
             raise BadCheckpointError(f"There is nothing to resume in {self.config.run.name}: no {STATE}.")
-        tensors = load_file(path)
+        try:
+            with safe_open(path, framework="pt", device="cpu") as file:
+                step = int(file.metadata()["step"])
+            self._restore(load_file(path))
+        except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+            said = str(error).splitlines()[-1].strip()
+            raise BadCheckpointError(
+                f"{path.name} is no state of this run ({said}); start without --resume."
+            ) from error
+        self.step = step
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(_under(tensors, "model."))
         self.average = _under(tensors, "average.")
         state: dict[int, dict[str, Tensor]] = {}
@@ -199,7 +211,6 @@ class Trainer:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = value
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.step = int(float(next(iter(state.values()))["step"]))
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -234,22 +245,47 @@ def start(config: TrainConfig) -> tuple[Trainer, BatchMaker]:
     vocabulary = Vocabulary.of(cards.values())
     samples = load(SAMed2D(config.data.root, config.data.split), vocabulary)
     samples = [s for s in samples if s.sample.dataset not in config.data.exclude]
+    if not samples:
+        raise UnreadableInputError(
+            f"{config.data.root.name}: no picture is left to train on; see 'split' and 'exclude'."
+        )
     sizes = preset(config.model, len(vocabulary))
     model = build(sizes)
     header = checkpoint.Header(sizes, vocabulary.names, vocabulary.aliases)
     if config.warm_start is not None:
-        other, header = checkpoint.load(config.warm_start)
-        model.load_state_dict(other.state_dict())
+        header = _warm_up(model, config.warm_start, vocabulary)
     else:
         model.class_cards.fill(embed_cards(cards.values()))
         if config.backbone is not None:
-            tensors = {k: v.float() for k, v in load_file(config.backbone).items() if not k.startswith("head.")}
-            model.image_encoder.backbone.load_state_dict(tensors)  # type: ignore[union-attr]
+            _load_backbone(model, config.backbone)
     model.image_encoder.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
     told = partial_labels(samples, len(vocabulary))
     mean_objects = float(np.mean([len({i for i in s.class_ids if i}) for s in samples]))
     trainer = Trainer(config, model, header, losses.no_object_weight(sizes.n_co, mean_objects))
     return trainer, BatchMaker(samples, told, config, sizes)
+
+
+def _warm_up(model: SegSam, path: Path, vocabulary: Vocabulary) -> checkpoint.Header:
+    """Take over a checkpoint's weights; returns its header."""
+    try:
+        other, header = checkpoint.load(path)
+        model.load_state_dict(other.state_dict())
+    except (checkpoint.CheckpointError, RuntimeError) as error:
+        said = str(error).splitlines()[-1].strip()
+        raise BadCheckpointError(f"{path.name} cannot be the warm start of this model: {said}.") from error
+    if header.names != vocabulary.names:  # the same weights would get other names
+        raise BadCheckpointError(f"{path.name} names other classes than the class cards do; start from another one.")
+    return header
+
+
+def _load_backbone(model: SegSam, path: Path) -> None:
+    """Take over a pretrained MobileNetV2's weights; its classifier is left out."""
+    try:
+        tensors = {k: v.float() for k, v in load_file(path).items() if not k.startswith("head.")}
+        model.image_encoder.backbone.load_state_dict(tensors)  # type: ignore[union-attr]
+    except (SafetensorError, OSError, RuntimeError) as error:
+        said = str(error).splitlines()[-1].strip()
+        raise BadCheckpointError(f"{path.name} holds no MobileNetV2 that 'backbone' can start from: {said}.") from error
 
 
 def train(config_path: Path, resume: bool = False) -> Path:
