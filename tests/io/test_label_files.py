@@ -55,7 +55,7 @@ def test_all_axis_codes_survive_every_format(tmp_path: Path, codes: str, suffix:
 
 
 @pytest.mark.parametrize("suffix", LABEL_SUFFIXES)
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(affine=affines(shear=0.0), shape=shapes)
 def test_any_orthonormal_grid_is_read_alike_by_both_libraries(
     suffix: str, affine: NDArray[np.float64], shape: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
@@ -68,7 +68,7 @@ def test_any_orthonormal_grid_is_read_alike_by_both_libraries(
 
 
 @pytest.mark.parametrize("suffix", LABEL_SUFFIXES)
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(affine=affines(shear=0.4), shape=shapes)
 def test_a_sheared_grid_is_kept(
     suffix: str, affine: NDArray[np.float64], shape: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
