@@ -23,10 +23,10 @@ class SemanticLayer:
     """
 
     def __init__(self, labels: LabelMap, vocabulary: Vocabulary) -> None:
-        self.map = LabelMap(labels.grid)
+        self.map = LabelMap(labels.grid, _touched(labels.grid))
         self._labels = labels
         self._vocabulary = vocabulary
-        self._suggested = _empty(labels.grid)
+        self._suggested = _touched(labels.grid)
         self._class_of = np.zeros(MAX_LABEL + 1, np.uint16)
         self._known: frozenset[int] = frozenset()
         self._masks: dict[Place, NDArray[np.int64]] = {}
@@ -37,7 +37,7 @@ class SemanticLayer:
     def use(self, vocabulary: Vocabulary) -> None:
         """Another model: forget what the last one saw, and paint committed labels by the new ids."""
         self._vocabulary = vocabulary
-        self._suggested = _empty(self.map.grid)
+        self._suggested.fill(0)
         self._masks.clear()
         self._object_class = 0
         self.map.labels.clear()
@@ -70,8 +70,8 @@ class SemanticLayer:
         """Labels changed at these flat indices, or were renamed."""
         renamed = self._renamed()
         self._class_of, self._known = self._classes_of_labels(), frozenset(self._labels.labels)
-        also = np.flatnonzero(np.isin(self._labels.voxels, renamed)) if len(renamed) else np.empty(0, np.int64)
-        self._paint_below([changed, also])
+        voxels = self._labels.voxels.reshape(-1)
+        self._paint_below([changed, *(np.flatnonzero(voxels == value) for value in renamed)])
         self._paint_object()
 
     def id_of(self, name: str | None) -> int:
@@ -105,5 +105,6 @@ class SemanticLayer:
             self.map.voxels.reshape(-1)[indices] = self._object_class
 
 
-def _empty(grid: Grid) -> NDArray[np.uint16]:
-    return np.zeros(grid.shape, np.uint16)
+def _touched(grid: Grid) -> NDArray[np.uint16]:
+    """Zeros whose memory is there: a slice touches every page, and the first click shall not wait for them all."""
+    return np.full(grid.shape, 0, np.uint16)

@@ -66,7 +66,9 @@ class Session:
             )
         self.volume = volume
         self.labels = LabelMap(volume.grid) if labels is None else labels
-        if labels is not None:
+        if labels is None:
+            self.labels.voxels.fill(0)  # the memory is there before the first commit needs it
+        else:
             name_all(labels)
         self.view = SliceView(volume, 2, volume.grid.shape[2] // 2)
         self.window: Window | None = None
