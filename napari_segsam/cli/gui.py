@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from napari_segsam.cli.console import say
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
 
 PLUGIN, WIDGET = "napari-segsam", "SEG-SAM"
@@ -48,9 +50,14 @@ def napari_command(paths: list[Path]) -> list[str]:
 
 
 def run_window(command: list[str], model: str | None = None) -> int:
-    """Run a program with a window until it is closed; its exit code."""
+    """Run a program with a window until it is closed; its exit code, 128 + n where signal n ended it."""
     chosen = {} if model is None else {MODEL_VARIABLE: model}
-    return subprocess.run(command, env=os.environ | chosen, check=False).returncode
+    code = subprocess.run(command, env=os.environ | chosen, check=False).returncode
+    if code < 0:
+        say(
+            f"segsam: the window was ended by {signal.Signals(-code).name}; if it did that by itself, run segsam doctor."
+        )
+    return code if code >= 0 else 128 - code
 
 
 def why_no_window() -> str | None:

@@ -44,11 +44,20 @@ class Staging:
         self._folders: dict[Path, Path] = {}
 
     def __enter__(self) -> Staging:
+        try:
+            for target in self._targets:
+                self.path(target)  # a folder that takes no files is refused now, not after the work
+        except WriteError:
+            self._clear()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -35,6 +35,12 @@ def test_the_exit_code_and_environment_of_the_window_are_its_own(monkeypatch):
     assert gui.run_window([sys.executable, "-c", script], "nano") == 7
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_window_that_crashes_says_so(capsys):
+    assert gui.run_window([sys.executable, "-c", "import os; os.kill(os.getpid(), 15)"]) == 143
+    assert "SIGTERM" in capsys.readouterr().err
+
+
 def test_a_missing_scan_is_refused_before_a_window_opens(run, tmp_path):
     assert run("gui", tmp_path / "none.nii.gz").exit_code == 2
 

@@ -1,4 +1,5 @@
 import errno
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,22 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(WriteError, match="No space left on device"), Staging([tmp_path / "a"]) as staging:
         staging.write_bytes(tmp_path / "a", b"new")
     assert names(tmp_path) == set()
+
+
+def test_a_folder_that_takes_no_files_is_refused_at_once(tmp_path, monkeypatch):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "shut").mkdir()
+    make = tempfile.mkdtemp
+
+    def refuse(prefix, dir):
+        if Path(dir).name == "shut":
+            raise OSError(errno.EACCES, "Permission denied")
+        return make(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(WriteError, match="choose another folder"):
+        Staging([tmp_path / "open" / "a", tmp_path / "shut" / "b"]).__enter__()
+    assert names(tmp_path / "open") == set()
 
 
 def test_a_link_keeps_pointing_to_the_file_that_it_names(tmp_path):

@@ -88,8 +88,8 @@ def test_a_slice_is_embedded_once_for_all_its_objects(run, scan, prompts, liver,
 def test_the_window_of_the_option_is_what_the_model_sees(run, scan, prompts, liver, fake, tmp_path):
     report = tmp_path / "r.json"
     wanted = prompts(liver)
-    run("predict", scan, "--prompts", wanted, "--out", tmp_path / "l.nii.gz", "--report", report, "--window", "50,300")
-    assert json.loads(report.read_text())["objects"][0]["window"] == {"centre": 50.0, "width": 300.0, "name": ""}
+    run("predict", scan, "--prompts", wanted, "--out", tmp_path / "l.nii.gz", "--report", report, "--window", "-50,300")
+    assert json.loads(report.read_text())["objects"][0]["window"] == {"centre": -50.0, "width": 300.0, "name": ""}
 
 
 def test_a_later_object_takes_voxels_aloud(run, scan, prompts, liver, fake, tmp_path):

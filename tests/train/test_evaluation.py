@@ -292,10 +292,10 @@ def test_without_opencv_the_line_that_installs_it_is_said(monkeypatch):
 
 
 def test_the_ellipses_known_value_on_the_training_set(shared_train):
-    """0.77 over data sets on the validation split; the design documents say so."""
+    """Whole masks of the validation split: 0.71 over data sets, 0.77 over masks; a part of them comes close."""
     run = Evaluation(draw(list_targets(shared_train, "val")[0], 300, 0), ("baseline:ellipse",), None)
     list(run.run())
-    assert 0.7 < run.summary("baseline:ellipse")["dice_dataset_mean"] < 0.84
+    assert run.summary("baseline:ellipse")["dice_dataset_mean"] == pytest.approx(0.71, abs=0.05)
 
 
 # -- the command
