@@ -40,7 +40,7 @@ class ClassCards(nn.Module):
         _, singular, directions = torch.linalg.svd(means - self.centre, full_matrices=False)
         kept = min(self.basis.shape[1], len(singular))
         variance = singular.square() / len(means)
-        scale = (variance + shrinkage * variance.mean()).rsqrt()
+        scale = (variance + shrinkage * variance.mean()).clamp(min=1e-12).rsqrt()  # a lone class differs from none
         self.basis.zero_()
         self.basis[:, :kept] = (directions * scale.unsqueeze(1))[:kept].T
 
