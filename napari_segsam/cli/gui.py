@@ -54,9 +54,8 @@ def run_window(command: list[str], model: str | None = None) -> int:
     chosen = {} if model is None else {MODEL_VARIABLE: model}
     code = subprocess.run(command, env=os.environ | chosen, check=False).returncode
     if code < 0:
-        say(
-            f"segsam: the window was ended by {signal.Signals(-code).name}; if it did that by itself, run segsam doctor."
-        )
+        ended = signal.Signals(-code).name
+        say(f"segsam: the window was ended by {ended}; if it did that by itself, run segsam doctor.")
     return code if code >= 0 else 128 - code
 
 
