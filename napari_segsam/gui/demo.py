@@ -19,6 +19,7 @@ from napari_segsam.gui.reader import VOLUME_KEY
 from napari_segsam.io.sample import torso_phantom_labels
 
 ORGAN = "liver"
+_SIZE = (1280, 840)
 _POLL_MS = 100
 _LATEST_S = 120.0
 
@@ -34,7 +35,9 @@ class Options:
 def run(options: Options) -> None:
     """Open napari with the dock and the sample, prompt the liver with a box, and stay open."""
     viewer = napari.Viewer(title="SEG-SAM demo", show_welcome_screen=False)
+    viewer.window.resize(*_SIZE)
     dock = open_on_sample(viewer)
+    viewer.reset_view()
     prompt_organ(viewer, dock)
     when_answered(dock, lambda: _answered(viewer, options))
     napari.run()

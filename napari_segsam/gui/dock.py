@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
     QGroupBox,
@@ -23,6 +24,7 @@ from napari_segsam.gui.marks import DOUBTFUL, POOR
 from napari_segsam.gui.object_panel import ObjectPanel
 from napari_segsam.gui.objects_panel import ObjectsPanel
 from napari_segsam.gui.scan_panel import ScanPanel
+from napari_segsam.gui.tab_key import CanvasTab
 from napari_segsam.gui.workbench import Workbench
 
 EMPTY = (
@@ -43,6 +45,7 @@ class Dock(QWidget):
         super().__init__()
         self.workbench = workbench
         self._was_docked = False
+        self._tab: CanvasTab | None = None
         self.error, self.notice = Message(POOR), Message(DOUBTFUL)
         self.empty = _EmptyState(open_sample)
         self.status = QLabel()
@@ -82,7 +85,7 @@ class Dock(QWidget):
         self.workbench.refused.connect(self.error.say)
 
     def _follow(self, controller: Controller) -> None:
-        controller.failed.connect(self.error.say)
+        controller.failed.connect(self._show_failure)
         controller.status_changed.connect(self._show_status)
         controller.busy_changed.connect(self._show_busy)
         controller.prompts_changed.connect(self._prompted)
@@ -94,6 +97,10 @@ class Dock(QWidget):
             group.setVisible(open_)
         self.status.setVisible(open_)
         self.scan_panel.show_scan()
+
+    def _show_failure(self, text: str) -> None:
+        self.status.clear()  # "Loading ..." would no longer be true
+        self.error.say(text)
 
     def _show_status(self, text: str) -> None:
         self.status.setText(text)
@@ -108,9 +115,22 @@ class Dock(QWidget):
         """Taken out of its window by the dock's x: everything is given back."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self._was_docked and self.parent() is None:
-                self.workbench.close()
+                self.close_session()
             self._was_docked = self.parent() is not None
         return super().event(event)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """In its window for the first time: Tab can be ours there."""
+        super().showEvent(event)
+        if self._tab is None:
+            self._tab = CanvasTab(self.window() or self, self.workbench.show_next_candidate)
+
+    def close_session(self) -> None:
+        """Give everything back to napari."""
+        self.workbench.close()
+        if self._tab is not None:
+            self._tab.setParent(None)
+            self._tab = None
 
 
 class Message(QFrame):

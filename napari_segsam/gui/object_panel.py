@@ -83,7 +83,7 @@ class ObjectPanel(QWidget):
         self.box.clicked.connect(lambda on: bench.arm("box" if on else None))
         self.sign.clicked.connect(lambda on: bench.set_positive(not on))
         self.class_box.activated.connect(self._class_chosen)
-        self.candidate.clicked.connect(lambda: bench.do(_next_candidate))
+        self.candidate.clicked.connect(bench.show_next_candidate)
         self.clear.clicked.connect(lambda: bench.do(Controller.clear_prompts))
         self.commit.clicked.connect(lambda: bench.do(Controller.commit))
         self.next.clicked.connect(lambda: bench.do(Controller.next_object))
@@ -153,10 +153,6 @@ class ObjectPanel(QWidget):
         self.class_box.clearFocus()  # letters are the canvas's keys again
         if name is not None:
             self._workbench.do(lambda controller: controller.choose_class(name))
-
-
-def _next_candidate(controller: Controller) -> None:
-    controller.choose_candidate(controller.session.candidate + 1)
 
 
 def _tool(action: str, text: str) -> QPushButton:

@@ -10,23 +10,23 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.volume import MODALITIES, Volume, Window
-from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.session import Session
 from napari_segsam.gui.reader import contrast_limits
 from napari_segsam.gui.workbench import Workbench
 from napari_segsam.io.registry import registry
 
 CT_WINDOWS = (Window(40, 400, "soft tissue"), Window(-600, 1500, "lung"), Window(400, 1800, "bone"))
+AS_OPENED = Window(0, 0, "as opened")
+"""Stands for the contrast that the scan was opened with, since magicgui's choices cannot be None."""
 DEVICES = ("auto", "cpu", "cuda")
 _OTHER_MODEL = "Other file…"
 
 
-def windows_of(volume: Volume) -> list[tuple[str, Window | None]]:
-    """The presets for a scan, by what a person calls them; None is "as it was opened"."""
-    if volume.is_rgb:
-        return [("as opened", None)]
+def windows_of(volume: Volume) -> list[tuple[str, Window]]:
+    """The presets for a scan, by what a person calls them."""
     presets = [*volume.windows, *(CT_WINDOWS if volume.modality == "ct" else ())]
-    distinct = {w.limits: w for w in reversed(presets)}  # a file's own preset may be one of ours
-    return [("as opened", None), *((_title(w), w) for w in reversed(distinct.values()))]
+    distinct = {w.limits: w for w in reversed([] if volume.is_rgb else presets)}  # a file's own may be one of ours
+    return [(AS_OPENED.name, AS_OPENED), *((_title(w), w) for w in reversed(distinct.values()))]
 
 
 def _title(window: Window) -> str:
@@ -42,11 +42,15 @@ class ScanPanel(QWidget):
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workbench = workbench
-        self.scan = ComboBox(label="Scan", choices=[], nullable=True, tooltip="The image layer that is segmented")
+        self.scan = ComboBox(
+            label="Scan", choices=self._scan_choices, nullable=True, tooltip="The image layer that is segmented"
+        )
         self.modality = ComboBox(label="Modality", choices=MODALITIES, tooltip="What the model takes the scan for")
-        self.model = ComboBox(label="Model", choices=self._models(), value=workbench.model)
+        self.model = ComboBox(label="Model", choices=self._model_choices, value=workbench.model)
         self.device = ComboBox(label="Device", choices=DEVICES, tooltip="auto: the GPU where there is one")
-        self.window_preset = ComboBox(label="Window", choices=[("as opened", None)], tooltip="Contrast of the display")
+        self.window_preset = ComboBox(
+            label="Window", choices=self._window_choices, tooltip="Contrast of the display; voxels stay as they are"
+        )
         self.model_sees = CheckBox(text="Model sees this window", tooltip="Off: the model chooses its own window")
         self._form = Container(
             widgets=[self.scan, self.modality, self.model, self.device, self.window_preset, self.model_sees]
@@ -83,26 +87,35 @@ class ScanPanel(QWidget):
 
     def show_scan(self) -> None:
         """Another scan is open, or the list of scans changed."""
-        scans, scan = self._workbench.scans, self._workbench.scan
+        scan, controller = self._workbench.scan, self._workbench.controller
         with self.scan.changed.blocked():
-            self.scan.choices = [(s.name, s) for s in scans]
+            self.scan.reset_choices()
             self.scan.value = scan
         for widget in (self.modality, self.window_preset, self.model_sees):
             widget.enabled = scan is not None
-        controller = self._workbench.controller
         if scan is not None and controller is not None:
-            self._show_volume(controller)
+            self._show_session(controller.session)
 
-    def _show_volume(self, controller: Controller) -> None:
-        volume = controller.session.volume
+    def _show_session(self, session: Session) -> None:
         with self.modality.changed.blocked():
-            self.modality.value = volume.modality
+            self.modality.value = session.volume.modality
         with self.window_preset.changed.blocked(), self.model_sees.changed.blocked():
-            kept = self.window_preset.value
-            self.window_preset.choices = windows_of(volume)
-            self.window_preset.value = kept if kept in self.window_preset.choices else None
-            self.model_sees.value = controller.session.window is not None
-            self.model_sees.enabled = self.window_preset.value is not None
+            self.window_preset.reset_choices()
+            self.model_sees.value = session.window is not None
+            self.model_sees.enabled = self.window_preset.value != AS_OPENED
+
+    def _scan_choices(self, _widget: object) -> list[tuple[str, Any]]:
+        return [(scan.name, scan) for scan in self._workbench.scans]
+
+    def _window_choices(self, _widget: object) -> list[tuple[str, Window]]:
+        controller = self._workbench.controller
+        return windows_of(controller.session.volume) if controller else [(AS_OPENED.name, AS_OPENED)]
+
+    def _model_choices(self, _widget: object) -> list[tuple[str, str]]:
+        """What the registry has, and the file that is used if it is none of these."""
+        names, used = list(registry()), self._workbench.model
+        files = [(Path(used).name, used)] if used not in names else []
+        return [*((n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]
 
     def _scan_chosen(self, layer: Any) -> None:
         if layer is not None:
@@ -115,33 +128,25 @@ class ScanPanel(QWidget):
             self._workbench.use_model(self.model.value, self.device.value)
 
     def _window_chosen(self, _value: object) -> None:
-        window: Window | None = self.window_preset.value
+        window: Window = self.window_preset.value
         with self.model_sees.changed.blocked():
-            self.model_sees.enabled = window is not None
-            self.model_sees.value = self.model_sees.value and window is not None
+            self.model_sees.enabled = window != AS_OPENED
+            self.model_sees.value = self.model_sees.value and window != AS_OPENED
         self._show_on_canvas(window)
         seen = window if self.model_sees.value else None
-        controller = self._workbench.controller
-        if controller is not None and controller.session.window != seen:
-            self._workbench.do(lambda c: c.set_window(seen))
+        self._workbench.do(lambda controller: controller.set_window(seen))
 
-    def _show_on_canvas(self, window: Window | None) -> None:
+    def _show_on_canvas(self, window: Window) -> None:
         """Set the display's contrast; never touches a voxel."""
         layer, controller = self._workbench.scan, self._workbench.controller
         if layer is not None and controller is not None and not controller.session.volume.is_rgb:
-            layer.contrast_limits = contrast_limits(controller.session.volume) if window is None else window.limits
+            opened = contrast_limits(controller.session.volume)
+            layer.contrast_limits = opened if window == AS_OPENED else window.limits
 
     def _choose_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Weights of a model", "", "Weights (*.safetensors)")
-        with self.model.changed.blocked():
-            self.model.choices = self._models(path or self._workbench.model)
-            self.model.value = path or self._workbench.model
         if path:
             self._workbench.use_model(path, self.device.value)
-
-    def _models(self, chosen: str = "") -> list[tuple[str, str]]:
-        """What the registry has, and the file that is used if it is none of these."""
-        names = list(registry())
-        extra = [m for m in (self._workbench.model, chosen) if m and m not in names]
-        files = [(Path(m).name, m) for m in dict.fromkeys(extra)]
-        return [*((n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]
+        with self.model.changed.blocked():
+            self.model.reset_choices()
+            self.model.value = self._workbench.model

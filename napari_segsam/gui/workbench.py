@@ -76,7 +76,7 @@ class Workbench(QObject):
                 "point": lambda: self.arm("point"),
                 "box": lambda: self.arm("box"),
                 "sign": lambda: self.set_positive(not self.positive),
-                "candidate": lambda: self.do(lambda c: c.choose_candidate(c.session.candidate + 1)),
+                "candidate": self.show_next_candidate,
                 "commit": lambda: self.do(Controller.commit),
                 "next": lambda: self.do(Controller.next_object),
                 "undo": lambda: self.do(Controller.undo),
@@ -156,6 +156,10 @@ class Workbench(QObject):
         """Let the Controller act, where there is a scan to act on."""
         if self.controller is not None and self._placement is not None:
             act(self.controller)
+
+    def show_next_candidate(self) -> None:
+        """Another of the model's outlines of the object; round past the last."""
+        self.do(lambda controller: controller.choose_candidate(controller.session.candidate + 1))
 
     def save(self, path: Path) -> None:
         """Write the committed labels on the inference thread, as they are now."""

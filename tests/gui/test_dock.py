@@ -1,0 +1,182 @@
+"""What the dock shows, and that its buttons do what they say."""
+
+import threading
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+
+from napari_segsam.core.grid import Grid
+from napari_segsam.core.labels import Label, LabelMap, Patch
+from napari_segsam.gui.keys import KEYS
+from napari_segsam.gui.scan_panel import AS_OPENED
+from napari_segsam.gui.voxel_counts import VoxelCounts
+from napari_segsam.gui.workbench import Workbench
+
+LIVER = (10, 8, 5)
+
+
+@pytest.fixture
+def clicked(ready):
+    ready.look_at(ready.layers[0], LIVER)
+    ready.click(ready.world(ready.layers[0], LIVER))
+    ready.rest()
+    return ready
+
+
+def test_the_ranked_classes_come_first_with_their_scores(clicked):
+    panel = clicked.dock.object_panel
+    assert panel.class_box.currentText() == "liver   93%"
+    assert panel.class_box.count() == 3
+    assert panel.agreement.text == f"{clicked.session.prediction.decoder_agreement:.2f}"
+    assert panel.iou.text == "0.90"
+
+
+def test_another_class_can_be_chosen(clicked):
+    box = clicked.dock.object_panel.class_box
+    box.setCurrentIndex(1)
+    box.activated.emit(1)
+    clicked.key(Qt.Key.Key_C)
+    clicked.rest()
+    assert clicked.session.labels.labels[1].name == "spleen"
+    assert clicked.dock.objects_panel.objects.item(0, 0).text() == "spleen"
+
+
+def test_suggestions_are_accepted_by_enter_and_rejected_by_backspace(clicked):
+    listed = clicked.dock.objects_panel.suggestions
+    assert [listed.item(r).text() for r in range(listed.count())] == ["spleen   80%", "kidney left   70%"]
+    QTest.keyClick(listed, Qt.Key.Key_Return)
+    clicked.rest()
+    assert [label.name for label in clicked.session.labels.labels.values()] == ["spleen"]
+    QTest.keyClick(listed, Qt.Key.Key_Backspace)
+    clicked.rest()
+    assert listed.count() == 0
+    assert clicked.dock.objects_panel.no_suggestions.isVisibleTo(clicked.dock)
+
+
+def test_the_table_says_name_value_and_volume(clicked):
+    clicked.dock.object_panel.commit.click()
+    clicked.rest()
+    table = clicked.dock.objects_panel.objects
+    ml = (clicked.session.labels.voxels == 1).sum() * 8 / 1000
+    assert [table.item(0, c).text() for c in range(3)] == ["liver", "1", f"{ml:.1f} ml"]
+    clicked.dock.object_panel.undo.click()
+    clicked.rest()
+    assert table.rowCount() == 0
+
+
+def test_undo_says_what_it_undoes(clicked):
+    assert clicked.dock.object_panel.undo.toolTip() == "Undo: point"
+    clicked.key(Qt.Key.Key_C)
+    clicked.rest()
+    assert clicked.dock.object_panel.undo.toolTip() == "Undo: commit liver"
+
+
+def test_the_other_outlines_are_shown_in_turn(clicked):
+    sizes = []
+    for _ in range(3):
+        sizes.append(int((clicked.layer("preview").data > 0).sum()))
+        clicked.dock.object_panel.candidate.click()
+        clicked.rest()
+    assert len(set(sizes)) == 3
+
+
+def test_tab_on_the_canvas_shows_the_next_outline(clicked):
+    before = clicked.session.prediction.mask.sum()
+    clicked.viewer.window.activate()
+    clicked.canvas.setFocus()
+    clicked.wait(lambda: clicked.canvas.hasFocus())
+    clicked.key(Qt.Key.Key_Tab)
+    clicked.rest()
+    assert clicked.session.prediction.mask.sum() != before
+
+
+def test_the_window_changes_the_display_and_the_model_only_where_asked(clicked):
+    panel, scan = clicked.dock.scan_panel, clicked.layers[0]
+    lung = next(w for w in panel.window_preset.choices if w.name == "lung")
+    panel.window_preset.value = lung
+    assert tuple(scan.contrast_limits) == lung.limits
+    assert clicked.session.window is None
+    panel.model_sees.value = True
+    clicked.rest()
+    assert clicked.session.window == lung
+    assert clicked.session.prediction.window == lung
+    panel.window_preset.value = AS_OPENED
+    clicked.rest()
+    assert clicked.session.window is None
+    assert tuple(scan.contrast_limits) == (-160, 240)
+
+
+def test_another_modality_keeps_what_was_committed(clicked):
+    clicked.key(Qt.Key.Key_C)
+    clicked.rest()
+    committed = clicked.session.labels.voxels.copy()
+    clicked.dock.scan_panel.modality.value = "mr"
+    clicked.rest()
+    assert clicked.session.volume.modality == "mr"
+    assert np.array_equal(clicked.session.labels.voxels, committed)
+    assert np.shares_memory(clicked.layer("labels").data, clicked.session.labels.voxels)
+
+
+def test_a_chosen_model_and_device_reach_the_loader(ready, monkeypatch):
+    asked, loaded = [], threading.Event()
+
+    def load(model, device):
+        asked.append((model, device))
+        loaded.set()
+        return ready.dock.workbench.controller.predictor
+
+    monkeypatch.setattr(ready.dock.workbench, "_load_model", load)
+    ready.dock.scan_panel.device.value = "cpu"
+    assert loaded.wait(10)
+    ready.rest()
+    assert asked == [("nano", "cpu")]
+
+
+def test_every_key_is_printed_on_its_button(ready):
+    buttons = {b.text() for b in ready.dock.object_panel.findChildren(QPushButton)}
+    for key in KEYS:
+        assert any(text.endswith(f"  {key.press.replace('-', '+')}") for text in buttons), key
+
+
+def test_no_button_takes_the_keyboard_from_the_canvas(ready):
+    assert {b.focusPolicy() for b in ready.dock.object_panel.findChildren(QPushButton)} == {Qt.FocusPolicy.NoFocus}
+
+
+def test_letters_typed_in_the_suggestion_list_are_still_keys(clicked):
+    QTest.keyClick(clicked.dock.objects_panel.suggestions, Qt.Key.Key_C)
+    clicked.rest()
+    assert 1 in clicked.session.labels.labels
+
+
+def test_the_dock_fits_into_320_pixels(clicked):
+    clicked.key(Qt.Key.Key_C)
+    clicked.rest()
+    dock = clicked.dock
+    dock.parentWidget().setFixedWidth(320)
+    for _ in range(5):
+        QApplication.processEvents()
+    for widget in dock.findChildren(QWidget):
+        if widget.isVisible() and widget.window() is dock.window():
+            right = widget.mapTo(dock, widget.rect().topRight()).x()
+            assert right <= dock.width(), (widget, widget.objectName(), right)
+
+
+def test_voxel_counts_follow_patches():
+    labels = LabelMap(Grid((4, 4, 4), np.eye(4)))
+    counts = VoxelCounts(labels)
+    patch = Patch("brush", np.array([0, 1, 2]), np.array([0, 0, 0], np.uint16), np.array([3, 3, 3], np.uint16))
+    labels.apply(patch)
+    labels.labels[3] = Label(3, "liver")
+    counts.follow(patch)
+    assert counts.of(3) == 3 == VoxelCounts(labels).of(3)
+    counts.follow(Patch("undo", patch.indices, patch.after, patch.before))
+    assert counts.of(3) == 0
+
+
+def test_a_workbench_can_be_closed_twice(ready):
+    bench: Workbench = ready.dock.workbench
+    bench.close()
+    bench.close()
