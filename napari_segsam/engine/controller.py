@@ -147,9 +147,8 @@ class Controller:
 
     @_told
     def box(self, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> None:
-        """A box; replaces the slice's last one."""
-        prompts = replace(self.session.prompts, mask=self.session.mask_to_correct)
-        self._prompt(replace(prompts, box=Box.between(corner_a, corner_b)), "box")
+        """A box; replaces the slice's last one. It says anew where the object is, so no mask is corrected."""
+        self._prompt(replace(self.session.prompts, box=Box.between(corner_a, corner_b), mask=None), "box")
 
     @_told
     def remove_last_prompt(self) -> None:
