@@ -90,7 +90,7 @@ class Trainer:
         terms = self.terms(batch)
         total = torch.stack([terms[name] * weight for name, weight in self._weights().items() if weight]).sum()
         if not torch.isfinite(total):
-            raise TrainingError(f"The loss is {float(total)} at step {self.step}; look at: {', '.join(batch.names)}.")
+            raise TrainingError(f"The loss is {total.item()} at step {self.step}; look at: {', '.join(batch.names)}.")
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step) * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)

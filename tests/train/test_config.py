@@ -1,0 +1,48 @@
+import pytest
+
+from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.train.config import read_config
+
+WHOLE = 'run = "run"\nbackbone = "b.safetensors"\n[data]\nroot = "data"\n'
+
+
+def written(tmp_path, text):
+    path = tmp_path / "train.toml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_count_from_the_files_folder(tmp_path):
+    config = read_config(written(tmp_path, WHOLE))
+    assert (config.run, config.data.root) == (tmp_path / "run", tmp_path / "data")
+    assert config.backbone == tmp_path / "b.safetensors"
+    assert config.warm_start is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("stepz = 3\n" + WHOLE, "stepz"),
+        (WHOLE + "sintetic = 1\n", r"data\.sintetic"),
+        (WHOLE + "[losses]\nalignment_kind = 'best'\n", r"losses\.alignment_kind"),
+        ("steps = 0\n" + WHOLE, "steps"),
+        ("boxes = 1.5\n" + WHOLE, "boxes"),
+        ("average = 1\n" + WHOLE, "average"),
+        ("model = 'vit_b'\n" + WHOLE, "model"),
+        ('run = "run"\n', "data"),
+    ],
+)
+def test_a_key_that_is_wrong_is_refused_by_name(tmp_path, text, key):
+    with pytest.raises(UnreadableInputError, match=f"'{key}'"):
+        read_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", ["steps = ", "= 3"])
+def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path, text):
+    with pytest.raises(UnreadableInputError, match=r"train\.toml"):
+        read_config(written(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
+    with pytest.raises(UnreadableInputError, match=r"none\.toml"):
+        read_config(tmp_path / "none.toml")

@@ -1,0 +1,239 @@
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from napari_segsam.core.errors import BadCheckpointError, UnreadableInputError
+from napari_segsam.core.prompts import Box, Prompts
+from napari_segsam.engine.predictor import load_predictor
+from napari_segsam.model import checkpoint
+from napari_segsam.train import loop
+from napari_segsam.train.config import read_config
+from napari_segsam.train.loop import LOG, MODEL, STATE, Trainer, TrainingError, start, train
+from tests.tiny import TINY_NANO, picture_view, saved, tiny
+from tests.train import sa_med2d
+
+STEPS = 5
+OPTIONS = f"steps = {STEPS}\nsave_every = 2\nimages = 2\nwarm_up = 2\nlearning_rate = 0.001\ncorrections = 0.5\n"
+
+
+def tiny_preset(name, n_classes):
+    return replace(TINY_NANO, n_classes=n_classes, n_aspects=5, text_dim=384)
+
+
+def random_cards(cards):
+    return torch.randn(len(list(cards)), 5, 384, generator=torch.Generator().manual_seed(9))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "preset", tiny_preset)
+        patch.setattr(loop, "embed_cards", random_cards)
+        yield
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return sa_med2d.write(tmp_path_factory.mktemp("loop") / "data")
+
+
+def config_at(root, run, options=OPTIONS, data=""):
+    path = root.parent / f"{run}.toml"
+    path.write_text(f'run = "{run}"\n{options}\n[data]\nroot = "data"\nsplit = "train"\n{data}')
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(root):
+    """An uninterrupted run's folder."""
+    return train(config_at(root, "whole")).parent
+
+
+def rows(run):
+    with (run / LOG).open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_a_run_leaves_a_state_a_model_and_a_row_for_each_step(trained):
+    assert sorted(p.name for p in trained.iterdir()) == sorted([STATE, MODEL, LOG])
+    assert [int(r["step"]) for r in rows(trained)] == list(range(STEPS))
+    assert all(np.isfinite(float(v)) for r in rows(trained) for v in r.values())
+
+
+def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(root, trained, monkeypatch):
+    config = config_at(root, "cut")
+    learn = Trainer.learn
+
+    def learn_until_cut(self, batch):
+        if self.step == 3:  # saved after step 1, so that step 2 is lost
+            raise KeyboardInterrupt
+        return learn(self, batch)
+
+    monkeypatch.setattr(Trainer, "learn", learn_until_cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+    monkeypatch.setattr(Trainer, "learn", learn)
+    run = root.parent / "cut"
+    assert [int(r["step"]) for r in rows(run)] == [0, 1, 2]
+    train(config, resume=True)
+    assert rows(run) == rows(trained)
+    for name in (STATE, MODEL):
+        mine, theirs = load_file(run / name), load_file(trained / name)
+        assert mine.keys() == theirs.keys()
+        assert [k for k in mine if not torch.equal(mine[k], theirs[k])] == []
+
+
+def test_resuming_a_finished_run_changes_nothing(root, trained):
+    before = (trained / STATE).read_bytes(), rows(trained)
+    assert train(root.parent / "whole.toml", resume=True) == trained / MODEL
+    assert ((trained / STATE).read_bytes(), rows(trained)) == before
+
+
+def test_the_exported_checkpoint_answers_prompts(root, trained):
+    predictor = load_predictor(trained / MODEL, "cpu")
+    assert "liver" in predictor.vocabulary.names
+    image = next((root / "images").iterdir())
+    view = picture_view(np.asarray(Image.open(image)))
+    answer = predictor.predict(predictor.embed(view, None), Prompts(box=Box(6, 6, 24, 24)))
+    assert answer.mask.shape == view.shape
+    assert len(answer.classes) == 9
+    assert all(np.isfinite(c.score) for c in answer.classes)
+
+
+def test_what_is_exported_is_the_average_of_the_weights(trained):
+    state, model = load_file(trained / STATE), load_file(trained / MODEL)
+    name = "mask_decoder.iou_token.weight"
+    assert torch.equal(model[name], state[f"average.{name}"].half())
+    assert not torch.equal(state[f"average.{name}"], state[f"model.{name}"])
+
+
+def test_the_loss_goes_down_on_one_picture(root, monkeypatch):
+    monkeypatch.setattr(loop, "preset", lambda name, k: replace(tiny_preset(name, k), dim=32))
+    options = "steps = 60\nimages = 1\nwarm_up = 3\nlearning_rate = 0.004\ncorrections = 0.0\nboxes = 1.0"
+    trainer, maker = start(read_config(config_at(root, "one", options, "synthetic = 0.0\n")))
+    batch = maker(0)
+    totals = [trainer.learn(batch) for _ in range(30)]
+    early, late = (np.mean([t["binary"] + t["semantic"] for t in part]) for part in (totals[:3], totals[-3:]))
+    assert late < 0.8 * early
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_files(root):
+    trainer, maker = start(read_config(config_at(root, "nan", data="synthetic = 0.0\n")))
+    with torch.no_grad():
+        trainer.model.mask_decoder.iou_token.weight.fill_(float("nan"))
+    before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+    batch = maker(0)
+    with pytest.raises(TrainingError, match=r"nan at step 0.*ct_00--.*\.png"):
+        trainer.learn(batch)
+    assert trainer.step == 0
+    assert all(torch.equal(v, before[k]) or v.isnan().any() for k, v in trainer.model.state_dict().items())
+
+
+def test_the_rate_warms_up_and_ends_at_zero(root):
+    options = "steps = 100\nwarm_up = 10\nlearning_rate = 0.01"
+    trainer, _ = start(read_config(config_at(root, "rate", options)))
+    rates = [trainer.rate(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.001)
+    assert max(rates) == pytest.approx(rates[9], rel=0.05)
+    assert rates[100] == pytest.approx(0, abs=1e-12)
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+
+
+def test_the_backbone_learns_slowly_and_nothing_thin_decays(root):
+    trainer, _ = start(read_config(config_at(root, "groups")))
+    rates = {id(p): (g["rate"], g["weight_decay"]) for g in trainer.optimiser.param_groups for p in g["params"]}
+    named = dict(trainer.model.named_parameters())
+    assert len(rates) == len(named)
+    assert rates[id(named["image_encoder.backbone.stem.weight"])] == (0.25, 0.01)
+    assert rates[id(named["image_encoder.slice_neck.fine.weight"])] == (1.0, 0.01)
+    assert rates[id(named["mask_decoder.iou_token.weight"])] == (0.5, 0.01)
+    assert rates[id(named["mask_decoder.prior_trust"])] == (0.5, 0.0)
+
+
+def test_a_term_of_weight_zero_teaches_nothing(root):
+    data = "synthetic = 0.0\n[losses]\n" + "".join(
+        f"{name} = 0\n" for name in ("semantic", "classes", "co_classes", "co_masks", "alignment", "text", "size")
+    )
+    trainer, maker = start(read_config(config_at(root, "binary", data=data)))
+    trainer.learn(maker(0))
+    learned = {n for n, p in trainer.model.named_parameters() if p.grad is not None}
+    assert any(n.startswith("mask_decoder.") for n in learned)
+    assert not any(n.startswith(("semantic_decoder.", "size_head.")) for n in learned)
+
+
+def test_an_unknown_key_is_refused_by_name_before_anything_is_written(root):
+    with pytest.raises(UnreadableInputError, match="'stepps'"):
+        train(config_at(root, "typo", "stepps = 3"))
+    assert not (root.parent / "typo").exists()
+
+
+def test_excluding_every_data_set_is_refused(root):
+    with pytest.raises(UnreadableInputError, match="exclude"):
+        train(config_at(root, "none", data='exclude = ["A", "B"]\n'))
+
+
+def test_there_must_be_something_to_resume(root):
+    with pytest.raises(BadCheckpointError, match="nothing to resume in fresh"):
+        train(config_at(root, "fresh"), resume=True)
+
+
+@pytest.mark.parametrize("damage", ["damaged", "foreign"])
+def test_a_state_of_another_run_or_a_damaged_one_is_refused_by_name(root, trained, damage):
+    run = root.parent / damage
+    run.mkdir()
+    if damage == "damaged":
+        (run / STATE).write_bytes((trained / STATE).read_bytes()[:-100])
+    else:
+        save_file({"model.x": torch.zeros(1)}, run / STATE, {"step": "3"})
+    with pytest.raises(BadCheckpointError, match=STATE):
+        train(config_at(root, damage), resume=True)
+
+
+# --- what a run starts from
+
+
+def test_a_warm_start_takes_the_weights_and_not_the_optimiser(root, trained):
+    options = f'{OPTIONS}warm_start = "whole/{MODEL}"'
+    trainer, _ = start(read_config(config_at(root, "warm", options)))
+    model, _ = checkpoint.load(trained / MODEL)
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in trainer.model.state_dict().items())
+    assert (trainer.step, trainer.optimiser.state_dict()["state"]) == (0, {})
+
+
+def test_a_warm_start_from_another_model_is_refused_by_name(root):
+    saved(tiny(), root.parent, "other")
+    with pytest.raises(BadCheckpointError, match=r"other\.safetensors cannot be the warm start"):
+        train(config_at(root, "cold", OPTIONS + 'warm_start = "other.safetensors"'))
+
+
+def test_a_warm_start_that_names_other_classes_is_refused(root, trained):
+    """The same weights would get other names."""
+    model, header = checkpoint.load(trained / MODEL)
+    path = root.parent / "renamed.safetensors"
+    checkpoint.save(path, model, replace(header, names=header.names[::-1]))
+    with pytest.raises(BadCheckpointError, match="other classes"):
+        train(config_at(root, "mixed", OPTIONS + 'warm_start = "renamed.safetensors"'))
+
+
+@pytest.mark.parametrize("content", [None, b"no weights"])
+def test_a_backbone_that_is_none_is_refused_by_name(root, content):
+    path = root.parent / "backbone.safetensors"
+    path.unlink(missing_ok=True)
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(BadCheckpointError, match=r"backbone\.safetensors"):
+        train(config_at(root, "based", OPTIONS + 'backbone = "backbone.safetensors"'))
+
+
+def test_a_backbone_is_taken_without_its_classifier(root):
+    torch.manual_seed(3)
+    tensors = {k: torch.randn_like(v) for k, v in tiny().image_encoder.backbone.state_dict().items()}
+    save_file({**tensors, "head.weight": torch.zeros(2)}, root.parent / "good.safetensors")
+    trainer, _ = start(read_config(config_at(root, "good", OPTIONS + 'backbone = "good.safetensors"')))
+    mine = trainer.model.image_encoder.backbone.state_dict()
+    assert all(torch.equal(v, mine[k]) for k, v in tensors.items())
