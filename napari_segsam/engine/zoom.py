@@ -61,8 +61,10 @@ def cut(picture: Tensor, square: Square, crop: int, mode: str = "bilinear") -> T
     _, height, width = picture.shape
     top, left = max(square.row0, 0), max(square.col0, 0)
     bottom, right = min(square.row0 + square.side, height), min(square.col0 + square.side, width)
-    inside = picture[:, top : max(bottom, top), left : max(right, left)]
-    pad = (left - square.col0, square.col0 + square.side - max(right, left), top - square.row0)
+    if bottom <= top or right <= left:
+        return picture.new_zeros(len(picture), crop, crop)
+    inside = picture[:, top:bottom, left:right]
+    pad = (left - square.col0, square.col0 + square.side - right, top - square.row0)
     padded = F.pad(inside, (*pad, square.side - pad[2] - inside.shape[1]))
     resized = F.interpolate(
         padded.unsqueeze(0), (crop, crop), mode=mode, align_corners=False, antialias=square.side > crop
