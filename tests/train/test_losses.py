@@ -119,6 +119,12 @@ def test_a_clear_prompt_trains_mask_0_and_a_click_the_best_of_the_others():
     assert trained.tolist() == [[True, False, False, False], [False, False, True, False]]
 
 
+def test_a_click_leaves_mask_0_alone_even_where_it_is_best():
+    masks, truth = binary_case()
+    swapped = masks.detach()[:, [2, 1, 0, 3]]
+    assert int(losses.binary_loss(swapped, torch.zeros(2, 4), truth, torch.ones(2, dtype=torch.bool))[1].min()) >= 1
+
+
 def test_every_predicted_iou_learns_the_iou_of_its_own_mask():
     masks, truth = binary_case()
     exact = losses.iou_of(masks, truth)
