@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable
@@ -15,6 +17,7 @@ from qtpy.QtCore import QCoreApplication, QObject, Signal  # type: ignore[attr-d
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+_NICENESS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,7 @@ class ThreadExecutor:
 
 def _work(queue: _Queue, courier: _Courier) -> None:
     """The thread's whole life."""
+    _yield_to_the_gui()
     while (ticket := queue.take()) is not None:
         answer = _run(ticket)
         with queue.changed:  # so that shutdown, and with it the courier's end, cannot fall between test and signal
@@ -130,6 +134,13 @@ def _work(queue: _Queue, courier: _Courier) -> None:
         del ticket, answer  # an idle thread must not keep a volume alive
     with suppress(RuntimeError):  # at the very end Qt may have gone before us
         courier.deleteLater()
+
+
+def _yield_to_the_gui() -> None:
+    """Where cores are few, drawing goes before computing; torch's own threads inherit this from ours."""
+    if sys.platform == "linux":  # the only system on which priorities belong to threads
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _run(ticket: _Ticket) -> Callable[[], None]:

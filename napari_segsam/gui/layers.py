@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
-from napari_segsam.core.terminology import colour_of
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.brush import Stroke, stroke_of
+from napari_segsam.gui.palette import name_values
 from napari_segsam.gui.placement import Placement
 from napari_segsam.gui.reader import VOLUME_KEY
 from napari_segsam.gui.writer import NAMES_KEY
 
 POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
-_POSITIVE, _NEGATIVE, _OUTLINE, _BOX = "#2ecc71", "#ff4d4d", "#ffe14d", "#4db8ff"
+_OUTLINE, _BOX = "#ffe14d", "#4db8ff"
+_COLOUR = {True: "#2ecc71", False: "#ff4d4d"}
 _EDGE, _INSIDE = 1, 2
 _POINT_PX = (9, 16)
 _SHAPE = {True: "disc", False: "cross"}
@@ -118,10 +119,14 @@ class ScanLayers:
         _redraw(self._layer(SEMANTIC))
 
     def show_labels(self) -> None:
-        """Committed voxels or names changed, or another object is being worked on."""
+        """Committed voxels or names changed."""
         layer = self._layer(LABELS)
         self._name_labels(layer)
         _redraw(layer)
+
+    def show_object(self) -> None:
+        """Another object is being worked on: the brush paints its value."""
+        self._layer(LABELS).selected_label = self._session.value
 
     def show_vocabulary(self) -> None:
         """Another model: its classes' colours and names."""
@@ -187,7 +192,7 @@ class ScanLayers:
         return layer
 
     def _make_points(self) -> Points:
-        layer = Points(ndim=3, name=POINTS, **self._frame())
+        layer = Points(ndim=3, name=POINTS, border_color="black", **self._frame())
         layer.canvas_size_limits = _POINT_PX
         layer.editable = False
         return layer
@@ -204,12 +209,15 @@ class ScanLayers:
             return
         layer = self._layer(POINTS)
         rc = np.array([(c.row, c.col) for c in prompts.clicks], dtype=np.float64).reshape(-1, 2)
+        signs = [c.positive for c in prompts.clicks]
+        if signs:
+            layer.current_face_color, layer.current_symbol = _COLOUR[signs[-1]], _SHAPE[signs[-1]]
+        layer.current_size = max(view.shape) / 64
         layer.data = self._placement.display_points(view, rc)
-        if prompts.clicks:
-            layer.face_color = [_POSITIVE if c.positive else _NEGATIVE for c in prompts.clicks]
-            layer.symbol = [_SHAPE[c.positive] for c in prompts.clicks]
-            layer.border_color = "black"
-            layer.size = max(view.shape) / 64
+        # Each of these draws the layer once more, and the usual click only adds a point, which has them already.
+        if [str(symbol) for symbol in layer.symbol] != [_SHAPE[s] for s in signs]:
+            layer.symbol = [_SHAPE[s] for s in signs]
+            layer.face_color = [_COLOUR[s] for s in signs]
         layer.selected_data = set()
 
     def _show_boxes(self, view: SliceView, boxes: list[Box]) -> None:
@@ -227,13 +235,13 @@ class ScanLayers:
 
     def _name_labels(self, layer: Any) -> None:
         names = {value: label.name for value, label in sorted(self._session.labels.labels.items())}
-        layer.metadata[NAMES_KEY] = names
-        _name_values(layer, names, "object", unknown="white")
+        if layer.metadata.get(NAMES_KEY) != names:
+            layer.metadata[NAMES_KEY] = names
+            name_values(layer, names, "object")
         layer.selected_label = self._session.value
 
     def _name_classes(self, layer: Any) -> None:
-        names = dict(enumerate(self._session.vocabulary.names, start=1))
-        _name_values(layer, names, "class", unknown="transparent")
+        name_values(layer, dict(enumerate(self._session.vocabulary.names, start=1)), "class")
 
     def _painted(self, event: Any) -> None:
         self._on_stroke(stroke_of(event.value, self._session.volume.grid))
@@ -247,20 +255,6 @@ def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     inside = np.pad(mask, 1)
     inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:] & mask
     return np.where(inside, _INSIDE, np.where(mask, _EDGE, 0)).astype(np.uint8)
-
-
-def _name_values(layer: Any, names: dict[int, str], column: str, unknown: str) -> None:
-    """Colour each value by its name, and let the status bar say the name below the cursor.
-
-    Args:
-        layer: Labels.
-        names: voxel value -> name.
-        column: what the status bar calls the name.
-        unknown: colour of a value without a name: one that the brush has only just made.
-    """
-    colours: dict[int | None, Any] = {value: colour_of(name) for value, name in names.items()}
-    layer.colormap = DirectLabelColormap(color_dict={None: unknown, 0: "transparent"} | colours)
-    layer.features = {"index": [0, *names], column: [None, *names.values()]}
 
 
 def _redraw(layer: Layer) -> None:

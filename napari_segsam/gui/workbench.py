@@ -262,7 +262,7 @@ class Workbench(QObject):
         controller.prompts_changed.connect(self._show_prompts)
         controller.semantic_changed.connect(self._show_semantic)
         controller.labels_changed.connect(self._show_labels)
-        controller.object_changed.connect(self._show_labels)
+        controller.object_changed.connect(self._show_object)
         controller.predictor_changed.connect(self._show_vocabulary)
 
     def _place(self, layer: Image, volume: Volume) -> None:
@@ -341,9 +341,13 @@ class Workbench(QObject):
         if self._layers is not None:
             self._layers.show_semantic()
 
-    def _show_labels(self, _patch: Patch | None = None) -> None:
+    def _show_labels(self, _patch: Patch) -> None:
         if self._layers is not None:
             self._layers.show_labels()
+
+    def _show_object(self) -> None:
+        if self._layers is not None:
+            self._layers.show_object()
 
     def _show_vocabulary(self, _predictor: object) -> None:
         if self._layers is not None:

@@ -65,6 +65,14 @@ def test_a_negative_click_takes_its_region_away(ready):
     ready.rest()
     assert [c.positive for c in ready.session.prompts.clicks] == [True, False]
     assert ready.session.prediction.mask.any()
+    points = ready.layer("prompts: points")
+    assert [str(symbol) for symbol in points.symbol] == ["disc", "cross"]
+    assert points.face_color[0, 1] > points.face_color[0, 0]
+    assert points.face_color[1, 0] > points.face_color[1, 1]
+    ready.key(Qt.Key.Key_Z, CTRL)
+    ready.key(Qt.Key.Key_Z, CTRL)
+    ready.click(ready.world(scan, SPLEEN))
+    assert [str(symbol) for symbol in points.symbol] == ["cross"]
 
 
 def test_a_drag_with_the_box_tool_is_a_box(ready):
