@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.train.config import read_config
+from napari_segsam.train.config import DataConfig, LossWeights, TrainConfig, read_config
+from tests.conftest import ROOT
 
 WHOLE = 'run = "run"\nbackbone = "b.safetensors"\n[data]\nroot = "data"\n'
 
@@ -46,3 +49,17 @@ def test_a_file_that_is_no_toml_is_refused_by_name(tmp_path, text):
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
     with pytest.raises(UnreadableInputError, match=r"none\.toml"):
         read_config(tmp_path / "none.toml")
+
+
+def test_the_page_on_training_says_what_is_so(tmp_path):
+    page = (ROOT / "docs" / "how-to" / "train.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert read_config(written(tmp_path, example)).steps == 4000
+    table = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    missing = [name for name in TrainConfig.model_fields if f"`{name}`" not in table]
+    assert missing == ["data", "losses", "model"]  # tables of their own, and there is one model
+    assert [name for name in DataConfig.model_fields if f"data.{name}`" not in page] == []
+    assert all(f"`{name}`" in table or f"losses.{name}`" in table for name in ("pixel", "alignment_kind"))
+    terms = (ROOT / "docs" / "concepts" / "segsam.md").read_text(encoding="utf-8")
+    weights = [name for name, field in LossWeights.model_fields.items() if field.annotation is float]
+    assert [name for name in weights if f"`{name}`" not in terms] == []
