@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -79,13 +78,3 @@ def _on_slice(logits: Tensor, frame: PictureFrame, share: tuple[float, float]) -
 def _same(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> bool:
     overlap = int((a & b).sum())
     return overlap > 0.5 * min(int(a.sum()), int(b.sum()))
-
-
-def border_share(masks: Tensor, inside: Tensor) -> Tensor:
-    """(..., s, s) logits, (s, s) share of the slice -> (...) share of the crop's border that is object.
-
-    An object that runs out of its crop has a smooth mask and a good predicted IoU, and is still only a part.
-    """
-    edge = torch.zeros_like(inside)
-    edge[0], edge[-1], edge[:, 0], edge[:, -1] = inside[0], inside[-1], inside[:, 0], inside[:, -1]
-    return ((masks > 0) * edge).sum((-2, -1)) / edge.sum().clamp(min=1)

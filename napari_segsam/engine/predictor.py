@@ -130,18 +130,18 @@ class SegSamPredictor:
         return suggestions(output, self.vocabulary, mine.frame, share, at, temperature)
 
     def _prediction(self, embedding: SliceEmbedding, look: Look) -> Prediction:
-        semantic, row = look.output.semantic, look.row
+        semantic = look.output.semantic
         size = (embedding.frame.height, embedding.frame.width)
-        logits = torch.cat([look.masks, semantic.mask_logits[row]])
+        logits = torch.cat([look.masks, semantic.mask_logits[0]])
         full = embedding.frame.back(zoom.paste(logits, look.square, size))
         masks = [to_bool(m) for m in full]
         share = embedding.share(self.model.config.img_size)
         at, temperature = self.header.suggest_at, self.header.temperature
-        others = suggestions(semantic.row(row), self.vocabulary, embedding.frame, share, at, temperature, masks[0])
+        others = suggestions(semantic, self.vocabulary, embedding.frame, share, at, temperature, masks[0])
         return Prediction(
             mask=masks[0],
             semantic_mask=masks[-1],
-            classes=rank_classes(semantic.class_logits[row], self.vocabulary, temperature),
+            classes=rank_classes(semantic.class_logits[0], self.vocabulary, temperature),
             iou_predicted=look.iou[0],
             decoder_agreement=dice(masks[0], masks[-1]),
             candidates=tuple(Candidate(m, i) for m, i in zip(masks[:-1], look.iou, strict=True)),

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from napari_segsam.engine import zoom
 from napari_segsam.engine.prompting import prompt_batch
 from napari_segsam.engine.zoom import PromptGeometry, Square
-from napari_segsam.engine.zoom_look import Look, PicturePrompts, to_cpu
+from napari_segsam.engine.zoom_look import Look, PicturePrompts, mask_order, to_cpu
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
@@ -45,10 +45,7 @@ class SliceLook:
         output = to_cpu(self.model(features, batch))
         output.mask_logits = self._full(output.mask_logits)
         output.semantic.mask_logits = self._full(output.semantic.mask_logits)
-        first = 1 if prompts.is_lone_click else 0
-        ranked = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
-        order = ranked if first else [0, *ranked]
-        return Look(square, output, 0, order, torch.ones(1, self.side, self.side))
+        return Look(square, output, mask_order(output, prompts.is_lone_click))
 
     def _geometry(self, prompts: PicturePrompts, scale: float, square: Square) -> PromptGeometry:
         clicks = torch.tensor([[c.row, c.col] for c in prompts.clicks]).reshape(-1, 2)

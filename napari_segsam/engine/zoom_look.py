@@ -9,7 +9,6 @@ from torch import Tensor
 
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
-from napari_segsam.engine.answers import border_share
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.prompting import prompt_batch, zoomed
 from napari_segsam.engine.zoom import PromptGeometry, Square
@@ -17,10 +16,8 @@ from napari_segsam.model.config import ZoomConfig
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
-_CLICK_MARGIN = 1.7
+_CLICK_MARGIN = 1.9
 """Side of the square round a lone click / expected size of its object, which may lie to one side of the click."""
-_BORDER_COST = 1.0
-"""How much of the predicted IoU a mask loses that covers the whole border of its crop."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +48,42 @@ class PicturePrompts:
         """One positive click and nothing else: SAM's ambiguous case."""
         return self.box is None and self.last is None and len(self.clicks) == 1
 
+    def extent(self) -> Box:
+        """The box round everything prompted: the last mask, the box and all clicks."""
+        boxes = [Box(c.row, c.col, c.row, c.col) for c in self.clicks]
+        boxes += [self.box] if self.box is not None else []
+        boxes += [Box.around((self.last[0] > 0.5).numpy())] if self.last is not None else []
+        rows, cols = [[b.row_min, b.row_max] for b in boxes], [[b.col_min, b.col_max] for b in boxes]
+        return Box.between((min(min(rows)), min(min(cols))), (max(map(max, rows)), max(map(max, cols))))
+
 
 @dataclass(frozen=True)
 class Look:
-    """The crop that answered: its square, its row of the model's output, and its masks best first."""
+    """One object's answer: the square that was looked at, what the model said, and its masks' order, best first."""
 
     square: Square
     output: SegSamOutput
-    row: int
     order: list[int]
-    crop_inside: Tensor
 
     @property
     def masks(self) -> Tensor:
         """(M, s, s) binary logits, best first."""
-        return self.output.mask_logits[self.row, self.order]
+        return self.output.mask_logits[0, self.order]
 
     @property
     def iou(self) -> list[float]:
         """Predicted IoU of each of :attr:`masks`."""
-        return [float(v) for v in self.output.iou[self.row, self.order].clamp(0, 1)]
+        return [float(v) for v in self.output.iou[0, self.order].clamp(0, 1)]
+
+
+def mask_order(output: SegSamOutput, ambiguous: bool) -> list[int]:
+    """SAM's masks best first: a clear prompt takes mask 0, a lone click the one of masks 1 to 3 with the best IoU."""
+    ranked: list[int] = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
+    return ranked if ambiguous else [0, *ranked]
 
 
 class ZoomLook:
-    """Squares, crops and choice for one model with zoom."""
+    """Squares, crops and answers for one model with zoom."""
 
     def __init__(self, model: SegSam, config: ZoomConfig) -> None:
         self.model, self.config = model, config
@@ -99,77 +108,41 @@ class ZoomLook:
             start = self.answer(picture, features, scale, PicturePrompts((first,), None, None))
             last = zoom.paste(start.masks[:1], start.square, (picture.shape[1], picture.shape[2])) > 0
             prompts = PicturePrompts(prompts.clicks, None, last.float() if last.any() else None)
-        squares = self._squares(picture, features, scale, prompts)
-        return self._choose(squares, *self._look(picture, features, scale, prompts, squares), prompts)
+        square = self._square(picture, features, scale, prompts)
+        output = self._look(picture, features, scale, prompts, square)
+        return Look(square, output, mask_order(output, prompts.is_lone_click))
 
-    def _squares(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> list[Square]:
-        box = prompts.box if prompts.last is None else self._around(prompts)
-        if box is not None:
-            longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
-            row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2
-            return [Square.centred(row, col, longer * self.config.margin, self.config.least)]
-        click = next(c for c in prompts.clicks if c.positive)
-        return [
-            Square.centred(click.row, click.col, size * _CLICK_MARGIN, self.config.least)
-            for size in self._sizes(picture, features, scale, click)
-        ]
+    def _square(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Square:
+        box = prompts.box if prompts.last is None else prompts.extent()
+        if box is None:
+            click = next(c for c in prompts.clicks if c.positive)
+            size = self._expected_size(picture, features, scale, click)
+            return Square.centred(click.row, click.col, size * _CLICK_MARGIN, self.config.least)
+        longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
+        row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2
+        return Square.centred(row, col, longer * self.config.margin, self.config.least)
 
-    def _around(self, prompts: PicturePrompts) -> Box:
-        """The box round the last mask, the prompted box and all clicks."""
-        assert prompts.last is not None  # called only where there is one
-        boxes = [Box.around((prompts.last[0] > 0.5).numpy())]
-        boxes += [Box(c.row, c.col, c.row, c.col) for c in prompts.clicks]
-        boxes += [prompts.box] if prompts.box is not None else []
-        low, high = (min(b.row_min for b in boxes), min(b.col_min for b in boxes)), (
-            max(b.row_max for b in boxes),
-            max(b.col_max for b in boxes),
-        )  # fmt: skip
-        return Box.between(low, high)
-
-    def _sizes(self, picture: Tensor, features: SliceFeatures, scale: float, click: Click) -> list[float]:
-        """The likeliest sizes of the object under a click, in picture pixels, no two alike."""
+    def _expected_size(self, picture: Tensor, features: SliceFeatures, scale: float, click: Click) -> float:
+        """The expected size of the object under a lone click, in picture pixels."""
         side, bins = self.model.config.img_size, self.config.size_bins
         xy = torch.tensor([[(click.col + 0.5) * scale / side * 2 - 1, (click.row + 0.5) * scale / side * 2 - 1]])
-        logits = self.model.size_head(features, xy.to(features.tokens))[0].float().cpu()
-        extent = max(picture.shape[1:])
-        centre = float((logits.softmax(0) * torch.arange(bins)).sum())
-        spread = [0.0] if self.config.scales == 1 else torch.linspace(-1.0, 1.0, self.config.scales).tolist()
-        deviation = float((logits.softmax(0) * (torch.arange(bins) - centre) ** 2).sum().sqrt().clamp(0.7, 3.0))
-        return [float(zoom.bin_to_size(torch.tensor(centre + s * deviation), bins)) * extent for s in spread]
+        chances = self.model.size_head(features, xy.to(features.tokens))[0].float().cpu().softmax(0)
+        return float(zoom.bin_to_size((chances * torch.arange(bins)).sum(), bins)) * max(picture.shape[1:])
 
     def _look(
-        self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts, squares: list[Square]
-    ) -> tuple[SegSamOutput, list[Tensor]]:
+        self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts, square: Square
+    ) -> SegSamOutput:
         side = self.config.crop
-        whole = torch.ones(1, *picture.shape[1:])
-        insides = [zoom.cut(whole, s, side) for s in squares]
-        crops = [
-            zoom.normalise(zoom.cut(picture, s, side), i).expand(3, -1, -1)
-            for s, i in zip(squares, insides, strict=True)
-        ]
-        geometries = [_on_crop(prompts, s, side) for s in squares]
-        look = zoomed(geometries, crops, insides, [zoom.place_on_slice(s, scale) for s in squares])
-        batch = prompt_batch(geometries, self.mask_side)
-        device = features.tokens.device
+        inside = zoom.cut(torch.ones(1, *picture.shape[1:]), square, side)
+        crop = zoom.normalise(zoom.cut(picture, square, side), inside).expand(3, -1, -1)
+        geometry = _on_crop(prompts, square, side)
+        look = zoomed([geometry], [crop], [inside], [zoom.place_on_slice(square, scale)])
+        batch = prompt_batch([geometry], self.mask_side)
         for values in (look, batch):
             for name, tensor in vars(values).items():
                 if tensor is not None:
-                    setattr(values, name, tensor.to(device))
-        output = self.model(features.of(torch.zeros(len(squares), dtype=torch.long, device=device)), batch, look)
-        return to_cpu(output), insides
-
-    def _choose(
-        self, squares: list[Square], output: SegSamOutput, insides: list[Tensor], prompts: PicturePrompts
-    ) -> Look:
-        """A clear prompt takes SAM's mask 0; a lone click the mask of all crops with the best predicted IoU."""
-        if not prompts.is_lone_click:
-            rest = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
-            return Look(squares[0], output, 0, [0, *rest], insides[0])
-        cost = torch.stack([border_share(m[1:], i[0]) for m, i in zip(output.mask_logits, insides, strict=True)])
-        value = output.iou[:, 1:] - _BORDER_COST * cost  # (crops, 3)
-        row = int(value.max(1).values.argmax())
-        order = (1 + value[row].argsort(descending=True)).tolist()
-        return Look(squares[row], output, row, order, insides[row])
+                    setattr(values, name, tensor.to(features.tokens.device))
+        return to_cpu(self.model(features, batch, look))
 
 
 def _on_crop(prompts: PicturePrompts, square: Square, side: int) -> PromptGeometry:

@@ -20,7 +20,6 @@ class ZoomConfig:
         least: smallest side of the square in pixels of the scan's slice.
         widths: channels of the crop's fine features at strides 8, 4 and 2.
         size_bins: bins of log object size that a lone click is sorted into.
-        scales: crops tried for a lone click; predicted IoU picks one.
     """
 
     crop: int = 128
@@ -28,7 +27,6 @@ class ZoomConfig:
     least: int = 24
     widths: tuple[int, int, int] = (64, 40, 24)
     size_bins: int = 14
-    scales: int = 2
 
 
 @dataclass(frozen=True)

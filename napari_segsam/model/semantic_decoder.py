@@ -27,11 +27,6 @@ class Unprompted:
     co_class_logits: Tensor
     co_mask_logits: Tensor | None
 
-    def row(self, index: int) -> Unprompted:
-        """The answers to one prompt, still with their leading axis."""
-        masks = None if self.co_mask_logits is None else self.co_mask_logits[index : index + 1]
-        return Unprompted(self.co_class_logits[index : index + 1], masks)
-
 
 @dataclass
 class SemanticOutput(Unprompted):

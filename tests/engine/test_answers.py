@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine.answers import border_share, rank_classes, suggestions, to_bool
+from napari_segsam.engine.answers import rank_classes, suggestions, to_bool
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.model.semantic_decoder import Unprompted
 from tests.tiny import NAMES
@@ -93,14 +93,3 @@ def test_as_many_classes_are_offered_as_there_are_number_keys():
 
 def test_a_mask_is_where_logits_are_positive():
     assert to_bool(torch.tensor([[-1.0, 0.0, 1.0]])).tolist() == [[False, False, True]]
-
-
-def test_a_mask_that_runs_out_of_its_crop_covers_its_border():
-    masks = torch.full((2, 8, 8), -1.0)
-    masks[0, 2:6, 2:6] = 1
-    masks[1, :, :4] = 1
-    whole = torch.ones(8, 8)
-    assert border_share(masks, whole).tolist() == pytest.approx([0, (8 + 3 + 3) / 28])
-    inner = torch.ones(8, 8)
-    inner[:, :2] = 0  # the slice ends there: what touches its end is not cut off
-    assert float(border_share(masks[1], inner)) == pytest.approx((2 + 2) / (6 + 6 + 6))

@@ -15,15 +15,15 @@ PICTURE = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
 class Watched(ZoomLook):
-    """Notes which prompts were put to the model in which squares."""
+    """Notes which prompts were put to the model in which square."""
 
     def __init__(self, model):
         super().__init__(model, model.config.zoom)
         self.asked = []
 
-    def _look(self, picture, features, scale, prompts, squares):
-        self.asked.append((prompts, squares))
-        return super()._look(picture, features, scale, prompts, squares)
+    def _look(self, picture, features, scale, prompts, square):
+        self.asked.append((prompts, square))
+        return super()._look(picture, features, scale, prompts, square)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def on_picture(answer):
 
 def test_a_box_is_looked_at_once_with_its_margin(look):
     answer = answered(look, Prompts(box=Box(20, 30, 39, 69)))
-    ((_, squares),) = look.asked
-    assert [s.side for s in squares] == [round(40 * TINY_NANO.zoom.margin)]
+    ((_, square),) = look.asked
+    assert square.side == round(40 * TINY_NANO.zoom.margin)
     assert abs(answer.square.row0 + (answer.square.side - 1) / 2 - 29.5) <= 0.5
     assert abs(answer.square.col0 + (answer.square.side - 1) / 2 - 49.5) <= 0.5
 
@@ -59,14 +59,12 @@ def test_a_small_box_is_looked_at_in_the_least_square(look):
     assert answered(look, Prompts(box=Box(20, 30, 21, 30))).square.side == TINY_NANO.zoom.least
 
 
-def test_a_lone_click_is_looked_at_in_several_sizes_round_it(look):
+def test_a_lone_click_is_looked_at_in_a_square_round_it(look):
     answered(look, Prompts((Click(40, 50),)))
-    ((prompts, squares),) = look.asked
+    ((prompts, square),) = look.asked
     assert prompts.is_lone_click
-    assert len(squares) == TINY_NANO.zoom.scales
-    assert len({s.side for s in squares}) == len(squares)
-    for s in squares:
-        assert s.row0 <= 40 < s.row0 + s.side and s.col0 <= 50 < s.col0 + s.side
+    assert abs(square.row0 + (square.side - 1) / 2 - 40) <= 0.5
+    assert abs(square.col0 + (square.side - 1) / 2 - 50) <= 0.5
 
 
 def test_a_clear_prompt_takes_sams_first_mask_and_a_click_one_of_the_others(look):
@@ -83,31 +81,14 @@ def test_alternatives_are_ranked_by_their_predicted_iou(look):
     assert answer.iou[1:] == sorted(answer.iou[1:], reverse=True)
 
 
-def test_a_mask_that_runs_out_of_its_crop_loses_to_one_that_does_not(look, model):
-    """Three masks with equal predicted IoU in each of two crops; only one of the six stays inside."""
-    with torch.inference_mode():
-        square, scale = zoom.fit_slice(PICTURE, 64)
-        features = model.encode(square.expand(3, -1, -1).unsqueeze(0))
-        prompts = PicturePrompts.of(Prompts((Click(40, 50),)), FRAME)
-        squares = look._squares(PICTURE, features, scale, prompts)
-        output, insides = look._look(PICTURE, features, scale, prompts, squares)
-        output.iou = torch.full_like(output.iou, 0.8)
-        output.mask_logits = torch.ones_like(output.mask_logits)
-        output.mask_logits[1, 2] = -1
-        output.mask_logits[1, 2, 10:20, 10:20] = 1
-        chosen = look._choose(squares, output, [torch.ones_like(i) for i in insides], prompts)
-    assert (chosen.row, chosen.order[0], chosen.square) == (1, 2, squares[1])
-
-
 def test_several_clicks_start_from_the_first_ones_answer(look):
     clicks = (Click(30, 40, False), Click(40, 50), Click(46, 50))
     answered(look, Prompts(clicks))
-    (first, _), (second, squares) = look.asked
+    (first, _), (second, _) = look.asked
     assert (first.clicks, first.last, first.box) == ((Click(40, 50),), None, None)
     assert second.clicks == clicks
     assert second.last.shape == (1, *SHAPE)
     assert bool(second.last[0, 40, 50] > 0.5)
-    assert len(squares) == 1
 
 
 def test_several_clicks_on_nothing_are_still_answered(look, model, monkeypatch):
@@ -159,7 +140,7 @@ def test_prompts_move_with_the_picture():
     assert prompts.last.shape == (1, 80, 100)
 
 
-def test_the_expected_size_of_a_clicked_object_sets_the_squares(look, model, monkeypatch):
+def test_the_expected_size_of_a_clicked_object_sets_the_square(look, model, monkeypatch):
     sides = {}
     for n, bin_index in (("small", 0), ("large", TINY_NANO.zoom.size_bins - 1)):
         logits = torch.full((1, TINY_NANO.zoom.size_bins), -9.0)
@@ -167,6 +148,6 @@ def test_the_expected_size_of_a_clicked_object_sets_the_squares(look, model, mon
         monkeypatch.setattr(model.size_head, "forward", lambda features, points, logits=logits: logits)
         features = SliceFeatures(torch.zeros(1, 16, 4, 4))
         prompts = PicturePrompts.of(Prompts((Click(40, 50),)), FRAME)
-        sides[n] = [s.side for s in look._squares(PICTURE, features, 0.64, prompts)]
-    assert max(sides["small"]) < min(sides["large"])
-    assert max(sides["large"]) >= max(SHAPE)
+        sides[n] = look._square(PICTURE, features, 0.64, prompts).side
+    assert sides["small"] < sides["large"]
+    assert sides["large"] >= max(SHAPE)

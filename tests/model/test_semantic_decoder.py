@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import torch
 
-from napari_segsam.model.semantic_decoder import ClassHead, Unprompted
+from napari_segsam.model.semantic_decoder import ClassHead
 from tests.tiny import TINY_NANO, tiny
 
 
@@ -45,10 +45,3 @@ def test_a_whole_model_with_a_card_more_keeps_its_other_classes():
 def test_the_linear_head_has_its_classes_fixed():
     head = ClassHead(replace(TINY_NANO, cls_head="linear"))
     assert head(torch.randn(2, 16), torch.randn(9, 2, 16)).shape == (2, 4)
-
-
-def test_a_row_of_answers_keeps_its_leading_axis():
-    both = Unprompted(torch.randn(2, 4, 4), torch.randn(2, 4, 8, 8))
-    assert torch.equal(both.row(1).co_class_logits, both.co_class_logits[1:])
-    assert torch.equal(both.row(1).co_mask_logits, both.co_mask_logits[1:])
-    assert Unprompted(torch.randn(2, 4, 4), None).row(0).co_mask_logits is None
