@@ -15,7 +15,6 @@ from napari_segsam.core.prompts import Box
 from napari_segsam.core.slices import SliceView
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.plugin import open_sample
-from napari_segsam.gui.reader import VOLUME_KEY
 from napari_segsam.io.sample import torso_phantom_labels
 
 ORGAN = "liver"
@@ -50,21 +49,28 @@ def open_on_sample(viewer: napari.Viewer) -> Dock:
     return dock
 
 
-def prompt_organ(viewer: napari.Viewer, dock: Dock, organ: str = ORGAN) -> None:
-    """Scroll to the sample's largest slice of an organ and draw the box around it that a person would."""
+def prompt_organ(viewer: napari.Viewer, dock: Dock, organ: str = ORGAN, *, scroll: bool = True) -> None:
+    """Draw the box around an organ of the sample that a person would.
+
+    Args:
+        viewer: shows the sample.
+        dock: open on it.
+        organ: a name of the sample's labels.
+        scroll: to the organ's largest slice first, else draw on the visible one.
+    """
+    scan, controller = dock.workbench.scan, dock.workbench.controller
+    if scan is None or controller is None:
+        return
     truth = torso_phantom_labels()
     value = next(v for v, label in truth.labels.items() if label.name == organ)
     inside = truth.voxels == value
-    index = int(np.argmax(inside.sum(axis=(0, 1))))
-    scan = dock.workbench.scan
-    if scan is None:
-        return
-    view = SliceView(scan.metadata[VOLUME_KEY], 2, index)
-    point = list(viewer.dims.point)
-    point[view.depth_axis] = scan.data_to_world([view.display_depth] * 3)[view.depth_axis]
-    viewer.dims.point = tuple(point)
-    box = Box.around(view.of(inside))
-    dock.workbench.do(lambda c: c.box((box.row_min, box.col_min), (box.row_max, box.col_max)))
+    if scroll:
+        view = SliceView(controller.session.volume, 2, int(np.argmax(inside.sum(axis=(0, 1)))))
+        point = list(viewer.dims.point)
+        point[view.depth_axis] = scan.data_to_world([view.display_depth] * 3)[view.depth_axis]
+        viewer.dims.point = tuple(point)
+    box = Box.around(controller.session.view.of(inside))
+    controller.box((box.row_min, box.col_min), (box.row_max, box.col_max))
 
 
 def when_answered(dock: Dock, then: Callable[[], None], waited_s: float = 0.0) -> None:

@@ -127,7 +127,7 @@ class Dock(QWidget):
 
     def close_session(self) -> None:
         """Give everything back to napari."""
-        self.workbench.close()
+        self.workbench.leave()
         if self._tab is not None:
             self._tab.setParent(None)
             self._tab = None

@@ -168,7 +168,7 @@ class ScanLayers:
         layer = Labels(
             self._session.volume.grid.display.to_display(self._session.labels.voxels),
             name=LABELS,
-            opacity=0.5,
+            opacity=0.4,
             metadata={VOLUME_KEY: self._session.volume},
             **self._frame(),
         )
@@ -178,7 +178,7 @@ class ScanLayers:
 
     def _make_semantic(self) -> Labels:
         data = self._session.volume.grid.display.to_display(self._session.semantic.voxels)
-        layer = Labels(data, name=SEMANTIC, opacity=0.35, **self._frame())
+        layer = Labels(data, name=SEMANTIC, opacity=0.3, **self._frame())
         self._name_classes(layer)
         layer.editable = False
         return layer

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.components import LayerList
+from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
+from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.gui.reader import VOLUME_KEY
+from napari_segsam.gui.writer import NAMES_KEY
 
 FOREIGN = (
     "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of "
@@ -41,6 +44,16 @@ def volume_of(layer: Image) -> Volume:
     """
     known = layer.metadata.get(VOLUME_KEY)
     return known if isinstance(known, Volume) else _wrapped(layer)
+
+
+def take_labels(layers: LayerList, volume: Volume) -> LabelMap | None:
+    """Take out the `labels` that an earlier dock left in the viewer for this very volume, voxels and names."""
+    for layer in [held for held in layers if isinstance(held, Labels) and held.metadata.get(VOLUME_KEY) is volume]:
+        layers.remove(layer)
+        names = layer.metadata.get(NAMES_KEY, {})
+        voxels = volume.grid.display.from_display(np.asarray(layer.data))
+        return LabelMap(volume.grid, voxels, {value: Label(value, name) for value, name in names.items()})
+    return None
 
 
 def _wrapped(layer: Image) -> Volume:

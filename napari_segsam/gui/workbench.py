@@ -28,7 +28,7 @@ from napari_segsam.gui.keys import KeyBindings
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.mouse import MouseListener, PromptMouse, Tool, World
 from napari_segsam.gui.placement import Placement, clipped, is_inside
-from napari_segsam.gui.scans import FOREIGN, is_foreign, scan_layers, volume_of
+from napari_segsam.gui.scans import FOREIGN, is_foreign, scan_layers, take_labels, volume_of
 from napari_segsam.io.formats import write_labels
 
 LOG = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ class Workbench(QObject):
         try:
             kept = self._kept.get(layer)
             volume, labels = kept or (volume_of(layer), None)
+            labels = labels or take_labels(self.viewer.layers, volume)
         except SegsamError as error:
             self.refused.emit(str(error))
             return
@@ -181,6 +182,11 @@ class Workbench(QObject):
             self.refused.emit(str(error) or type(error).__name__)
 
         self.executor.submit(lambda: write_labels(path, snapshot, names), saved, failed, key="save", priority=-1)
+
+    def leave(self) -> None:
+        """Stop while napari goes on: our layers go, but for what was committed, which a later dock takes up again."""
+        self._put_away(leave_labels=True)
+        self.close()
 
     def close(self) -> None:
         """Give mouse, keys and thread back; layers stay as they are. Closing twice is no harm."""

@@ -145,8 +145,22 @@ def test_closing_the_dock_gives_everything_back(hand):
     assert list(hand.viewer.mouse_double_click_callbacks) == doubles
     assert not hand.viewer.keymap
     assert not hand.layers[0].keymap
+    assert [layer.name for layer in hand.viewer.layers] == ["blocks"]
     hand.click(hand.world(hand.layers[0], LIVER))
-    hand.viewer.layers.clear()
+
+
+def test_a_dock_opened_again_takes_up_what_was_committed(ready):
+    click_liver(ready)
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    committed = ready.session.labels.voxels
+    dock, ready.dock = ready.dock, None
+    ready.viewer.window.remove_dock_widget(dock)
+    assert [layer.name for layer in ready.viewer.layers] == ["blocks", "labels"]
+    ready.open_dock()
+    assert np.shares_memory(ready.session.labels.voxels, committed)
+    assert ready.session.labels.labels[1].name == "liver"
+    assert [layer.name for layer in ready.viewer.layers].count("labels") == 1
 
 
 def test_the_model_is_loaded_and_run_on_the_inference_thread_only(hand, predictor, monkeypatch):
