@@ -20,6 +20,12 @@ def test_a_key_that_no_config_has_is_refused():
         SegSamConfig.from_dict(TINY_NANO.to_dict() | {"n_coo": 3})
 
 
+def test_the_first_checkpoints_config_is_still_read():
+    values = TINY_NANO.to_dict()
+    values["zoom"]["scales"] = 2
+    assert SegSamConfig.from_dict(values) == TINY_NANO
+
+
 def test_presets_carry_the_number_of_classes():
     assert preset("nano", 7) == replace(NANO, n_classes=7)
     assert (preset("vit_h", 5).encoder, preset("vit_h", 5).n_classes, preset("vit_h", 5).zoom) == ("vit_h", 5, None)
