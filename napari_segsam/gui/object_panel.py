@@ -18,6 +18,7 @@ from superqt import QSearchableComboBox
 from napari_segsam.core.prediction import ClassScore, Prediction
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.session import Session
 from napari_segsam.gui.keys import BY_ACTION, printed
 from napari_segsam.gui.marks import ScoreMark, spoken
 from napari_segsam.gui.workbench import Workbench
@@ -144,6 +145,7 @@ class ObjectPanel(QWidget):
     def _show_history(self, controller: Controller | None) -> None:
         undo = controller.session.undo_names if controller else ()
         redo = controller.session.redo_names if controller else ()
+        self.next.setEnabled(controller is not None and _begun(controller.session))
         for button, names, word in ((self.undo, undo, "Undo"), (self.redo, redo, "Redo")):
             button.setEnabled(bool(names))
             button.setToolTip(f"{word}: {names[0]}" if names else f"Nothing to {word.lower()}")
@@ -153,6 +155,11 @@ class ObjectPanel(QWidget):
         self.class_box.clearFocus()  # letters are the canvas's keys again
         if name is not None:
             self._workbench.do(lambda controller: controller.choose_class(name))
+
+
+def _begun(session: Session) -> bool:
+    """Whether anything was done to the current object, so that a next one makes a difference."""
+    return bool(session.all_prompts) or session.value in session.labels.labels
 
 
 def _tool(action: str, text: str) -> QPushButton:

@@ -81,11 +81,12 @@ class Hand:
         data, kwargs, _ = layer_of(volume)
         return self.viewer.add_image(data, **kwargs)
 
-    def open_dock(self, ready: bool = True) -> Dock:
+    def open_dock(self, ready: bool = True, patience_s: float = 10) -> Dock:
         """The dock through the manifest, as a person opens it from the menu."""
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-segsam", "SEG-SAM")
         if ready:
-            self.wait(lambda: self.dock.workbench.controller is not None and self.dock.workbench.controller.predictor)
+            bench = self.dock.workbench
+            self.wait(lambda: bench.controller is not None and bench.controller.predictor, patience_s)
             self.rest()
         return self.dock
 
@@ -96,8 +97,8 @@ class Hand:
     def layer(self, name: str) -> Any:
         return self.viewer.layers[name]
 
-    def wait(self, until: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(until()), timeout=10_000)
+    def wait(self, until: Callable[[], object], patience_s: float = 10) -> None:
+        self.qtbot.waitUntil(lambda: bool(until()), timeout=round(patience_s * 1000))
 
     def rest(self) -> None:
         """Until nobody computes or waits."""
