@@ -77,8 +77,7 @@ class SegSamConfig:
         """The inverse of :meth:`to_dict`; unknown keys raise ``TypeError``."""
         zoom = values.get("zoom")
         if zoom is not None:
-            kept = {k: v for k, v in zoom.items() if k != "scales"}  # the first checkpoints name it; nothing reads it
-            zoom = ZoomConfig(**{**kept, "widths": tuple(zoom["widths"])})
+            zoom = ZoomConfig(**{**zoom, "widths": tuple(zoom["widths"])})
         return cls(**{**values, "zoom": zoom})
 
 
