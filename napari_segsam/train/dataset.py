@@ -7,16 +7,15 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.train.pictures import read_mask, read_picture
 
 log = logging.getLogger(__name__)
 D = TypeVar("D", bound=np.generic)
@@ -46,22 +45,6 @@ class Sample:
     dataset: str
     case: str
     masks: tuple[MaskFile, ...]
-
-    def picture(self) -> NDArray[np.uint8]:
-        """(rows, cols) grey or (rows, cols, 3) RGB; deeper greys are spread over 8 bits."""
-        with Image.open(self.path) as image:
-            if image.mode.startswith(("I", "F")):
-                return _eight_bit(np.asarray(image, np.float64))
-            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
-
-    def mask(self, index: int) -> NDArray[np.bool_]:
-        """(rows, cols) of object ``index``, all its components."""
-        with Image.open(self.masks[index].path) as image:
-            return np.asarray(image.convert("L")) > 127
-
-
-def _eight_bit(deep: NDArray[np.float64]) -> NDArray[np.uint8]:
-    return np.asarray((deep - deep.min()) * (255 / max(np.ptp(deep), 1e-9)), np.uint8)
 
 
 @dataclass
@@ -166,12 +149,12 @@ def load(data: SAMed2D, vocabulary: Vocabulary) -> list[LoadedSample]:
 
 
 def _load(sample: Sample, skipped: list[str], vocabulary: Vocabulary) -> LoadedSample | None:
-    picture = _read(sample.picture, sample.path, skipped)
+    picture = _read(read_picture, sample.path, skipped)
     if picture is None or min(picture.shape[:2]) < 2:
         return None
     loaded = LoadedSample(sample, picture, [], [])
-    for i, file in enumerate(sample.masks):
-        mask = _read(partial(sample.mask, i), file.path, skipped)
+    for file in sample.masks:
+        mask = _read(read_mask, file.path, skipped)
         if mask is None:
             continue
         if mask.shape != picture.shape[:2] or not mask.any():
@@ -183,12 +166,12 @@ def _load(sample: Sample, skipped: list[str], vocabulary: Vocabulary) -> LoadedS
     return loaded if loaded.packed else None
 
 
-def _read(read: Callable[[], NDArray[D]], path: Path, skipped: list[str]) -> NDArray[D] | None:
+def _read(read: Callable[[Path], NDArray[D]], path: Path, skipped: list[str]) -> NDArray[D] | None:
     """What ``read`` gives, None where the file is damaged."""
     try:
-        return read()
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on a damaged file
-        skipped.append(f"{path.name}: cannot be read ({type(error).__name__})")
+        return read(path)
+    except UnreadableInputError as error:
+        skipped.append(str(error))
         return None
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume, Window
+from napari_segsam.train import pictures
 from napari_segsam.train.dataset import SAMed2D, Sample
 
 SPLITS = ("train", "val", "all")
@@ -100,7 +100,7 @@ def read_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
     Raises:
         UnreadableInputError: no picture, empty, or of another size than its image.
     """
-    mask = _pixels(target.mask, "L") > 0
+    mask = pictures.read_mask(target.mask)
     if mask.shape != shape:
         raise UnreadableInputError(f"{target.mask}: its size {mask.shape} is not the image's {shape}.")
     if not mask.any():
@@ -114,26 +114,9 @@ def read_picture(target: Target) -> tuple[Volume, Window | None]:
     Raises:
         UnreadableInputError: no picture.
     """
-    with _open(target.image) as picture:
-        mode = "L" if picture.mode in ("1", "L", "I;16") else "RGB"
-    pixels = _pixels(target.image, mode)
+    pixels = pictures.read_picture(target.image)
     voxels = np.ascontiguousarray(pixels.swapaxes(0, 1)[:, :, None])  # (cols, rows, 1[, 3]): i is the column
     rgb = pixels.ndim == 3
     modality = "rgb" if rgb else _MODALITIES.get(target.modality, "unknown")
     grid = Grid((voxels.shape[0], voxels.shape[1], 1), np.eye(4))
     return Volume(grid, voxels, modality, name=target.image.name), None if rgb else _EIGHT_BIT
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError) as error:
-        raise UnreadableInputError(f"{path}: not a readable picture; copy the data set again.") from error
-
-
-def _pixels(path: Path, mode: str) -> NDArray[np.uint8]:
-    with _open(path) as picture:
-        try:
-            return np.asarray(picture.convert(mode))
-        except OSError as error:
-            raise UnreadableInputError(f"{path}: the picture is cut short; copy the data set again.") from error

@@ -117,24 +117,6 @@ def test_a_picture_without_a_usable_mask_is_left_out(root):
     assert len(load(SAMed2D(root), WORDS)) == 5
 
 
-@pytest.mark.parametrize(("mode", "shape"), [("RGB", (SIDE, SIDE, 3)), ("P", (SIDE, SIDE, 3)), ("L", (SIDE, SIDE))])
-def test_pictures_are_grey_or_rgb(root, mode, shape):
-    image = first(root)[0]
-    with Image.open(root / image) as picture:
-        converted = picture.convert(mode)
-    converted.save(root / image)
-    picture = SAMed2D(root).samples[0].picture()
-    assert (picture.shape, picture.dtype) == (shape, np.uint8)
-
-
-def test_sixteen_bit_pictures_keep_their_contrast(root):
-    image = first(root)[0]
-    deep = np.linspace(0, 4000, SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint16)
-    Image.fromarray(deep).save(root / image)
-    picture = SAMed2D(root).samples[0].picture()
-    assert len(np.unique(picture)) == 256
-
-
 def test_a_file_name_of_another_grammar_is_skipped(root):
     image, masks, _ = first(root)
     (root / image).rename(root / "images/scan.png")
