@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError
+from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError, WriteError
 from napari_segsam.core.terminology import Vocabulary, read_cards
 from napari_segsam.engine.zoom import PromptGeometry
 from napari_segsam.model import checkpoint
@@ -199,7 +199,7 @@ class Trainer:
         except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
             said = str(error).splitlines()[-1].strip()
             raise BadCheckpointError(
-                f"{path.name} is no state of this run ({said}); start without --resume."
+                f"{path.name} is no state of this run ({said}); start in another folder, without --resume."
             ) from error
         self.step = step
 
@@ -292,10 +292,10 @@ def train(config_path: Path, resume: bool = False) -> Path:
     """Run (or go on with) what ``config_path`` says; returns the exported checkpoint's path.
 
     Raises:
-        SegsamError: a bad config, data set or run folder, or a loss that is not finite.
+        SegsamError: a bad config, data set or run folder, a run in the way, or a loss that is not finite.
     """
     config = read_config(config_path)
-    config.run.mkdir(parents=True, exist_ok=True)
+    _claim(config.run, resume)
     trainer, maker = start(config)
     if resume:
         trainer.resume()
@@ -310,6 +310,21 @@ def train(config_path: Path, resume: bool = False) -> Path:
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             trainer.save()
     return config.run / MODEL
+
+
+def _claim(run: Path, resume: bool) -> None:
+    """Make the run's folder; what hours of training left in it is never overwritten by a new run.
+
+    Raises:
+        WriteError: it holds a run and ``resume`` was not asked for, or it cannot be made.
+    """
+    for name, way_out in ((STATE, "pass --resume or choose another folder"), (MODEL, "choose another folder")):
+        if not resume and (run / name).exists():
+            raise WriteError(f"{run} already holds a run ({name}); {way_out}.")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{run}: cannot be made ({error.strerror}); choose another folder for the run.") from error
 
 
 def _keep_rows_before(path: Path, step: int) -> None:

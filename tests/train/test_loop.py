@@ -1,4 +1,5 @@
 import csv
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from napari_segsam.core.errors import BadCheckpointError, UnreadableInputError
+from napari_segsam.core.errors import BadCheckpointError, UnreadableInputError, WriteError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.model import checkpoint
@@ -180,6 +181,24 @@ def test_excluding_every_data_set_is_refused(root):
 def test_there_must_be_something_to_resume(root):
     with pytest.raises(BadCheckpointError, match="nothing to resume in fresh"):
         train(config_at(root, "fresh"), resume=True)
+
+
+@pytest.mark.parametrize(("name", "way_out"), [(STATE, "pass --resume or"), (MODEL, f"{MODEL}.; choose another")])
+def test_a_new_run_does_not_overwrite_one_that_is_there(root, name, way_out):
+    run = root.parent / "taken"
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir()
+    for kept in (name, LOG):
+        (run / kept).write_text("hours of work")
+    with pytest.raises(WriteError, match=rf"taken already holds a run .*{way_out}"):
+        train(config_at(root, "taken"))
+    assert {p.name: p.read_text() for p in run.iterdir()} == dict.fromkeys((name, LOG), "hours of work")
+
+
+def test_a_run_folder_that_cannot_be_made_is_refused_by_name(root):
+    (root.parent / "file").write_text("no folder")
+    with pytest.raises(WriteError, match=r"file.*choose another folder"):
+        train(config_at(root, "file"))
 
 
 @pytest.mark.parametrize("damage", ["damaged", "foreign"])
