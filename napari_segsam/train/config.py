@@ -46,7 +46,7 @@ class TrainConfig(_Strict):
     Attributes:
         data, losses: see there.
         model: preset of the model's sizes.
-        run: folder for the state to resume from, the checkpoint and the log.
+        run: folder for the state to resume from, the checkpoint, the log and its curves.
         backbone: safetensors file of a pretrained MobileNetV2, for ``nano``.
         warm_start: a checkpoint whose weights to start from, with a fresh optimiser.
         images, prompts: pictures a step, and prompts on each.

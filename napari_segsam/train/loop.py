@@ -28,11 +28,12 @@ from napari_segsam.model.semantic_decoder import Unprompted
 from napari_segsam.train import losses, prompt_simulation
 from napari_segsam.train.batches import Batch, BatchMaker, PromptedCrop, to_model
 from napari_segsam.train.config import TrainConfig, read_config
+from napari_segsam.train.curves import write_curves
 from napari_segsam.train.dataset import SAMed2D, load, partial_labels
 from napari_segsam.train.text import embed_cards
 
 log = logging.getLogger(__name__)
-STATE, MODEL, LOG = "state.safetensors", "model.safetensors", "log.csv"
+STATE, MODEL, LOG, CURVES = "state.safetensors", "model.safetensors", "log.csv", "curves.png"
 
 
 class TrainingError(SegsamError):
@@ -309,6 +310,7 @@ def train(config_path: Path, resume: bool = False) -> Path:
             log.info("step %d of %d: %s", step, config.steps, ", ".join(f"{k} {v:.3f}" for k, v in terms.items()))
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             trainer.save()
+            write_curves(log_path, config.run / CURVES)
     return config.run / MODEL
 
 

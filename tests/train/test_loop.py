@@ -14,7 +14,7 @@ from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.model import checkpoint
 from napari_segsam.train import loop
 from napari_segsam.train.config import read_config
-from napari_segsam.train.loop import LOG, MODEL, STATE, Trainer, TrainingError, start, train
+from napari_segsam.train.loop import CURVES, LOG, MODEL, STATE, Trainer, TrainingError, start, train
 from tests.tiny import TINY_NANO, picture_view, saved, tiny
 from tests.train import sa_med2d
 
@@ -61,7 +61,7 @@ def rows(run):
 
 
 def test_a_run_leaves_a_state_a_model_and_a_row_for_each_step(trained):
-    assert sorted(p.name for p in trained.iterdir()) == sorted([STATE, MODEL, LOG])
+    assert sorted(p.name for p in trained.iterdir()) == sorted([STATE, MODEL, LOG, CURVES])
     assert [int(r["step"]) for r in rows(trained)] == list(range(STEPS))
     assert all(np.isfinite(float(v)) for r in rows(trained) for v in r.values())
 
@@ -83,6 +83,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(root, trained,
     assert [int(r["step"]) for r in rows(run)] == [0, 1, 2]
     train(config, resume=True)
     assert rows(run) == rows(trained)
+    assert (run / CURVES).read_bytes() == (trained / CURVES).read_bytes()
     for name in (STATE, MODEL):
         mine, theirs = load_file(run / name), load_file(trained / name)
         assert mine.keys() == theirs.keys()
