@@ -204,7 +204,7 @@ class BatchMaker:
         if index not in self._stands:
             s = self.samples[index]
             extent = max(s.picture.shape[:2])
-            known = sorted({i for i in s.class_ids if i})[: self.model.n_co]
+            known = sorted(s.known)[: self.model.n_co]
             scale = self.model.img_size / extent
             masks = [self._cells(s.class_mask(k), scale) for k in known]
             self._stands[index] = SetTargets(

@@ -7,7 +7,8 @@ validation logits by their likelihood.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine import zoom
@@ -54,32 +56,48 @@ def fit_threshold(scores: list[dict[int, float]], truths: list[set[int]]) -> flo
     return float(_THRESHOLDS[len(values) - 1 - int(np.argmax(values[::-1]))])
 
 
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What the model said of one picture.
+
+    Attributes:
+        logits: (n, K) class logits of box prompts.
+        classes: their n true classes.
+        tags: (N_co, K + 1) logits of t_co, asked with no prompt.
+        truth: class ids annotated on the picture that the model names.
+    """
+
+    logits: list[Tensor]
+    classes: list[int]
+    tags: Tensor
+    truth: set[int]
+
+
 @torch.inference_mode()
-def _answers(model: SegSam, samples: list[LoadedSample], limit: int) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Class logits and truth of box prompts, and each picture's logits of t_co by class."""
-    zoomed = model.config.zoom
-    if zoomed is None:
-        raise ValueError("calibration looks through crops: the model needs zoom")
-    look = ZoomLook(model, zoomed)
-    logits: list[Tensor] = []
-    truth: list[int] = []
-    tags: list[Tensor] = []
+def _ask(model: SegSam, look: ZoomLook, sample: LoadedSample, masks: list[int]) -> _Answers:
+    """A box round each of ``masks``, and no prompt at all, through the product's own look."""
+    channels = sample.picture.reshape(*sample.picture.shape[:2], -1).transpose(2, 0, 1)
+    picture = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))
+    square, scale = zoom.fit_slice(picture, model.config.img_size)
+    features = model.encode(square.expand(3, -1, -1).unsqueeze(0))
+    rows, cols = sample.picture.shape[:2]
+    frame = PictureFrame(rows, cols, rows, cols)
+    boxes = [PicturePrompts.of(Prompts(box=Box.around(sample.mask(i))), frame) for i in masks]
+    logits = [look.answer(picture, features, scale, b).output.semantic.class_logits[0].float() for b in boxes]
+    tags = model.unprompted(features).co_class_logits[0].float()
+    return _Answers(logits, [sample.class_ids[i] - 1 for i in masks], tags, sample.known)
+
+
+def _draw_masks(samples: list[LoadedSample], limit: int) -> list[list[int]]:
+    """For each sample the masks to prompt, at most three; ``limit`` in all, from samples in an even draw."""
     rng = np.random.default_rng(0)
-    for s in samples:
-        channels = s.picture.reshape(*s.picture.shape[:2], -1).transpose(2, 0, 1)
-        picture = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))
-        square, scale = zoom.fit_slice(picture, model.config.img_size)
-        features = model.encode(square.expand(3, -1, -1).unsqueeze(0))
-        known = [i for i, k in enumerate(s.class_ids) if k]
-        rows, cols = s.picture.shape[:2]
-        for i in rng.permutation(known)[:_PER_PICTURE]:
-            if len(logits) >= limit:
-                break
-            prompts = PicturePrompts.of(Prompts(box=Box.around(s.mask(int(i)))), PictureFrame(rows, cols, rows, cols))
-            logits.append(look.answer(picture, features, scale, prompts).output.semantic.class_logits[0])
-            truth.append(s.class_ids[int(i)] - 1)
-        tags.append(model.unprompted(features).co_class_logits[0].float())
-    return torch.stack(logits), torch.tensor(truth), tags
+    drawn: list[list[int]] = [[] for _ in samples]
+    left = limit
+    for n in rng.permutation(len(samples)):  # a listing is sorted by modality: its beginning is not like the rest
+        named = [i for i, k in enumerate(samples[n].class_ids) if k]
+        drawn[n] = rng.permutation(named)[: min(_PER_PICTURE, left)].tolist()
+        left -= len(drawn[n])
+    return drawn
 
 
 def _tag_scores(co_logits: Tensor, temperature: float) -> dict[int, float]:
@@ -91,20 +109,52 @@ def _tag_scores(co_logits: Tensor, temperature: float) -> dict[int, float]:
     return best
 
 
-def calibrate(path: Path, data: Path, split: str = "val", limit: int = 400) -> checkpoint.Header:
-    """Fit temperature and threshold on ``split`` of an SA-Med2D folder and write them into the checkpoint's header."""
+def calibrate(
+    path: Path, data: Path, split: str = "val", limit: int = 400, exclude: Collection[str] = ()
+) -> checkpoint.Header:
+    """Fit temperature and threshold on pictures that were not trained on; both go into the checkpoint's header.
+
+    Args:
+        path: the checkpoint, which is written again.
+        data: a folder in the SA-Med2D layout.
+        split: of its ``split.json``.
+        limit: masks that count for the temperature.
+        exclude: data sets to leave out.
+
+    Raises:
+        UnreadableInputError: no such split, or none of its masks has a class that the model names; nothing changed.
+    """
     model, header = checkpoint.load(path)
+    look = _look(model)
     samples = load(SAMed2D(data, split), Vocabulary(header.names, header.aliases))
-    logits, truth, tags = _answers(model, samples, limit)
-    temperature = fit_temperature(logits, truth)
-    rich = [i for i, s in enumerate(samples) if len({k for k in s.class_ids if k}) >= _TAGGED]
-    scores = [_tag_scores(tags[i], temperature) for i in rich]
-    threshold = (
-        fit_threshold(scores, [{k for k in samples[i].class_ids if k} for i in rich]) if rich else header.suggest_at
-    )
-    fitted = replace(header, temperature=temperature, suggest_at=threshold)
-    log.info(
-        "temperature %.2f on %d masks, threshold %.2f on %d pictures", temperature, len(truth), threshold, len(rich)
-    )
+    samples = [s for s in samples if s.known and s.sample.dataset not in exclude]
+    if not samples:
+        raise UnreadableInputError(
+            f"{data}: no mask of split '{split}' has a class that {path.name} names, so there is nothing to fit its "
+            "scores to; choose another split or data set."
+        )
+    log.info("fitting scores to %d pictures of split '%s'", len(samples), split)
+    answers = [_ask(model, look, s, masks) for s, masks in zip(samples, _draw_masks(samples, limit), strict=True)]
+    fitted = _fit(header, answers)
     checkpoint.save(path, model, fitted)
     return fitted
+
+
+def _look(model: SegSam) -> ZoomLook:
+    if model.config.zoom is None:
+        raise ValueError("calibration looks through crops: the model needs zoom")
+    return ZoomLook(model, model.config.zoom)
+
+
+def _fit(header: checkpoint.Header, answers: list[_Answers]) -> checkpoint.Header:
+    logits = torch.stack([row for a in answers for row in a.logits])
+    classes = torch.tensor([k for a in answers for k in a.classes])
+    temperature, threshold = fit_temperature(logits, classes), header.suggest_at
+    rich = [a for a in answers if len(a.truth) >= _TAGGED]
+    if rich:
+        threshold = fit_threshold([_tag_scores(a.tags, temperature) for a in rich], [a.truth for a in rich])
+    log.info(
+        "calibrated: temperature %.2f on %d masks, threshold %.2f on %d pictures",
+        temperature, len(classes), threshold, len(rich),
+    )  # fmt: skip
+    return replace(header, temperature=temperature, suggest_at=threshold)

@@ -52,6 +52,7 @@ class TrainConfig(_Strict):
         images, prompts: pictures a step, and prompts on each.
         boxes: share of box prompts; the rest are clicks.
         corrections: share of steps with a second pass of corrective clicks and the last mask.
+        calibrate: fit class scores on the ``val`` split when training is done.
         train_slice_backbone: let the slice's view train the backbone too (the crops always do).
     """
 
@@ -74,6 +75,7 @@ class TrainConfig(_Strict):
     average: float = Field(0.998, ge=0, lt=1)
     save_every: int = Field(250, gt=0)
     train_slice_backbone: bool = False
+    calibrate: bool = True
     threads: int = Field(0, ge=0)
 
 

@@ -67,7 +67,7 @@ class SAMed2D:
         listed = _read_json(self.root / "SAMed2D_v1.json")
         ids = _read_json(self.root / "SAMed2D_v1_class_mapping_id.json")
         names = {dataset: {int(v): k for k, v in classes.items()} for dataset, classes in ids.items()}
-        wanted = None if self.split == "all" else set(_read_json(self.root / "split.json").get(self.split, ()))
+        wanted = None if self.split == "all" else _read_split(self.root, self.split)
         for image, masks in listed.items():
             if wanted is None or image in wanted:
                 self._add(image, masks, names)
@@ -104,6 +104,20 @@ class SAMed2D:
         return None if class_name.startswith("union_") else MaskFile(path, class_name)
 
 
+def _read_split(root: Path, split: str) -> set[str]:
+    """The pictures that ``root``/split.json counts to ``split``; empty where it does not name that split.
+
+    Raises:
+        UnreadableInputError: there is no such file, or it is damaged.
+    """
+    path = root / "split.json"
+    if not path.is_file():
+        raise UnreadableInputError(
+            f"{root}: there is no split.json that says what is '{split}'; write one, or use split 'all'."
+        )
+    return set(_read_json(path).get(split, ()))
+
+
 def _read_json(path: Path) -> dict:  # type: ignore[type-arg]
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -128,6 +142,11 @@ class LoadedSample:
     picture: NDArray[np.uint8]
     packed: list[NDArray[np.uint8]]
     class_ids: list[int]
+
+    @property
+    def known(self) -> set[int]:
+        """Class ids of the objects that the vocabulary has names for."""
+        return {k for k in self.class_ids if k}
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """(rows, cols) of object ``index``."""
@@ -185,7 +204,7 @@ def partial_labels(samples: list[LoadedSample], n_classes: int) -> dict[str, NDA
     seen_in: dict[str, set[int]] = defaultdict(set)
     modalities: dict[str, set[str]] = defaultdict(set)
     for s in samples:
-        ids = {i - 1 for i in s.class_ids if i}
+        ids = {k - 1 for k in s.known}
         annotated[s.sample.dataset] |= ids
         seen_in[s.sample.modality] |= ids
         modalities[s.sample.dataset].add(s.sample.modality)

@@ -27,6 +27,7 @@ from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.semantic_decoder import Unprompted
 from napari_segsam.train import losses, prompt_simulation
 from napari_segsam.train.batches import Batch, BatchMaker, PromptedCrop, to_model
+from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
 from napari_segsam.train.dataset import SAMed2D, load, partial_labels
@@ -261,7 +262,7 @@ def start(config: TrainConfig) -> tuple[Trainer, BatchMaker]:
             _load_backbone(model, config.backbone)
     model.image_encoder.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
     told = partial_labels(samples, len(vocabulary))
-    mean_objects = float(np.mean([len({i for i in s.class_ids if i}) for s in samples]))
+    mean_objects = float(np.mean([len(s.known) for s in samples]))
     trainer = Trainer(config, model, header, losses.no_object_weight(sizes.n_co, mean_objects))
     return trainer, BatchMaker(samples, told, config, sizes)
 
@@ -311,7 +312,21 @@ def train(config_path: Path, resume: bool = False) -> Path:
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
             trainer.save()
             write_curves(log_path, config.run / CURVES)
+    if config.calibrate:
+        _calibrate(config)
     return config.run / MODEL
+
+
+def _calibrate(config: TrainConfig) -> None:
+    """Fit the checkpoint's scores on pictures that the run has not learned from, where there are any."""
+    data = config.data
+    if data.split != "train":
+        log.warning("not calibrated: split '%s' was trained on, so no picture is left to fit scores to", data.split)
+        return
+    try:
+        calibrate(config.run / MODEL, data.root, "val", exclude=data.exclude)
+    except UnreadableInputError as error:  # the model is trained all the same
+        log.warning("not calibrated: %s", error)
 
 
 def _claim(run: Path, resume: bool) -> None:

@@ -1,4 +1,5 @@
 import csv
+import json
 import shutil
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.model import checkpoint
 from napari_segsam.train import loop
+from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import read_config
 from napari_segsam.train.loop import CURVES, LOG, MODEL, STATE, Trainer, TrainingError, start, train
 from tests.tiny import TINY_NANO, picture_view, saved, tiny
@@ -182,6 +184,37 @@ def test_excluding_every_data_set_is_refused(root):
 def test_there_must_be_something_to_resume(root):
     with pytest.raises(BadCheckpointError, match="nothing to resume in fresh"):
         train(config_at(root, "fresh"), resume=True)
+
+
+# --- scores after training
+
+
+def test_a_finished_run_fits_its_scores_on_pictures_that_it_has_not_seen(root, trained, caplog):
+    fitted = checkpoint.load(trained / MODEL)[1]
+    with caplog.at_level("INFO"):
+        path = train(config_at(root, "raw", OPTIONS + "calibrate = false\n"))
+    raw = checkpoint.load(path)[1]
+    assert (raw.temperature, raw.suggest_at) == (1.0, 0.5)
+    assert "fitting scores" not in caplog.text
+    assert calibrate(path, root, "val") == fitted != raw
+
+
+@pytest.mark.parametrize("options", ['split = "all"', 'exclude = ["B"]'])
+def test_what_was_trained_on_or_left_out_fits_no_scores(root, caplog, options):
+    """The first four pictures are for training; here the only ones for validation are of data set B."""
+    data = root.parent / "sides"
+    if not data.exists():
+        shutil.copytree(root, data)
+        split = json.loads((data / "split.json").read_text())
+        (data / "split.json").write_text(json.dumps(split | {"val": [v for v in split["val"] if "--B--" in v]}))
+    config = root.parent / "sides.toml"
+    config.write_text(f'run = "sides-{options[:5]}"\n{OPTIONS}\n[data]\nroot = "sides"\n{options}\n')
+    header = checkpoint.load(train(config))[1]
+    assert (header.temperature, header.suggest_at) == (1.0, 0.5)
+    assert "not calibrated" in caplog.text
+
+
+# --- a folder that holds a run already
 
 
 @pytest.mark.parametrize(("name", "way_out"), [(STATE, "pass --resume or"), (MODEL, f"{MODEL}.; choose another")])
