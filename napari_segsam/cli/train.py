@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from napari_segsam.cli.console import say
 from napari_segsam.core.errors import UnreadableInputError
 
 
@@ -19,4 +23,25 @@ def train(
         raise UnreadableInputError(f"{config}: there is no such configuration file; check its name.")
     from napari_segsam.train.loop import train as run
 
-    run(config, resume)
+    with _logged_aloud():
+        checkpoint = run(config, resume)
+    say(f"done: {checkpoint}")
+
+
+class _Say(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
+@contextmanager
+def _logged_aloud() -> Iterator[None]:
+    """Say what training logs: hours without a word would look like a hang."""
+    logger, handler = logging.getLogger("napari_segsam.train"), _Say()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

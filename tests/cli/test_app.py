@@ -91,11 +91,6 @@ def test_info_names_a_dicom_series(run, shared_data):
     assert listed[0]["uid"]
 
 
-def test_a_training_configuration_must_exist(run, tmp_path):
-    done = run("train", tmp_path / "none.toml")
-    assert (done.exit_code, "none.toml" in done.stderr) == (2, True)
-
-
 def test_only_failures_of_the_user_are_swallowed(run, tmp_path, monkeypatch):
     import napari_segsam.io.formats as formats
 
