@@ -117,24 +117,31 @@ class Segmentation:
             return self.cache.get_or_make(key, lambda: self.predictor.embed(view, window))
 
     def paint(self) -> None:
-        """Merge the answers into :attr:`labels`, and suggestions and answers into :attr:`semantic`."""
+        """Merge the answers into :attr:`labels`, and suggestions and answers into :attr:`semantic`.
+
+        Where two objects overlap the one with the smaller mask keeps the voxel: a lesion its own within an organ, and
+        a small organ what a large one's mask spills into it.
+        """
         names = self.names()
-        vocabulary = self.predictor.vocabulary
-        for answer in self.answers:
-            entry = answer.object
-            self.labels.labels[entry.value] = Label(entry.value, names[entry.value])
-            taken = _add(self.labels, entry.view, answer.prediction.mask, entry.value)
-            for other, voxels in taken.items():
-                self.warnings.append(
-                    f"Object {entry.value} took {voxels} voxels from object {other} on {_where(entry.view)}."
-                )
+        self.labels.labels = {value: Label(value, name) for value, name in names.items()}
+        largest_first = sorted(self.answers, key=lambda a: -int(a.prediction.mask.sum()))
+        for answer in largest_first:
+            self._paint_object(answer)
         for seen in sorted(self.seen, key=lambda s: s.suggestion.score):  # the best score is painted last
             self._name(seen.view, seen.suggestion.mask, seen.suggestion.name)
-        for answer in self.answers:
-            if vocabulary.canonical(names[answer.object.value]) is not None:
-                self._name(answer.object.view, answer.prediction.mask, names[answer.object.value])
+        for answer in largest_first:
+            name = names[answer.object.value]
+            if self.predictor.vocabulary.canonical(name) is not None:
+                self._name(answer.object.view, answer.prediction.mask, name)
         present = set(np.unique(self.semantic.voxels).tolist())
         self.semantic.labels = {v: label for v, label in self.semantic.labels.items() if v in present}
+
+    def _paint_object(self, answer: Answer) -> None:
+        entry = answer.object
+        for other, voxels in _add(self.labels, entry.view, answer.prediction.mask, entry.value).items():
+            self.warnings.append(
+                f"Object {entry.value} took {voxels} voxels from object {other} on {_where(entry.view)}."
+            )
 
     def _name(self, view: SliceView, mask: NDArray[np.bool_], name: str) -> None:
         class_id = self.predictor.vocabulary.id_of(name)

@@ -92,7 +92,26 @@ def test_the_window_of_the_option_is_what_the_model_sees(run, scan, prompts, liv
     assert json.loads(report.read_text())["objects"][0]["window"] == {"centre": -50.0, "width": 300.0, "name": ""}
 
 
-def test_a_later_object_takes_voxels_aloud(run, scan, prompts, liver, fake, tmp_path):
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_lesion_keeps_its_voxels_within_an_organ_whatever_their_order(run, scan, prompts, fake, tmp_path, order):
+    image = nibabel.load(scan)
+    source = np.asarray(image.dataobj).copy()
+    source[4:9, 3:8, 3], source[5:8, 4:7, 3] = 75, 90  # the rim is like the liver's 60 and like the core's 90
+    nibabel.save(nibabel.Nifti1Image(source, image.affine), scan)
+    organ = {"id": 1, "class": "liver", "axis": "k", "slice": 3, "points": [{"ijk": [2, 2, 3]}]}
+    lesion = {"id": 2, "class": "spleen", "axis": "k", "slice": 3, "points": [{"ijk": [6, 5, 3]}]}
+    out, semantic = tmp_path / "l.nii.gz", tmp_path / "s.nii.gz"
+    wanted = prompts(*((organ, lesion)[n] for n in order))
+    done = run("predict", scan, "--prompts", wanted, "--out", out, "--semantic", semantic)
+    assert "Object 2 took 16 voxels from object 1 on slice 3 along k." in done.stderr
+    labels, here = voxels(out)[:, :, 3], source[:, :, 3]
+    assert np.array_equal(labels == 2, (here == 75) | (here == 90))
+    assert np.array_equal(labels == 1, here == 60)
+    assert np.array_equal(voxels(semantic)[:, :, 3] == 2, (here == 75) | (here == 90) | (here == 120))
+    assert names(out) == {"1": "liver", "2": "spleen"}
+
+
+def test_of_two_alike_the_later_object_takes_the_voxels_aloud(run, scan, prompts, liver, fake, tmp_path):
     again = {**liver, "id": 5}
     done = run("predict", scan, "--prompts", prompts(liver, again), "--out", tmp_path / "l.nii.gz")
     assert "Object 5 took" in done.stderr
