@@ -14,7 +14,7 @@ from napari_segsam.engine.protocols import Embedding
 
 @dataclass(frozen=True)
 class ViewKey:
-    """Everything that an embedding depends on."""
+    """Everything that an embedding depends on; an answer depends on its prompts as well."""
 
     volume_id: str
     axis: int

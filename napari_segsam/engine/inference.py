@@ -16,7 +16,7 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.objects import Place, place_of
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
-from napari_segsam.engine.requests import Requests, Scene
+from napari_segsam.engine.requests import Requests
 from napari_segsam.engine.suggest import refinement_prompts
 
 LOG = logging.getLogger(__name__)
@@ -186,13 +186,13 @@ class Inference:
         self._tell_busy()
         self._executor.submit(job, done, failed, key=kind, priority=priority)
 
-    def _scene(self, kind: Hashable, view: SliceView | None) -> Scene | None:
+    def _scene(self, kind: Hashable, view: SliceView | None) -> ViewKey | None:
         """What an answer of this kind depends on, as it is now; loading a model depends on nothing."""
         if view is None or self.predictor is None:
             return None
         visible, asked = self._looking_at()
         place = place_of(view if isinstance(kind, Accepting) else visible)
-        return Scene(visible.volume.id, *place, asked, self.predictor.sha256)
+        return ViewKey(visible.volume.id, *place, asked, self.predictor.sha256)
 
     def _tell_busy(self) -> None:
         if self.busy != self._was_busy:

@@ -6,33 +6,19 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count
 
-from napari_segsam.core.slices import SliceView
-from napari_segsam.core.volume import Window
-
-
-@dataclass(frozen=True)
-class Scene:
-    """All that an answer depends on besides its prompts."""
-
-    volume_id: str
-    axis: int
-    index: int
-    window: Window | None
-    weights_sha256: str
-
-    @classmethod
-    def of(cls, view: SliceView, window: Window | None, weights_sha256: str) -> Scene:
-        """A slice, the window that was asked for, and the weights in use."""
-        return cls(view.volume.id, view.axis, view.index, window, weights_sha256)
+from napari_segsam.engine.cache import ViewKey
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A request: what for, its number, and the scene that it was made in (None: any will do)."""
+    """A request: what for, its number, and the scene that it was made in (None: any will do).
+
+    A scene is all that an answer depends on besides its prompts: a slice, the window asked for, the weights in use.
+    """
 
     kind: Hashable
     number: int
-    scene: Scene | None
+    scene: ViewKey | None
 
 
 class Requests:
@@ -53,7 +39,7 @@ class Requests:
         """Of the outstanding requests, oldest first."""
         return tuple(self._open)
 
-    def issue(self, kind: Hashable, scene: Scene | None) -> Ticket:
+    def issue(self, kind: Hashable, scene: ViewKey | None) -> Ticket:
         """A new request; an older one of the same kind is no longer wanted."""
         self._open.pop(kind, None)
         self._open[kind] = Ticket(kind, next(self._numbers), scene)
@@ -64,7 +50,7 @@ class Requests:
         for kind in kinds:
             self._open.pop(kind, None)
 
-    def close(self, ticket: Ticket, scene: Scene | None) -> bool:
+    def close(self, ticket: Ticket, scene: ViewKey | None) -> bool:
         """An answer came: whether it is still wanted, now that the scene is ``scene``."""
         if self._open.get(ticket.kind) != ticket:
             return False

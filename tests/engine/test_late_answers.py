@@ -9,11 +9,11 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import ViewKey
 from napari_segsam.engine.controller import Controller
-from napari_segsam.engine.requests import Requests, Scene
+from napari_segsam.engine.requests import Requests
 from tests.fakes import FakePredictor, block_volume
 
 LIVER, SPLEEN = (5, 5), (5, 18)
-SCENE = Scene("scan", 2, 4, None, "aa")
+SCENE = ViewKey("scan", 2, 4, None, "aa")
 
 
 def test_a_waiting_older_click_is_replaced_by_the_newer_one(waiting, later, predictor):
