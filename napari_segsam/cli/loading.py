@@ -24,6 +24,7 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda."
 ModalityOption = Annotated[
     str | None, typer.Option("--modality", help="ct, mr, pet, us, xray or rgb, where the file does not say.")
 ]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="JSON to write; - is standard output.")]
 WindowOption = Annotated[
     str | None, typer.Option("--window", help="CENTRE,WIDTH that the model shall see, e.g. 40,400.")
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from napari_segsam.core.errors import WriteError
+from napari_segsam.io.atomic import sync_folder
 
 SIDECAR = ".labels.json"
 
@@ -120,7 +121,7 @@ class Staging:
                     f"{place}: not written ({error.strerror}); nothing was changed. Choose another file."
                 ) from error
         for parent in self._folders:
-            _sync_folder(parent)
+            sync_folder(parent)
 
 
 def check_label_maps(*targets: Path | None) -> None:
@@ -160,12 +161,3 @@ def _undo(done: list[tuple[Path, Path | None]]) -> None:
             place.unlink(missing_ok=True)
         else:
             kept.replace(place)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is already durable
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -24,7 +24,7 @@ def predict(
     prompts: Annotated[Path, typer.Option("--prompts", help="JSON: objects with boxes and points.")],
     out: Annotated[Path, typer.Option("--out", help="The label map to write, e.g. labels.nii.gz.")],
     semantic: Annotated[Path | None, typer.Option("--semantic", help="A second map to write: class ids.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="JSON to write; - is standard output.")] = None,
+    report: loading.ReportOption = None,
     series: loading.SeriesOption = None,
     model: loading.ModelOption = "nano",
     device: loading.DeviceOption = "auto",
@@ -34,8 +34,7 @@ def predict(
     """Prompts in, label map out, on the input's own grid."""
     check_label_maps(out, semantic)
     asked, wanted = loading.parse_window(window), read_prompts(prompts)
-    files = [p for p in (out, semantic, report) if p is not None and p != STDOUT]
-    with Staging(files, inputs=(path, prompts)) as staging:
+    with Staging(files(out, semantic, report), inputs=(path, prompts)) as staging:
         begun = time.perf_counter()
         volume = loading.load_volume(path, series, modality)
         objects = place_objects(wanted, volume)
@@ -48,6 +47,11 @@ def predict(
         if semantic is not None or report is not None:
             run.suggest_around_prompts()
         finish(run, staging, labels=out, semantic=semantic, report=report)
+
+
+def files(*outputs: Path | None) -> list[Path]:
+    """Those of the outputs that were asked for and are not standard output."""
+    return [p for p in outputs if p is not None and p != STDOUT]
 
 
 def finish(
@@ -65,7 +69,6 @@ def finish(
     staging.commit()
     for line in summary(run):
         say(line)
-    written = [p for p in (labels, semantic, report) if p is not None and p != STDOUT]
-    say(f"done: {', '.join(map(str, written))}")
+    say(f"done: {', '.join(map(str, files(labels, semantic, report)))}")
     if report == STDOUT:
         answer(report_of(run))

@@ -11,7 +11,7 @@ import typer
 from napari_segsam.cli import loading
 from napari_segsam.cli.console import track
 from napari_segsam.cli.outputs import Staging, check_label_maps
-from napari_segsam.cli.predict import STDOUT, finish
+from napari_segsam.cli.predict import files, finish
 from napari_segsam.cli.segmentation import Segmentation
 from napari_segsam.core.slices import SliceView
 
@@ -21,7 +21,7 @@ def suggest(
     out: Annotated[Path, typer.Option("--out", help="The map of class ids to write, e.g. semantic.nii.gz.")],
     axis: Annotated[str, typer.Option("--axis", help="Slices across i, j or k.")] = "k",
     slices: Annotated[str | None, typer.Option("--slices", help="A:B:STEP, B not included; all without it.")] = None,
-    report: Annotated[Path | None, typer.Option("--report", help="JSON to write; - is standard output.")] = None,
+    report: loading.ReportOption = None,
     series: loading.SeriesOption = None,
     model: loading.ModelOption = "nano",
     device: loading.DeviceOption = "auto",
@@ -31,7 +31,7 @@ def suggest(
     """No prompts: what the model names by itself."""
     check_label_maps(out)
     asked, across = loading.parse_window(window), loading.parse_axis(axis)
-    with Staging([p for p in (out, report) if p is not None and p != STDOUT], inputs=(path,)) as staging:
+    with Staging(files(out, report), inputs=(path,)) as staging:
         begun = time.perf_counter()
         volume = loading.load_volume(path, series, modality)
         indices = loading.parse_slices(slices, volume.grid.shape[across])

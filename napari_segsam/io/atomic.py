@@ -49,7 +49,7 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
                 with suppress(OSError):
                     temporary.unlink(missing_ok=True)
         for folder in {t.parent for t in targets}:
-            _sync_folder(folder)
+            sync_folder(folder)
     except OSError as error:
         raise WriteError(f"{paths[0].name} was not written: {_reason(error)}. What was there is unchanged.") from error
 
@@ -65,19 +65,15 @@ def _reason(error: OSError) -> str:
     return _REASONS.get(error.errno or 0, f"{(error.strerror or 'the system refused').lower()}; choose another folder")
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR)
+def _sync(path: Path, access: int = os.O_RDWR) -> None:
+    handle = os.open(path, access)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened (not on Windows)."""
+def sync_folder(folder: Path) -> None:
+    """Make a rename in it durable, where the system lets a folder be opened (not on Windows)."""
     with suppress(PermissionError, IsADirectoryError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(folder, os.O_RDONLY)
