@@ -80,9 +80,12 @@ def save(path: Path, model: SegSam, header: Header, dtype: torch.dtype = torch.f
         name: (t.to(dtype) if t.is_floating_point() else t).contiguous().cpu() for name, t in model.state_dict().items()
     }
     beside = path.with_name(path.name + ".part")
-    save_file(tensors, beside, header.to_metadata())
-    beside.chmod(0o644)  # safetensors leaves it to its owner alone, even where another user installs it
-    beside.replace(path)
+    try:
+        save_file(tensors, beside, header.to_metadata())
+        beside.chmod(0o644)  # safetensors leaves it to its owner alone, even where another user installs it
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header]:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from napari_segsam.io.atomic import replacing
+
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("weighted total", ("total",)),
     ("masks", ("binary", "semantic", "alignment")),
@@ -39,6 +41,9 @@ def write_curves(log: Path, picture: Path) -> None:
     Args:
         log: CSV with a column ``step`` and one column per loss term.
         picture: PNG file to write.
+
+    Raises:
+        WriteError: the disk is full or gone.
     """
     columns = _read(log)
     rows = math.ceil(len(PANELS) / _COLUMNS)
@@ -47,9 +52,8 @@ def write_curves(log: Path, picture: Path) -> None:
         shown = {n: smooth(columns[n]) for n in names if n in columns and np.isfinite(columns[n]).all()}
         panel = _Panel.of(columns["step"], shown)
         sheet.paste(panel.drawn(title), (number % _COLUMNS * _WIDTH, number // _COLUMNS * _HEIGHT))
-    beside = picture.with_name(picture.name + ".part")
-    sheet.reduce(_FINE).save(beside, "PNG")
-    beside.replace(picture)
+    with replacing(picture) as (beside,):
+        sheet.reduce(_FINE).save(beside, "PNG")
 
 
 def _read(log: Path) -> dict[str, Values]:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError, WriteError
 from napari_segsam.core.terminology import Vocabulary, read_cards
 from napari_segsam.engine.zoom import PromptGeometry
+from napari_segsam.io.atomic import replacing
 from napari_segsam.model import checkpoint
 from napari_segsam.model.build import build
 from napari_segsam.model.config import preset
@@ -167,16 +168,24 @@ class Trainer:
         return {"co_classes": class_loss, "co_masks": mask_loss}
 
     def save(self) -> None:
-        """State for resuming and the averaged model for use; each file appears whole or not at all."""
+        """State for resuming and the averaged model for use; both appear whole or not at all.
+
+        Raises:
+            WriteError: the disk is full or gone; what was saved before is still there.
+        """
         run = self.config.run
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.items()}
         for i, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        beside = run / (STATE + ".part")
-        save_file({k: v.contiguous().clone() for k, v in tensors.items()}, beside, {"step": str(self.step)})
-        beside.replace(run / STATE)
-        self.export(run / MODEL)
+        try:
+            with replacing(run / STATE, run / MODEL) as (state, model):
+                save_file({k: v.contiguous().clone() for k, v in tensors.items()}, state, {"step": str(self.step)})
+                self.export(model)
+        except SafetensorError as error:  # it has errors of its own for what the system refuses
+            raise WriteError(
+                f"{run}: step {self.step} was not saved ({_said(error)}); free some space and go on with --resume."
+            ) from error
 
     def export(self, path: Path) -> None:
         """Write the averaged weights as a checkpoint."""
@@ -199,9 +208,8 @@ class Trainer:
                 step = int(file.metadata()["step"])
             self._restore(load_file(path))
         except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
-            said = str(error).splitlines()[-1].strip()
             raise BadCheckpointError(
-                f"{path.name} is no state of this run ({said}); start in another folder, without --resume."
+                f"{path.name} is no state of this run ({_said(error)}); start in another folder, without --resume."
             ) from error
         self.step = step
 
@@ -213,6 +221,11 @@ class Trainer:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = value
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+
+
+def _said(error: Exception) -> str:
+    """The last line of what a library says, which is the one that counts."""
+    return str(error).splitlines()[-1].strip()
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -273,8 +286,7 @@ def _warm_up(model: SegSam, path: Path, vocabulary: Vocabulary) -> checkpoint.He
         other, header = checkpoint.load(path)
         model.load_state_dict(other.state_dict())
     except (checkpoint.CheckpointError, RuntimeError) as error:
-        said = str(error).splitlines()[-1].strip()
-        raise BadCheckpointError(f"{path.name} cannot be the warm start of this model: {said}.") from error
+        raise BadCheckpointError(f"{path.name} cannot be the warm start of this model: {_said(error)}.") from error
     if header.names != vocabulary.names:  # the same weights would get other names
         raise BadCheckpointError(f"{path.name} names other classes than the class cards do; start from another one.")
     return header
@@ -286,8 +298,9 @@ def _load_backbone(model: SegSam, path: Path) -> None:
         tensors = {k: v.float() for k, v in load_file(path).items() if not k.startswith("head.")}
         model.image_encoder.backbone.load_state_dict(tensors)  # type: ignore[union-attr]
     except (SafetensorError, OSError, RuntimeError) as error:
-        said = str(error).splitlines()[-1].strip()
-        raise BadCheckpointError(f"{path.name} holds no MobileNetV2 that 'backbone' can start from: {said}.") from error
+        raise BadCheckpointError(
+            f"{path.name} holds no MobileNetV2 that 'backbone' can start from: {_said(error)}."
+        ) from error
 
 
 def train(config_path: Path, resume: bool = False) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from napari_segsam.core.errors import BadCheckpointError, UnreadableInputError, WriteError
@@ -184,6 +185,25 @@ def test_excluding_every_data_set_is_refused(root):
 def test_there_must_be_something_to_resume(root):
     with pytest.raises(BadCheckpointError, match="nothing to resume in fresh"):
         train(config_at(root, "fresh"), resume=True)
+
+
+@pytest.mark.parametrize("module", [loop, checkpoint])
+def test_a_full_disk_ends_the_run_in_one_sentence_and_leaves_what_was_saved(root, trained, monkeypatch, module):
+    run = root.parent / f"full-{module.__name__.rsplit('.', 1)[-1]}"
+    shutil.copytree(trained, run)
+    before = {p.name: p.read_bytes() for p in run.iterdir()}
+    longer = OPTIONS.replace(f"steps = {STEPS}", f"steps = {STEPS + 1}")
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: No space left on device")
+
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.raises(WriteError, match=r"step 6 was not saved .*No space left.*--resume"):
+        train(config_at(root, run.name, longer), resume=True)
+    after = {p.name: p.read_bytes() for p in run.iterdir()}
+    assert after.pop(LOG).startswith(before.pop(LOG))
+    assert after == before
 
 
 # --- scores after training
