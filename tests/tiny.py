@@ -49,7 +49,7 @@ def trust_the_prior(model: SegSam) -> SegSam:
 
 
 def header_of(model: SegSam) -> checkpoint.Header:
-    return checkpoint.Header(model.config, NAMES, {"hepar": "liver"})
+    return checkpoint.Header(model.config, NAMES, {"hepar": "liver"}, {})
 
 
 def saved(model: SegSam, folder: Path, name: str = "tiny") -> Path:

@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 from napari_segsam.core.errors import UnknownNameError
 
+_NEVER_IN_COLOUR = {"ct", "mr", "pet"}
 ASPECTS = ("location", "shape", "appearance", "texture", "lookalike")
 
 
@@ -49,17 +50,20 @@ class Vocabulary:
     Attributes:
         names: in order.
         aliases: other spellings -> name.
+        modalities: in which kinds of picture a class is seen, as its card says; a class that is not here, in any.
     """
 
     names: tuple[str, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    modalities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cards: Iterable[ClassCard]) -> Vocabulary:
         """The vocabulary of these cards, in their order."""
         listed = tuple(cards)
         names = tuple(c.name for c in listed)
-        return cls(names, {a: c.name for c in listed for a in c.aliases if a not in names})
+        aliases = {a: c.name for c in listed for a in c.aliases if a not in names}
+        return cls(names, aliases, {c.name: c.modalities for c in listed})
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,6 +72,16 @@ class Vocabulary:
         """This class's own name for ``name`` (any case, spaces or underscores, known synonyms), or None."""
         key = name.strip().lower().replace(" ", "_").replace("-", "_")
         return key if key in self.names else self.aliases.get(key)
+
+    def possible(self, modality: str) -> tuple[bool, ...]:
+        """For each class whether a picture of this modality (see ``volume.MODALITIES``) can show it.
+
+        An unknown modality rules nothing out; colours rule out what only CT, MR or PET shows.
+        """
+        if modality == "unknown":
+            return (True,) * len(self.names)
+        seen = [set(self.modalities.get(name, (modality,))) for name in self.names]
+        return tuple(bool(s - _NEVER_IN_COLOUR) if modality == "rgb" else modality in s for s in seen)
 
     def id_of(self, name: str) -> int:
         """Class id of a name or synonym.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,10 +19,20 @@ _LEAST_CELLS = 3
 """A suggestion's mask covers at least this many cells of the coarse slice map."""
 
 
+def rule_out(logits: Tensor, possible: Tensor) -> Tensor:
+    """(..., K) or (..., K + 1) logits -> the same with the classes that (K,) ``possible`` denies ruled out.
+
+    Where every class is denied, none is: the modality may be wrong, and an answer is wanted.
+    """
+    denied = torch.zeros(logits.shape[-1], dtype=torch.bool)
+    denied[: len(possible)] = ~possible & possible.any()
+    return logits.float().masked_fill(denied, float("-inf"))
+
+
 def rank_classes(logits: Tensor, vocabulary: Vocabulary, temperature: float) -> tuple[ClassScore, ...]:
-    """(K,) logits -> the best classes with calibrated probabilities."""
+    """(K,) logits -> the best of the classes that are not ruled out, with calibrated probabilities."""
     scores = (logits.float() / temperature).softmax(-1)
-    best = scores.topk(min(_RANKED, len(vocabulary)))
+    best = scores.topk(min(_RANKED, int((scores > 0).sum())))
     return tuple(ClassScore(vocabulary.names[int(i)], float(s)) for s, i in zip(best.values, best.indices, strict=True))
 
 

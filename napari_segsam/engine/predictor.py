@@ -11,7 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_segsam.core.errors import BadCheckpointError, BadPromptsError, SegsamError
@@ -21,13 +23,14 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Window
 from napari_segsam.engine import zoom
-from napari_segsam.engine.answers import rank_classes, suggestions, to_bool
+from napari_segsam.engine.answers import rank_classes, rule_out, suggestions, to_bool
 from napari_segsam.engine.preprocess import PictureFrame, choose_window, make_picture
 from napari_segsam.engine.protocols import Embedding
 from napari_segsam.engine.slice_look import SliceLook
 from napari_segsam.engine.zoom_look import Look, PicturePrompts, ZoomLook
 from napari_segsam.model import checkpoint
 from napari_segsam.model.segsam import SegSam
+from napari_segsam.model.semantic_decoder import Unprompted
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
 log = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class SliceEmbedding:
         picture: (1 or 3, H, W) intensities that crops are cut from.
         features: the encoder's, one row.
         scale: pixels of the padded square per picture pixel.
+        possible: (K,) which classes a picture of this modality can show.
         window: what the intensities were clipped to, None for percentiles.
         seconds: time that it took.
     """
@@ -51,6 +55,7 @@ class SliceEmbedding:
     picture: Tensor
     features: SliceFeatures
     scale: float
+    possible: Tensor
     window: Window | None
     seconds: float
 
@@ -80,7 +85,7 @@ class SegSamPredictor:
     vocabulary: Vocabulary = field(init=False)
 
     def __post_init__(self) -> None:
-        self.vocabulary = Vocabulary(self.header.names, self.header.aliases)
+        self.vocabulary = Vocabulary(self.header.names, self.header.aliases, self.header.modalities)
         zoomed = self.model.config.zoom
         self._look: ZoomLook | SliceLook = SliceLook(self.model) if zoomed is None else ZoomLook(self.model, zoomed)
 
@@ -99,7 +104,8 @@ class SegSamPredictor:
             return self.model.encode(square.unsqueeze(0).to(self.device))
 
         features = self._on_device(encode)
-        return SliceEmbedding(frame, picture, features, scale, window, time.perf_counter() - began)
+        possible = torch.tensor(self.vocabulary.possible(view.volume.modality))
+        return SliceEmbedding(frame, picture, features, scale, possible, window, time.perf_counter() - began)
 
     def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Answer one object's prompts.
@@ -125,9 +131,7 @@ class SegSamPredictor:
         """What the classification-oriented tokens find on the slice when nothing is prompted."""
         mine = _own(embedding)
         output = self._on_device(lambda: self.model.unprompted(self._here(mine.features)))
-        share = mine.share(self.model.config.img_size)
-        at, temperature = self.header.suggest_at, self.header.temperature
-        return suggestions(output, self.vocabulary, mine.frame, share, at, temperature)
+        return self._suggestions(mine, output)
 
     def _prediction(self, embedding: SliceEmbedding, look: Look) -> Prediction:
         semantic = look.output.semantic
@@ -135,19 +139,25 @@ class SegSamPredictor:
         logits = torch.cat([look.masks, semantic.mask_logits[0]])
         full = embedding.frame.back(zoom.paste(logits, look.square, size))
         masks = [to_bool(m) for m in full]
-        share = embedding.share(self.model.config.img_size)
-        at, temperature = self.header.suggest_at, self.header.temperature
-        others = suggestions(semantic, self.vocabulary, embedding.frame, share, at, temperature, masks[0])
+        classes = rule_out(semantic.class_logits[0], embedding.possible)
         return Prediction(
             mask=masks[0],
             semantic_mask=masks[-1],
-            classes=rank_classes(semantic.class_logits[0], self.vocabulary, temperature),
+            classes=rank_classes(classes, self.vocabulary, self.header.temperature),
             iou_predicted=look.iou[0],
             decoder_agreement=dice(masks[0], masks[-1]),
             candidates=tuple(Candidate(m, i) for m, i in zip(masks[:-1], look.iou, strict=True)),
-            suggestions=others,
+            suggestions=self._suggestions(embedding, semantic, masks[0]),
             window=embedding.window,
         )
+
+    def _suggestions(
+        self, embedding: SliceEmbedding, output: Unprompted, prompted: NDArray[np.bool_] | None = None
+    ) -> tuple[Suggestion, ...]:
+        named = Unprompted(rule_out(output.co_class_logits.cpu(), embedding.possible), output.co_mask_logits)
+        share = embedding.share(self.model.config.img_size)
+        at, temperature = self.header.suggest_at, self.header.temperature
+        return suggestions(named, self.vocabulary, embedding.frame, share, at, temperature, prompted)
 
     def _look_input(self, picture: Tensor) -> tuple[Tensor, float]:
         """The padded square that the encoder sees."""

@@ -32,6 +32,7 @@ class Header:
         config: sizes and choices.
         names: classes in the order of the logits.
         aliases: other spellings -> name.
+        modalities: in which kinds of picture each class is seen; a class that is not here, in any.
         temperature: divides class logits so that scores are probabilities.
         suggest_at: score from which an unprompted object is suggested.
     """
@@ -39,6 +40,7 @@ class Header:
     config: SegSamConfig
     names: tuple[str, ...]
     aliases: Mapping[str, str]
+    modalities: Mapping[str, tuple[str, ...]]
     temperature: float = 1.0
     suggest_at: float = 0.5
 
@@ -48,6 +50,7 @@ class Header:
             "config": self.config.to_dict(),
             "names": self.names,
             "aliases": dict(self.aliases),
+            "modalities": dict(self.modalities),
             "temperature": self.temperature,
             "suggest_at": self.suggest_at,
         }
@@ -66,8 +69,9 @@ class Header:
             values: dict[str, Any] = json.loads(metadata["segsam"])
             config, names = SegSamConfig.from_dict(values["config"]), tuple(values["names"])
             temperature, suggest_at = float(values["temperature"]), float(values["suggest_at"])
-            header = cls(config, names, dict(values["aliases"]), temperature, suggest_at)
-        except (KeyError, TypeError, ValueError) as error:
+            seen = {name: tuple(kinds) for name, kinds in values["modalities"].items()}
+            header = cls(config, names, dict(values["aliases"]), seen, temperature, suggest_at)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"its header cannot be read ({error})") from error
         if len(names) != config.n_classes or not temperature > 0:
             raise CheckpointError(f"its header names {len(names)} of {config.n_classes} classes at {temperature:g}")

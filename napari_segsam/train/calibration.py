@@ -20,11 +20,12 @@ from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine import zoom
+from napari_segsam.engine.answers import rule_out
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.zoom_look import PicturePrompts, ZoomLook
 from napari_segsam.model import checkpoint
 from napari_segsam.model.segsam import SegSam
-from napari_segsam.train.dataset import LoadedSample, SAMed2D, load
+from napari_segsam.train.dataset import LoadedSample, SAMed2D, load, volume_modality
 
 log = logging.getLogger(__name__)
 _TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(4.0), 61))
@@ -73,8 +74,15 @@ class _Answers:
     truth: set[int]
 
 
+def _possible(vocabulary: Vocabulary, sample: LoadedSample) -> Tensor:
+    """(K,) which classes the product would consider on this picture, and those that are annotated on it anyway."""
+    possible = torch.tensor(vocabulary.possible(volume_modality(sample.sample.modality, sample.picture.ndim == 3)))
+    possible[[k - 1 for k in sample.known]] = True
+    return possible
+
+
 @torch.inference_mode()
-def _ask(model: SegSam, look: ZoomLook, sample: LoadedSample, masks: list[int]) -> _Answers:
+def _ask(model: SegSam, look: ZoomLook, vocabulary: Vocabulary, sample: LoadedSample, masks: list[int]) -> _Answers:
     """A box round each of ``masks``, and no prompt at all, through the product's own look."""
     channels = sample.picture.reshape(*sample.picture.shape[:2], -1).transpose(2, 0, 1)
     picture = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))
@@ -83,8 +91,10 @@ def _ask(model: SegSam, look: ZoomLook, sample: LoadedSample, masks: list[int]) 
     rows, cols = sample.picture.shape[:2]
     frame = PictureFrame(rows, cols, rows, cols)
     boxes = [PicturePrompts.of(Prompts(box=Box.around(sample.mask(i))), frame) for i in masks]
-    logits = [look.answer(picture, features, scale, b).output.semantic.class_logits[0].float() for b in boxes]
-    tags = model.unprompted(features).co_class_logits[0].float()
+    possible = _possible(vocabulary, sample)
+    said = [look.answer(picture, features, scale, b).output.semantic.class_logits[0] for b in boxes]
+    logits = [rule_out(s, possible) for s in said]
+    tags = rule_out(model.unprompted(features).co_class_logits[0], possible)
     return _Answers(logits, [sample.class_ids[i] - 1 for i in masks], tags, sample.known)
 
 
@@ -126,7 +136,8 @@ def calibrate(
     """
     model, header = checkpoint.load(path)
     look = _look(model)
-    samples = load(SAMed2D(data, split), Vocabulary(header.names, header.aliases))
+    vocabulary = Vocabulary(header.names, header.aliases, header.modalities)
+    samples = load(SAMed2D(data, split), vocabulary)
     samples = [s for s in samples if s.known and s.sample.dataset not in exclude]
     if not samples:
         raise UnreadableInputError(
@@ -134,7 +145,9 @@ def calibrate(
             "scores to; choose another split or data set."
         )
     log.info("fitting scores to %d pictures of split '%s'", len(samples), split)
-    answers = [_ask(model, look, s, masks) for s, masks in zip(samples, _draw_masks(samples, limit), strict=True)]
+    answers = [
+        _ask(model, look, vocabulary, s, masks) for s, masks in zip(samples, _draw_masks(samples, limit), strict=True)
+    ]
     fitted = _fit(header, answers)
     checkpoint.save(path, model, fitted)
     return fitted

@@ -21,6 +21,14 @@ log = logging.getLogger(__name__)
 D = TypeVar("D", bound=np.generic)
 
 
+_MODALITIES = {"ct": "ct", "mr": "mr", "pet": "pet", "us": "us", "ultrasound": "us", "x": "xray", "xray": "xray"}
+
+
+def volume_modality(prefix: str, rgb: bool) -> str:
+    """A data set's modality prefix, and whether its pictures have colours -> one of ``core.volume.MODALITIES``."""
+    return "rgb" if rgb else _MODALITIES.get(prefix, "unknown")
+
+
 @dataclass(frozen=True)
 class MaskFile:
     """One annotated object: where its mask is and what the data set calls it."""

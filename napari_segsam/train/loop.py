@@ -266,7 +266,7 @@ def start(config: TrainConfig) -> tuple[Trainer, BatchMaker]:
         )
     sizes = preset(config.model, len(vocabulary))
     model = build(sizes)
-    header = checkpoint.Header(sizes, vocabulary.names, vocabulary.aliases)
+    header = checkpoint.Header(sizes, vocabulary.names, vocabulary.aliases, vocabulary.modalities)
     if config.warm_start is not None:
         header = _warm_up(model, config.warm_start, vocabulary)
     else:

@@ -15,10 +15,9 @@ from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.train import pictures
-from napari_segsam.train.dataset import SAMed2D, Sample
+from napari_segsam.train.dataset import SAMed2D, Sample, volume_modality
 
 SPLITS = ("train", "val", "all")
-_MODALITIES = {"ct": "ct", "mr": "mr", "pet": "pet", "us": "us", "ultrasound": "us", "x": "xray", "xray": "xray"}
 # Pictures in the data set were windowed when they were made; this window shows every one of their 256 greys.
 _EIGHT_BIT = Window(127.5, 255.0, "8-bit picture")
 
@@ -117,6 +116,6 @@ def read_picture(target: Target) -> tuple[Volume, Window | None]:
     pixels = pictures.read_picture(target.image)
     voxels = np.ascontiguousarray(pixels.swapaxes(0, 1)[:, :, None])  # (cols, rows, 1[, 3]): i is the column
     rgb = pixels.ndim == 3
-    modality = "rgb" if rgb else _MODALITIES.get(target.modality, "unknown")
+    modality = volume_modality(target.modality, rgb)
     grid = Grid((voxels.shape[0], voxels.shape[1], 1), np.eye(4))
     return Volume(grid, voxels, modality, name=target.image.name), None if rgb else _EIGHT_BIT

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine.answers import rank_classes, suggestions, to_bool
+from napari_segsam.engine.answers import rank_classes, rule_out, suggestions, to_bool
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.model.semantic_decoder import Unprompted
 from tests.tiny import NAMES
@@ -93,3 +93,22 @@ def test_as_many_classes_are_offered_as_there_are_number_keys():
 
 def test_a_mask_is_where_logits_are_positive():
     assert to_bool(torch.tensor([[-1.0, 0.0, 1.0]])).tolist() == [[False, False, True]]
+
+
+def test_a_picture_of_one_modality_is_not_called_what_only_another_shows():
+    words = Vocabulary(
+        ("liver", "polyp", "fetal_head"), {}, {"liver": ("ct", "mr"), "polyp": ("endoscopy",), "fetal_head": ("us",)}
+    )
+    assert words.possible("ct") == (True, False, False)
+    assert words.possible("us") == (False, False, True)
+    assert words.possible("rgb") == (False, True, True)  # an ultrasound picture may have colours
+    assert words.possible("unknown") == (True, True, True)
+    seen = rule_out(torch.tensor([1.0, 9.0, 5.0]), torch.tensor(words.possible("ct")))
+    (only,) = rank_classes(seen, words, 1.0)
+    assert (only.name, only.score) == ("liver", 1.0)
+
+
+def test_no_object_is_never_ruled_out_and_nothing_is_where_every_class_would_be():
+    logits = torch.tensor([[1.0, 2.0, 3.0]])
+    assert rule_out(logits, torch.tensor([False, True])).tolist() == [[float("-inf"), 2.0, 3.0]]
+    assert torch.equal(rule_out(logits, torch.tensor([False, False])), logits)

@@ -59,7 +59,7 @@ def test_another_user_may_read_it(path):
 
 
 def test_calibration_travels_in_the_header():
-    header = Header(TINY_NANO, NAMES, {}, temperature=1.7, suggest_at=0.3)
+    header = Header(TINY_NANO, NAMES, {}, {"liver": ("ct", "mr")}, temperature=1.7, suggest_at=0.3)
     assert Header.from_metadata(header.to_metadata()) == header
 
 
