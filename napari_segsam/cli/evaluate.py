@@ -43,7 +43,7 @@ def evaluate(
 
     for kind in prompt:
         check_kind(kind)
-    with Staging([out] if out else []) as staging:
+    with Staging([out] if out else [], inputs=loading.inputs(data, model)) as staging:
         listed, left_out = list_targets(data, split)
         targets = draw(listed, limit, seed)
         predictor = None if all(map(is_baseline, prompt)) else loading.load_model(model, device)

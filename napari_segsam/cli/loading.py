@@ -47,6 +47,15 @@ def load_volume(path: Path, series: str | None = None, modality: str | None = No
     return volume if modality is None else replace(volume, modality=modality)
 
 
+def inputs(path: Path, model: str) -> tuple[Path, ...]:
+    """What is read for the scan or data set at ``path`` and for ``--model``: no output may take its place."""
+    from napari_segsam.io.formats import files_of
+    from napari_segsam.io.registry import registry, where
+
+    weights = where(registry()[model]) if model in registry() else Path(model)
+    return (*files_of(path), *([] if weights is None else [weights]))
+
+
 def load_model(name: str, device: str) -> Predictor:
     """The model that ``--model`` names, on ``device``; says aloud where it runs.
 

@@ -6,14 +6,14 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
 from napari_segsam.core.errors import WriteError
 from napari_segsam.io.atomic import sync_folder
-
-SIDECAR = ".labels.json"
+from napari_segsam.io.label_names import names_path
 
 
 class Staging:
@@ -27,28 +27,28 @@ class Staging:
         """Refuse outputs that cannot work before anything is computed.
 
         Args:
-            targets: the files that will be written.
-            inputs: files that are being read and must not be overwritten.
+            targets: the files that will be written; the names of a label map's values come beside it.
+            inputs: files and folders that are being read; nothing that is in them may be overwritten.
 
         Raises:
-            WriteError: a folder that is not there, a target that is a folder, one name twice, or an input.
+            WriteError: a folder that is not there, a target that is no regular file, one name twice, or an input.
         """
-        self._targets = [t for t in targets]
+        self._targets = list(targets)
+        places = [p for target in self._targets for p in (target, names_path(target))]
+        named = Counter(p.resolve() for p in places)
         read = {p.resolve() for p in inputs}
-        places = [t.resolve() for t in self._targets]
-        for target, place in zip(self._targets, places, strict=True):
-            _check_place(target)
-            if place in read:
-                raise WriteError(f"{target} is also an input; name another output file.")
-            if places.count(place) > 1 or any(place == p.with_name(p.name + SIDECAR) for p in places):
-                raise WriteError(f"{target} is named for two outputs; give each its own file.")
+        for place in places:
+            _check_place(place)
+            _check_not_read(place, read)
+            if named[place.resolve()] > 1:
+                raise WriteError(f"{place} is named for two outputs; give each its own file.")
         self._folders: dict[Path, Path] = {}
 
     def __enter__(self) -> Staging:
         try:
             for target in self._targets:
                 self.path(target)  # a folder that takes no files is refused now, not after the work
-        except WriteError:
+        except BaseException:
             self._clear()
             raise
         return self
@@ -101,27 +101,33 @@ class Staging:
         self.write_bytes(target, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
     def commit(self) -> None:
-        """Move every staged file into its place; if one move fails, undo those before it.
+        """Move every staged file into its place; if one move fails or is interrupted, take back those before it.
 
         Raises:
             WriteError: nothing was changed.
         """
         moves = [
-            (f, (parent / f.name).resolve())
+            (staged, (parent / staged.name).resolve(), folder / f".old-{number}")
             for parent, folder in self._folders.items()
-            for f in sorted(folder.iterdir())
+            for number, staged in enumerate(sorted(folder.iterdir()))
         ]
-        done: list[tuple[Path, Path | None]] = []
-        for number, (staged, place) in enumerate(moves):
-            try:
-                done.append((place, _move(staged, place, staged.with_name(f".old-{number}"))))
-            except OSError as error:
-                _undo(done)
+        try:
+            for _, place, aside in moves:
+                if place.exists():
+                    shutil.copy2(place, aside)
+            for staged, place, _ in moves:
+                staged.replace(place)
+            for parent in self._folders:
+                sync_folder(parent)
+        except BaseException as error:
+            for move in reversed(moves):
+                _undo(*move)
+            if isinstance(error, OSError):
                 raise WriteError(
-                    f"{place}: not written ({error.strerror}); nothing was changed. Choose another file."
+                    f"{', '.join(map(str, self._targets))}: not written ({error.strerror}); nothing was changed. "
+                    "Free space or choose another folder."
                 ) from error
-        for parent in self._folders:
-            sync_folder(parent)
+            raise
 
 
 def check_label_maps(*targets: Path | None) -> None:
@@ -138,26 +144,27 @@ def check_label_maps(*targets: Path | None) -> None:
             raise WriteError(f"{target}: a label map is written as {suffixes}; choose one of these suffixes.")
 
 
-def _check_place(target: Path) -> None:
-    if target.is_dir():
-        raise WriteError(f"{target} is a folder; name a file in it.")
-    if not target.absolute().parent.is_dir():
-        raise WriteError(f"{target.absolute().parent} does not exist; make the folder first.")
+def _check_place(place: Path) -> None:
+    if place.is_dir():
+        raise WriteError(f"{place} is a folder; name a file in it.")
+    if place.exists() and not place.is_file():
+        raise WriteError(f"{place} is a device or the like and not a file; name a file (or - for standard output).")
+    if not place.absolute().parent.is_dir():
+        raise WriteError(f"{place.absolute().parent} does not exist; make the folder first.")
 
 
-def _move(staged: Path, place: Path, aside: Path) -> Path | None:
-    """Put ``staged`` at ``place``; what was there is kept ``aside`` until the staging folder goes."""
-    kept = None
-    if place.exists():
-        shutil.copy2(place, aside)
-        kept = aside
-    staged.replace(place)
-    return kept
+def _check_not_read(place: Path, read: set[Path]) -> None:
+    """Refuse a place whose file is an input or lies in an input folder."""
+    there = place.resolve()
+    if there in read or (there.exists() and not read.isdisjoint(there.parents)):
+        raise WriteError(f"{place} is an input or a part of one; name another output file.")
 
 
-def _undo(done: list[tuple[Path, Path | None]]) -> None:
-    for place, kept in reversed(done):
-        if kept is None:
-            place.unlink(missing_ok=True)
-        else:
-            kept.replace(place)
+def _undo(staged: Path, place: Path, aside: Path) -> None:
+    """Take back a move if it was made; what was at its place lies ``aside``."""
+    if staged.exists():
+        return
+    if aside.exists():
+        aside.replace(place)
+    else:
+        place.unlink(missing_ok=True)

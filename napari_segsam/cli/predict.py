@@ -34,7 +34,7 @@ def predict(
     """Prompts in, label map out, on the input's own grid."""
     check_label_maps(out, semantic)
     asked, wanted = loading.parse_window(window), read_prompts(prompts)
-    with Staging(files(out, semantic, report), inputs=(path, prompts)) as staging:
+    with Staging(files(out, semantic, report), inputs=(*loading.inputs(path, model), prompts)) as staging:
         begun = time.perf_counter()
         volume = loading.load_volume(path, series, modality)
         objects = place_objects(wanted, volume)

@@ -31,7 +31,7 @@ def suggest(
     """No prompts: what the model names by itself."""
     check_label_maps(out)
     asked, across = loading.parse_window(window), loading.parse_axis(axis)
-    with Staging(files(out, report), inputs=(path,)) as staging:
+    with Staging(files(out, report), inputs=loading.inputs(path, model)) as staging:
         begun = time.perf_counter()
         volume = loading.load_volume(path, series, modality)
         indices = loading.parse_slices(slices, volume.grid.shape[across])

@@ -11,10 +11,20 @@ from napari_segsam.io.dicom import list_dicom, read_dicom
 from napari_segsam.io.label_files import LABEL_SUFFIXES, read_labels, write_labels
 from napari_segsam.io.nifti import read_nifti
 from napari_segsam.io.nrrd import read_nrrd
+from napari_segsam.io.nrrd_check import voxel_file
 from napari_segsam.io.pictures import read_picture
 from napari_segsam.io.series_info import SeriesInfo
 
-__all__ = ["LABEL_SUFFIXES", "READERS", "SeriesInfo", "list_series", "read_labels", "read_volume", "write_labels"]
+__all__ = [
+    "LABEL_SUFFIXES",
+    "READERS",
+    "SeriesInfo",
+    "files_of",
+    "list_series",
+    "read_labels",
+    "read_volume",
+    "write_labels",
+]
 
 READERS: dict[str, Callable[[Path], Volume]] = {
     **dict.fromkeys((".nii.gz", ".nii"), read_nifti),
@@ -62,6 +72,16 @@ def list_series(path: Path) -> list[SeriesInfo]:
         return list_dicom(path) if reader is None else [SeriesInfo.of(reader(path))]
     except OSError as error:
         raise _not_opened(path, error) from error
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What reading ``path`` reads: itself and, where its header names one, the file beside it with the voxels."""
+    if READERS.get(path.suffix.lower()) is not read_nrrd or not path.is_file():
+        return (path,)
+    try:
+        return path, voxel_file(path)
+    except (OSError, UnreadableInputError):  # said when it is read
+        return (path,)
 
 
 def _reader(path: Path) -> Callable[[Path], Volume] | None:

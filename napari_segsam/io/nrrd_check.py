@@ -32,16 +32,33 @@ def check_whole(path: Path) -> None:
     Raises:
         UnreadableInputError: says which.
     """
+    fields, start = _header(path)
+    data = _voxel_file(path, fields)
+    _check_data(path, data, start if data == path else 0, fields)
+
+
+def voxel_file(path: Path) -> Path:
+    """The file that holds the voxels: ``path`` itself, or the one beside it that its header names.
+
+    Raises:
+        UnreadableInputError: it is no NRRD or MetaImage, or that file is not there.
+    """
+    return _voxel_file(path, _header(path)[0])
+
+
+def _voxel_file(path: Path, fields: dict[str, str]) -> Path:
+    beside = fields.get("data file") or fields.get("elementdatafile", "LOCAL")
+    return path if beside.upper() == "LOCAL" else _detached(path, beside)
+
+
+def _header(path: Path) -> tuple[dict[str, str], int]:
+    """Its fields, and where the voxels begin if they are in the same file."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
     fields, start = _nrrd(head) if head.startswith(b"NRRD") else _meta(head)
     if not fields:
         raise UnreadableInputError(f"{path.name} is not an NRRD or MetaImage file; check it or convert it again.")
-    beside = fields.get("data file") or fields.get("elementdatafile", "LOCAL")
-    data = path
-    if beside.upper() != "LOCAL":
-        data, start = _detached(path, beside), 0
-    _check_data(path, data, start, fields)
+    return fields, start
 
 
 def _check_data(path: Path, data: Path, start: int, fields: dict[str, str]) -> None:

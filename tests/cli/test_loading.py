@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from napari_segsam.cli import loading
@@ -57,3 +59,13 @@ def test_unknown_axes_modalities_devices_and_models_are_refused_with_what_there_
 def test_the_modality_of_the_option_overrides_the_inferred_one(scan):
     assert loading.load_volume(scan).modality == "ct"
     assert loading.load_volume(scan, modality="mr").modality == "mr"
+
+
+def test_what_a_command_reads_is_known_before_it_is_read(tmp_path):
+    header = tmp_path / "a.mhd"
+    header.write_text("NDims = 3\nElementDataFile = a.raw\n")
+    (tmp_path / "a.raw").touch()
+    assert loading.inputs(header, "mine.safetensors") == (header, tmp_path / "a.raw", Path("mine.safetensors"))
+    (tmp_path / "a.raw").unlink()
+    scan, weights = loading.inputs(header, "nano")
+    assert (scan, weights.name) == (header, "nano.safetensors")

@@ -1,4 +1,5 @@
 import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,25 @@ def test_if_the_second_file_cannot_be_moved_the_first_one_is_as_before(tmp_path,
     assert (tmp_path / "a").read_bytes() == b"old"
 
 
+def test_an_interrupt_between_two_moves_leaves_everything_as_before(tmp_path, monkeypatch):
+    (tmp_path / "b").write_bytes(b"old")
+    move = Path.replace
+
+    def interrupted(self, target):
+        if Path(target) == tmp_path / "c":
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    targets = [tmp_path / name for name in "abc"]
+    with pytest.raises(KeyboardInterrupt), Staging(targets) as staging:
+        for target in targets:
+            staging.write_bytes(target, b"new")
+        staging.commit()
+    assert names(tmp_path) == {"b"}
+    assert (tmp_path / "b").read_bytes() == b"old"
+
+
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -87,16 +107,21 @@ def test_a_link_keeps_pointing_to_the_file_that_it_names(tmp_path):
 
 def test_outputs_that_cannot_work_are_refused_before_anything_is_written(tmp_path):
     (tmp_path / "folder").mkdir()
-    (tmp_path / "input").touch()
+    for there in ("input", "folder/slice.dcm", "folder/map.nii.labels.json"):
+        (tmp_path / there).touch()
     for targets in (
         [tmp_path / "folder"],
         [tmp_path / "none" / "a"],
         [tmp_path / "a", tmp_path / "folder" / ".." / "a"],
         [tmp_path / "a", tmp_path / "a.labels.json"],
         [tmp_path / "input"],
+        [tmp_path / "folder" / "slice.dcm"],
+        [tmp_path / "folder" / "map.nii"],
+        [Path(os.devnull)],
     ):
         with pytest.raises(WriteError):
-            Staging(targets, inputs=[tmp_path / "input"])
+            Staging(targets, inputs=[tmp_path / "input", tmp_path / "folder"])
+    Staging([tmp_path / "folder" / "new.nii"], inputs=[tmp_path / "folder"])
     assert names(tmp_path) == {"folder", "input"}
 
 

@@ -152,10 +152,17 @@ def test_a_failure_while_writing_keeps_what_was_there(run, scan, prompts, liver,
     assert {p.name for p in tmp_path.iterdir()} == before
 
 
-def test_the_scan_is_never_overwritten(run, scan, prompts, liver, fake):
-    before = scan.read_bytes()
-    assert run("predict", scan, "--prompts", prompts(liver), "--out", scan).exit_code == 2
-    assert scan.read_bytes() == before
+def test_what_is_read_is_never_overwritten(run, scan, prompts, liver, fake, tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"precious")
+    wanted = prompts(liver).rename(tmp_path / "x.nii.labels.json")
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    command = ("predict", scan, "--prompts", wanted, "--model", weights)
+    out = tmp_path / "l.nii.gz"
+    for options in (("--out", scan), ("--out", tmp_path / "x.nii"), *(("--out", out, "--report", p) for p in before)):
+        done = run(*command, *options)
+        assert (done.exit_code, "name another output" in done.stderr) == (2, True)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_an_interrupt_is_130_and_leaves_nothing(run, scan, prompts, liver, fake, tmp_path):
