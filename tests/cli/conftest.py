@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_segsam.cli import loading
-from napari_segsam.cli.app import app
+from napari_segsam.cli.commands import app
 from napari_segsam.core.grid import LPS_RAS
 from tests.fakes import FakePredictor, block_volume
 

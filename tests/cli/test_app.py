@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -58,6 +59,43 @@ def test_a_real_process_ends_with_2_and_one_line(tmp_path):
     assert done.stdout == ""
     assert done.stderr.startswith("segsam: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("while_", ["importing", "running"])
+def test_ctrl_c_and_a_termination_end_it_alike(monkeypatch, capsys, while_, sent):
+    from napari_segsam.cli import app
+
+    class Commands:
+        def __getattr__(self, name):
+            if while_ == "importing":
+                signal.raise_signal(sent)
+            return lambda prog_name: signal.raise_signal(sent)
+
+    monkeypatch.setitem(sys.modules, "napari_segsam.cli.commands", Commands())
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ended.value.code, capsys.readouterr().err) == (130, f"{app.INTERRUPTED_MESSAGE}\n")
+
+
+def test_a_terminated_command_leaves_nothing_behind(scan, prompts, liver, tmp_path):
+    """A real one: it is told to end while its outputs are staged."""
+    script = (
+        "import os, signal, sys\n"
+        "from napari_segsam.cli import app, loading\n"
+        "loading.load_model = lambda name, device: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "app.main()"
+    )
+    arguments = ["predict", scan, "--prompts", prompts(liver), "--out", tmp_path / "l.nii.gz"]
+    before = {p.name for p in tmp_path.iterdir()}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1)
+    assert {p.name for p in tmp_path.iterdir()} == before
 
 
 def test_a_wrong_checkpoint_is_refused_before_anything_is_written(run, scan, prompts, liver, tmp_path):

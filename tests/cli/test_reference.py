@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from napari_segsam.cli.app import app
+from napari_segsam.cli.commands import app
 from napari_segsam.cli.prompt_file import PromptFile
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")

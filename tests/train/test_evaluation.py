@@ -304,7 +304,7 @@ def test_the_ellipses_known_value_on_the_training_set(shared_train):
 def invoke(*arguments):
     from typer.testing import CliRunner
 
-    from napari_segsam.cli.app import app
+    from napari_segsam.cli.commands import app
 
     return CliRunner().invoke(app, [str(a) for a in arguments])
 

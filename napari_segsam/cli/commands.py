@@ -1,0 +1,68 @@
+"""The list of commands, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from napari_segsam import __version__
+from napari_segsam.cli import demo, doctor, evaluate, gui, info, models, predict, suggest, train
+from napari_segsam.cli.app import INTERRUPTED, INTERRUPTED_MESSAGE
+from napari_segsam.cli.console import say
+from napari_segsam.core.errors import SegsamError
+
+USER_CAN_ACT = 2
+
+
+class ErrorsAsExitCodes(TyperGroup):
+    """Runs a command; what the user can mend is one line and exit code 2, any other error keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that ``ctx`` names."""
+        try:
+            return super().invoke(ctx)
+        except SegsamError as error:
+            say(f"segsam: {error}")
+            raise typer.Exit(USER_CAN_ACT) from error
+        except KeyboardInterrupt as error:
+            say(INTERRUPTED_MESSAGE)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="segsam",
+    cls=ErrorsAsExitCodes,
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help and plain tracebacks: no boxes in a log file, and no local variables (they may hold patient data).
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"segsam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def segsam(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Click an organ: its mask, its name, and what else the model sees on the slice. Not a medical device."""
+
+
+app.command("demo")(demo.demo)
+app.command("gui")(gui.gui)
+app.command("info")(info.info)
+app.command("predict")(predict.predict)
+app.command("suggest")(suggest.suggest)
+app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
