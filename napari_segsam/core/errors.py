@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class SegsamError(Exception):
@@ -12,6 +13,12 @@ class SegsamError(Exception):
 
 class UnreadableInputError(SegsamError):
     """A file or folder that is no image we can read."""
+
+    @classmethod
+    def not_opened(cls, path: Path, error: OSError) -> UnreadableInputError:
+        """The system does not give the file out."""
+        why = (error.strerror or "the system refused").lower()
+        return cls(f"{path.name} could not be opened ({why}); check the file and its permissions.")
 
 
 class OutsideImageError(SegsamError):

@@ -144,9 +144,9 @@ def _refused_info(refused: Refused) -> SeriesInfo:
 
 
 def _left_out(found: Found) -> tuple[str, ...]:
-    """A slice whose header is damaged may belong to any series: say that it was left out."""
-    damaged = [r.why for r in found.refused if not r.header]
-    return (f"{len(damaged)} damaged DICOM files were left out: {damaged[0]}",) if damaged else ()
+    """A slice whose header cannot be read may belong to any series: say that it was left out."""
+    unread = [r.why for r in found.refused if not r.header]
+    return (f"{len(unread)} files that cannot be read were left out: {unread[0]}",) if unread else ()
 
 
 def _modality(header: Dataset) -> str:

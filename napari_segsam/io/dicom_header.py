@@ -107,25 +107,32 @@ def read_header(path: Path) -> Dataset | None:
     """What we use of the file's header; None where it is no DICOM image.
 
     Raises:
-        UnreadableInputError: it is a DICOM image whose header is damaged or cut short.
+        UnreadableInputError: it may not be read, or is a DICOM image whose header is damaged or cut short.
     """
-    damaged = UnreadableInputError(f"{path.name}: the DICOM header is damaged or cut short; export the image again.")
+    damaged = "the DICOM header is damaged or cut short; export the image again"
     try:
         if not _looks_like_dicom(path):
             return None
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_READ, force=True)
         _decode(header)
         if not transfer_syntax(header).is_valid:
-            raise damaged
+            raise ValueError("no transfer syntax")
         if int(header.get("Rows") or 0) > 0 and int(header.get("Columns") or 0) > 0:
             return header
         kind = pydicom.uid.UID(header.get("SOPClassUID") or header.file_meta.MediaStorageSOPClassUID)
     except DAMAGE as error:
-        raise damaged from error
+        raise refusal(path, error, damaged) from error
     # A report, a plan or a DICOMDIR is a kind of its own; what has no kind is a damaged file.
     if "Image Storage" in kind.name or kind.name == kind:
-        raise damaged
+        raise UnreadableInputError(f"{path.name}: {damaged}.")
     return None
+
+
+def refusal(path: Path, error: Exception, damaged: str) -> UnreadableInputError:
+    """What to say of an error of :data:`DAMAGE`: that the system does not give the file out, or else ``damaged``."""
+    if isinstance(error, OSError) and error.errno:
+        return UnreadableInputError.not_opened(path, error)
+    return UnreadableInputError(f"{path.name}: {damaged}.")
 
 
 def _decode(header: Dataset) -> None:
@@ -170,6 +177,8 @@ def number(value: Any, otherwise: float) -> float:
 
 
 def _looks_like_dicom(path: Path) -> bool:
+    if not path.is_file():  # a pipe would never end, a device is none, a link may point to nothing
+        return False
     with path.open("rb") as file:
         start = file.read(_PREAMBLE + 4)
     if start[_PREAMBLE:] == b"DICM":

@@ -12,7 +12,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_header import DAMAGE, Frame, transfer_syntax
+from napari_segsam.io.dicom_header import DAMAGE, Frame, refusal, transfer_syntax
 from napari_segsam.io.dicom_stack import Stack
 from napari_segsam.io.intensities import Voxels
 
@@ -37,16 +37,16 @@ def _is_packed(syntax: pydicom.uid.UID) -> bool:
 
 
 def read_voxels(pile: Stack, name: str) -> Voxels:
-    """(ni, nj, nk) int16 where slopes, intercepts and range allow it, else float32; or (ni, nj, nk, 3) uint8 RGB.
+    """(ni, nj, nk) int16 where the intensities are whole and in its range, else float32; or (ni, nj, nk, 3) uint8 RGB.
 
     Raises:
         UnreadableInputError: names the file whose pixels are damaged, cut short or packed in an unknown way.
     """
     reader = FrameReader()
     first = reader.read(pile.frames[0])
-    kind = np.uint8 if first.ndim == 3 else np.int16 if _stays_integer(pile) else np.float32
+    kind = np.uint8 if first.ndim == 3 else np.int16 if _fits_int16(first) else np.float32
     try:
-        out = np.empty((len(pile.frames), *first.shape), kind)
+        out: Voxels = np.empty((len(pile.frames), *first.shape), kind)
     except MemoryError as error:
         size = len(pile.frames) * first.size * np.dtype(kind).itemsize / 1e9
         raise UnreadableInputError(f"{name} needs {size:.1f} GB of memory; close programs or crop it.") from error
@@ -56,17 +56,14 @@ def read_voxels(pile: Stack, name: str) -> Voxels:
             raise UnreadableInputError(
                 f"{name}: {frame.path.name} has another size than its header says; export it again."
             )
-        if out.dtype == np.int16 and not (_INT16.min <= values.min() and values.max() <= _INT16.max):
+        if out.dtype == np.int16 and not _fits_int16(values):
             out = out.astype(np.float32)
         out[k] = values
     return out.transpose(2, 1, 0, *range(3, out.ndim))
 
 
-def _stays_integer(pile: Stack) -> bool:
-    return all(
-        f.slope.is_integer() and f.intercept.is_integer() and not f.header.get("ModalityLUTSequence")
-        for f in pile.frames
-    )
+def _fits_int16(values: Voxels) -> bool:
+    return values.dtype.kind in "iu" and bool(_INT16.min <= values.min() and values.max() <= _INT16.max)
 
 
 class FrameReader:
@@ -86,7 +83,7 @@ class FrameReader:
             self._open(frame.path)
             return self._values(frame)
         except DAMAGE as error:
-            raise UnreadableInputError(f"{frame.path.name}: {_why(frame.header)}.") from error
+            raise refusal(frame.path, error, _why(frame.header)) from error
 
     def _open(self, path: Path) -> None:
         if path != self._path:

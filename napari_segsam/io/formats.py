@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
+from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.volume import Volume
 from napari_segsam.io.dicom import list_dicom, read_dicom
 from napari_segsam.io.label_files import LABEL_SUFFIXES, read_labels, write_labels
@@ -52,12 +52,11 @@ def read_volume(path: Path, *, series: str | None = None) -> Volume:
     try:
         if reader is None:
             return read_dicom(path, series)
-        volume = reader(path)
+        if series:
+            raise UnreadableInputError(f"{path.name} holds one image and no series; leave --series away (series=None).")
+        return reader(path)
     except OSError as error:
-        raise _not_opened(path, error) from error
-    if series not in (None, volume.series_uid):
-        raise UnknownNameError("series", str(series), [volume.series_uid or "(this file has no series)"])
-    return volume
+        raise UnreadableInputError.not_opened(path, error) from error
 
 
 def list_series(path: Path) -> list[SeriesInfo]:
@@ -71,7 +70,7 @@ def list_series(path: Path) -> list[SeriesInfo]:
     try:
         return list_dicom(path) if reader is None else [SeriesInfo.of(reader(path))]
     except OSError as error:
-        raise _not_opened(path, error) from error
+        raise UnreadableInputError.not_opened(path, error) from error
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -105,11 +104,6 @@ def _refuse_archive(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
-        raise _not_opened(path, error) from error
+        raise UnreadableInputError.not_opened(path, error) from error
     if start in _ARCHIVES or path.suffix.lower() == ".zip":
         raise UnreadableInputError(f"{path.name} is an archive; unpack it and open the folder that comes out.")
-
-
-def _not_opened(path: Path, error: OSError) -> UnreadableInputError:
-    why = (error.strerror or "the system refused").lower()
-    return UnreadableInputError(f"{path.name} could not be opened ({why}); check the file and its permissions.")

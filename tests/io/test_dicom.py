@@ -1,5 +1,7 @@
 """DICOM in: the right slices, in order, where they lie, with their intensities."""
 
+import errno
+import os
 import warnings
 from pathlib import Path
 
@@ -80,6 +82,16 @@ def test_values_beyond_int16_become_float32_and_stay_exact(tmp_path: Path) -> No
     assert voxels.dtype == np.float32 and voxels[0, 0].tolist() == [65535, -1017]
 
 
+@pytest.mark.parametrize(("keyword", "kind"), [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)])
+def test_fractions_stay_fractions(tmp_path: Path, keyword: str, kind: type) -> None:
+    """A parametric map keeps its numbers even where slope and intercept are whole."""
+    pixels = (np.arange(12).reshape(3, 4) + 0.25).astype(kind)
+    bits = {"BitsAllocated": kind().itemsize * 8, keyword: pixels.tobytes()}
+    unused = dict.fromkeys(("PixelData", "BitsStored", "HighBit", "PixelRepresentation"))
+    volume = read_dicom(slice_file(tmp_path / "map", pixels, (0, 0, 0), **bits, **unused))
+    assert volume.voxels.dtype == np.float32 and np.array_equal(volume.voxels[:, :, 0].T, pixels)
+
+
 def test_padding_windows_and_monochrome1_are_told_and_change_no_voxel(tmp_path: Path) -> None:
     fields = {
         "PhotometricInterpretation": "MONOCHROME1",
@@ -97,7 +109,26 @@ def test_other_files_are_skipped(tmp_path: Path) -> None:
     (folder / "readme.txt").write_text("hello")
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "noise").write_bytes(bytes(range(256)) * 8)
-    assert read_dicom(tmp_path).grid.shape == (4, 3, 5)
+    (tmp_path / "link").symlink_to("nowhere")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+    volume = read_dicom(tmp_path)
+    assert (volume.grid.shape, volume.warnings) == ((4, 3, 5), ())
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ct_series(tmp_path / "scan")
+    (folder / "shut").touch()
+    opened = Path.open
+
+    def refuse(self, *arguments, **options):
+        if self.name == "shut":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    (said,) = read_dicom(folder).warnings
+    assert "shut could not be opened (permission denied)" in said and "damaged" not in said
 
 
 def test_a_single_file_is_one_slice_as_thick_as_it_says(tmp_path: Path) -> None:
@@ -209,7 +240,7 @@ def test_a_slice_cut_anywhere_is_refused_and_the_others_are_listed(tmp_path: Pat
 def test_a_damaged_header_in_the_folder_is_said(tmp_path: Path) -> None:
     folder = ct_series(tmp_path)
     (folder / "000.dcm").write_bytes((folder / "001.dcm").read_bytes()[:600])
-    assert "1 damaged DICOM files were left out: 000.dcm" in read_dicom(folder).warnings[-1]
+    assert "1 files that cannot be read were left out: 000.dcm" in read_dicom(folder).warnings[-1]
 
 
 @settings(max_examples=40)
