@@ -144,6 +144,8 @@ class Controller:
         """A point."""
         prompts = replace(self.session.prompts, mask=self.session.mask_to_correct)
         self._prompt(prompts.with_click(Click(row, col, positive)), "point" if positive else "negative point")
+        if not self.session.prompts:
+            self._say("That point says what the object is not; add a positive point on the object first.")
 
     @_told
     def box(self, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> None:

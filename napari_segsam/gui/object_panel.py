@@ -141,6 +141,8 @@ class ObjectPanel(QWidget):
         self._show_history(controller)
         prediction = controller.session.prediction if controller else None
         self._show_classes(prediction.classes if prediction else ())
+        if controller is not None and not controller.session.uncommitted_here and not self._workbench.positive:
+            self._workbench.set_positive(True)  # with nothing to correct, a negative point would answer nothing
 
     def _show_history(self, controller: Controller | None) -> None:
         undo = controller.session.undo_names if controller else ()

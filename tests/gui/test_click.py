@@ -66,13 +66,27 @@ def test_a_negative_click_takes_its_region_away(ready):
     assert [c.positive for c in ready.session.prompts.clicks] == [True, False]
     assert ready.session.prediction.mask.any()
     points = ready.layer("prompts: points")
-    assert [str(symbol) for symbol in points.symbol] == ["disc", "cross"]
+    assert np.allclose(points.border_color, 1)
     assert points.face_color[0, 1] > points.face_color[0, 0]
     assert points.face_color[1, 0] > points.face_color[1, 1]
-    ready.key(Qt.Key.Key_Z, CTRL)
-    ready.key(Qt.Key.Key_Z, CTRL)
+
+
+def test_the_first_point_of_the_next_object_is_positive(ready):
+    scan = ready.layers[0]
+    ready.look_at(scan, LIVER)
+    ready.key(Qt.Key.Key_T)
     ready.click(ready.world(scan, SPLEEN))
-    assert [str(symbol) for symbol in points.symbol] == ["cross"]
+    assert "add a positive point" in ready.dock.status.text()
+    ready.click(ready.world(scan, LIVER))
+    ready.key(Qt.Key.Key_T)
+    ready.click(ready.world(scan, SPLEEN))
+    ready.rest()
+    assert not ready.dock.workbench.positive
+    ready.key(Qt.Key.Key_C)
+    assert ready.dock.workbench.positive
+    ready.key(Qt.Key.Key_T)
+    ready.key(Qt.Key.Key_M)
+    assert ready.dock.workbench.positive
 
 
 def test_a_drag_with_the_box_tool_is_a_box(ready):
