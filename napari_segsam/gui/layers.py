@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels, Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from napari_segsam.core.prompts import Box, Prompts
@@ -22,10 +23,10 @@ from napari_segsam.gui.writer import NAMES_KEY
 POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 _OUTLINE, _BOX = "#ffe14d", "#4db8ff"
-_COLOUR = {True: "#2ecc71", False: "#ff4d4d"}
+_COLOUR = {True: "#1fae5b", False: "#e5322d"}
 _EDGE, _INSIDE = 1, 2
-_POINT_PX = (9, 16)
-_SHAPE = {True: "disc", False: "cross"}
+_POINT_PX = (13, 13)
+"""Smallest and largest diameter on the screen: the same at every zoom."""
 
 
 class ScanLayers:
@@ -192,7 +193,7 @@ class ScanLayers:
         return layer
 
     def _make_points(self) -> Points:
-        layer = Points(ndim=3, name=POINTS, border_color="black", **self._frame())
+        layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.15, **self._frame())
         layer.canvas_size_limits = _POINT_PX
         layer.editable = False
         return layer
@@ -211,13 +212,13 @@ class ScanLayers:
         rc = np.array([(c.row, c.col) for c in prompts.clicks], dtype=np.float64).reshape(-1, 2)
         signs = [c.positive for c in prompts.clicks]
         if signs:
-            layer.current_face_color, layer.current_symbol = _COLOUR[signs[-1]], _SHAPE[signs[-1]]
+            layer.current_face_color = _COLOUR[signs[-1]]
         layer.current_size = max(view.shape) / 64
         layer.data = self._placement.display_points(view, rc)
-        # Each of these draws the layer once more, and the usual click only adds a point, which has them already.
-        if [str(symbol) for symbol in layer.symbol] != [_SHAPE[s] for s in signs]:
-            layer.symbol = [_SHAPE[s] for s in signs]
-            layer.face_color = [_COLOUR[s] for s in signs]
+        colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
+        # This draws the layer once more, and the usual click only adds a point, which has its colour already.
+        if not np.allclose(layer.face_color, colours):
+            layer.face_color = colours
         layer.selected_data = set()
 
     def _show_boxes(self, view: SliceView, boxes: list[Box]) -> None:
