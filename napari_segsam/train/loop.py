@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
@@ -26,16 +25,17 @@ from napari_segsam.model.build import build
 from napari_segsam.model.config import preset
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.semantic_decoder import Unprompted
-from napari_segsam.train import losses, prompt_simulation
+from napari_segsam.train import losses, prompt_simulation, run_log
 from napari_segsam.train.batches import Batch, BatchMaker, PromptedCrop, to_model
 from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
 from napari_segsam.train.dataset import SAMed2D, load, partial_labels
+from napari_segsam.train.run_log import LOG
 from napari_segsam.train.text import embed_cards
 
 log = logging.getLogger(__name__)
-STATE, MODEL, LOG, CURVES = "state.safetensors", "model.safetensors", "log.csv", "curves.png"
+STATE, MODEL, CURVES = "state.safetensors", "model.safetensors", "curves.png"
 
 
 class TrainingError(SegsamError):
@@ -315,11 +315,11 @@ def train(config_path: Path, resume: bool = False) -> Path:
     if resume:
         trainer.resume()
     log_path = config.run / LOG
-    _keep_rows_before(log_path, trainer.step)
+    run_log.keep_rows_before(log_path, trainer.step)
     began = time.monotonic()
     for step, batch in maker.stream(trainer.step, config.steps):
         terms = trainer.learn(batch)
-        _append(log_path, {"step": step, **terms, "seconds": time.monotonic() - began})
+        run_log.append(log_path, {"step": step, **terms, "seconds": time.monotonic() - began})
         if step % 50 == 0:
             log.info("step %d of %d: %s", step, config.steps, ", ".join(f"{k} {v:.3f}" for k, v in terms.items()))
         if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
@@ -331,7 +331,12 @@ def train(config_path: Path, resume: bool = False) -> Path:
 
 
 def _calibrate(config: TrainConfig) -> None:
-    """Fit the checkpoint's scores on pictures that the run has not learned from, where there are any."""
+    """Fit the checkpoint's scores on pictures that the run has not learned from, where there are any.
+
+    Raises:
+        TrainingError: the trained weights are no usable ones.
+        WriteError: the disk is full or gone; the checkpoint is as it was.
+    """
     data = config.data
     if data.split != "train":
         log.warning("not calibrated: split '%s' was trained on, so no picture is left to fit scores to", data.split)
@@ -340,6 +345,13 @@ def _calibrate(config: TrainConfig) -> None:
         calibrate(config.run / MODEL, data.root, "val", exclude=data.exclude)
     except UnreadableInputError as error:  # the model is trained all the same
         log.warning("not calibrated: %s", error)
+    except checkpoint.CheckpointError as error:
+        raise TrainingError(f"{config.run / MODEL}: {error}; train with a lower learning_rate.") from error
+    except (SafetensorError, OSError) as error:
+        raise WriteError(
+            f"{config.run / MODEL}: the fitted scores were not saved ({_said(error)}); free some space and go on with "
+            "--resume."
+        ) from error
 
 
 def _claim(run: Path, resume: bool) -> None:
@@ -355,23 +367,3 @@ def _claim(run: Path, resume: bool) -> None:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"{run}: cannot be made ({error.strerror}); choose another folder for the run.") from error
-
-
-def _keep_rows_before(path: Path, step: int) -> None:
-    """Drop log rows of steps that will be run again."""
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        rows = list(csv.reader(file))
-    kept = rows[:1] + [r for r in rows[1:] if int(r[0]) < step]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(kept if step else [])
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    fresh = not path.exists() or path.stat().st_size == 0
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(row)
-        writer.writerow([row["step"], *(f"{v:.6g}" for k, v in row.items() if k != "step")])

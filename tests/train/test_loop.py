@@ -206,6 +206,20 @@ def test_a_full_disk_ends_the_run_in_one_sentence_and_leaves_what_was_saved(root
     assert after == before
 
 
+def test_a_disk_that_is_full_at_the_very_end_leaves_the_trained_model(root, trained, monkeypatch):
+    run = root.parent / "end"
+    shutil.copytree(trained, run)
+    before = (run / MODEL).read_bytes()
+
+    def full(path, model, header):
+        raise SafetensorError("Error while serializing: No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(WriteError, match=r"scores were not saved .*No space left.*--resume"):
+        train(config_at(root, "end"), resume=True)
+    assert (run / MODEL).read_bytes() == before
+
+
 # --- scores after training
 
 
