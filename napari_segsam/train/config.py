@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_segsam.core.errors import UnreadableInputError
 
+Weight = Annotated[float, Field(ge=0)]
+
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataConfig(_Strict):
@@ -27,17 +29,24 @@ class DataConfig(_Strict):
 class LossWeights(_Strict):
     """Weights of the terms; 0 leaves one out."""
 
-    binary: float = 1.0
-    semantic: float = 1.0
-    classes: float = 0.5
-    co_classes: float = 0.5
-    co_masks: float = 0.5
-    alignment: float = 0.5
-    text: float = 0.25
-    size: float = 0.2
+    binary: Weight = 1.0
+    semantic: Weight = 1.0
+    classes: Weight = 0.5
+    co_classes: Weight = 0.5
+    co_masks: Weight = 0.5
+    alignment: Weight = 0.5
+    text: Weight = 0.25
+    size: Weight = 0.2
     pixel: Literal["bce", "focal"] = "bce"
     alignment_kind: Literal["dice", "iou", "sqdice", "mse"] = "dice"
     alignment_stop_gradient: bool = False
+
+    @model_validator(mode="after")
+    def _teaches_something(self) -> LossWeights:
+        # The alignment of two masks that learn nothing else teaches nothing, and its weight begins at 0.
+        if not any(v for k, v in self.model_dump().items() if isinstance(v, float) and k != "alignment"):
+            raise ValueError("no term has a weight from which masks or classes could be learned")
+        return self
 
 
 class TrainConfig(_Strict):

@@ -8,6 +8,8 @@ from tests.conftest import ROOT
 
 WHOLE = 'run = "run"\nbackbone = "b.safetensors"\n[data]\nroot = "data"\n'
 
+WEIGHTS = [name for name, field in LossWeights.model_fields.items() if field.annotation is float]
+
 
 def written(tmp_path, text):
     path = tmp_path / "train.toml"
@@ -28,6 +30,10 @@ def test_paths_count_from_the_files_folder(tmp_path):
         ("stepz = 3\n" + WHOLE, "stepz"),
         (WHOLE + "sintetic = 1\n", r"data\.sintetic"),
         (WHOLE + "[losses]\nalignment_kind = 'best'\n", r"losses\.alignment_kind"),
+        (WHOLE + "[losses]\nsize = -1\n", r"losses\.size"),
+        (WHOLE + "[losses]\n" + "".join(f"{name} = 0\n" for name in WEIGHTS), "losses"),
+        (WHOLE + "[losses]\n" + "".join(f"{name} = 0\n" for name in WEIGHTS if name != "alignment"), "losses"),
+        ("learning_rate = nan\n" + WHOLE, "learning_rate"),
         ("steps = 0\n" + WHOLE, "steps"),
         ("boxes = 1.5\n" + WHOLE, "boxes"),
         ("average = 1\n" + WHOLE, "average"),
@@ -61,5 +67,4 @@ def test_the_page_on_training_says_what_is_so(tmp_path):
     assert [name for name in DataConfig.model_fields if f"data.{name}`" not in page] == []
     assert all(f"`{name}`" in table or f"losses.{name}`" in table for name in ("pixel", "alignment_kind"))
     terms = (ROOT / "docs" / "concepts" / "segsam.md").read_text(encoding="utf-8")
-    weights = [name for name, field in LossWeights.model_fields.items() if field.annotation is float]
-    assert [name for name in weights if f"`{name}`" not in terms] == []
+    assert [name for name in WEIGHTS if f"`{name}`" not in terms] == []
