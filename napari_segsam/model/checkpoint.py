@@ -96,7 +96,7 @@ def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header
     """Read a checkpoint written by :func:`save`; every tensor must be there and none may be left over.
 
     Raises:
-        CheckpointError: a damaged file, another format, missing or unexpected tensors.
+        CheckpointError: a damaged file, another format, missing or unexpected tensors, or numbers that are not finite.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
@@ -104,6 +104,9 @@ def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header
             tensors: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"damaged or no safetensors file ({error})") from error
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"its tensor '{name}' holds numbers that are not finite")
     model = _built(header.config)
     try:
         model.load_state_dict(tensors)

@@ -81,6 +81,13 @@ def test_a_tensor_of_another_shape_is_refused_by_name(path):
         load(path)
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_tensor_that_is_not_finite_is_refused_by_name(path, value):
+    rewritten(path, lambda tensors: tensors["place.bias"].fill_(float(value)))
+    with pytest.raises(CheckpointError, match=r"place\.bias.*not finite"):
+        load(path)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
 def test_a_truncated_file_is_refused(path, share):
     whole = path.read_bytes()
