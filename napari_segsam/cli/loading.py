@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
+import numpy as np
 import typer
 
 from napari_segsam.cli.console import say
@@ -79,7 +80,7 @@ def parse_window(text: str | None) -> Window | None:
     """``CENTRE,WIDTH`` in stored intensities (Hounsfield units in CT).
 
     Raises:
-        SegsamError: not two numbers, or no positive width.
+        SegsamError: not two numbers, no positive width, or limits that the model's float32 cannot hold apart.
     """
     if text is None:
         return None
@@ -89,7 +90,11 @@ def parse_window(text: str | None) -> Window | None:
         centre, width = math.nan, math.nan
     if not (math.isfinite(centre) and math.isfinite(width) and width > 0):
         raise SegsamError(f"--window '{text}' is not CENTRE,WIDTH with a positive width; write for example 40,400.")
-    return Window(centre, width)
+    window = Window(centre, width)
+    low, high = window.limits
+    if max(-low, high) > np.finfo(np.float32).max or np.float32(low) >= np.float32(high):
+        raise SegsamError(f"--window '{text}' has limits that no scan can show apart; write for example 40,400.")
+    return window
 
 
 def parse_axis(text: str) -> int:

@@ -45,6 +45,12 @@ def test_a_window_that_is_none_is_refused(text):
         loading.parse_window(text)
 
 
+@pytest.mark.parametrize("text", ["1e39,1", "0,1e39", "1e308,1e308", "1e20,1", "0,1e-46"])
+def test_a_window_without_usable_limits_is_refused(text):
+    with pytest.raises(SegsamError, match=r"--window .* write"):
+        loading.parse_window(text)
+
+
 def test_unknown_axes_modalities_devices_and_models_are_refused_with_what_there_is(scan):
     with pytest.raises(UnknownNameError, match="i, j, k"):
         loading.parse_axis("z")
