@@ -90,13 +90,14 @@ def make_picture(view: SliceView, window: Window | None, frame: PictureFrame) ->
 
 
 def _without_padding(view: SliceView, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Pixels that were never scanned take the lowest scanned intensity, so that they cannot stretch a percentile."""
+    """Pixels that were never scanned take the darkest scanned intensity, so that they cannot stretch a percentile."""
     if view.volume.padding is None:
         return pixels
     padded = pixels == view.volume.padding
     if not padded.any() or padded.all():
         return pixels
-    return np.where(padded, pixels[~padded].min(), pixels)
+    scanned = pixels[~padded]
+    return np.where(padded, scanned.max() if view.volume.inverted else scanned.min(), pixels)
 
 
 def choose_window(view: SliceView, prompts: Prompts | None, asked: Window | None) -> Window | None:

@@ -111,6 +111,11 @@ def test_padding_takes_the_lowest_scanned_intensity():
     assert picture_of(np.full((1, 3), -2000, np.int16), padding=-2000.0)[0].tolist() == [[-2000] * 3]
 
 
+def test_padding_of_monochrome1_looks_dark_too():
+    pixels = np.array([[0, 100, 4000]], np.uint16)
+    assert picture_of(pixels, padding=0.0, inverted=True)[0].tolist() == [[-4000, -100, -4000]]
+
+
 def test_a_scan_that_may_not_be_written_is_read_and_left_alone():
     pixels = np.ascontiguousarray(np.random.default_rng(0).random((5, 4), np.float32))
     view = picture_view(pixels)
