@@ -92,7 +92,7 @@ def parse_window(text: str | None) -> Window | None:
         raise SegsamError(f"--window '{text}' is not CENTRE,WIDTH with a positive width; write for example 40,400.")
     window = Window(centre, width)
     low, high = window.limits
-    if max(-low, high) > np.finfo(np.float32).max or np.float32(low) >= np.float32(high):
+    if max(-low, high) > float(np.finfo(np.float32).max) or np.float32(low) >= np.float32(high):
         raise SegsamError(f"--window '{text}' has limits that no scan can show apart; write for example 40,400.")
     return window
 
