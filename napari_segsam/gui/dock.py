@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
@@ -14,13 +15,15 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_segsam.engine.controller import Controller
-from napari_segsam.gui.marks import DOUBTFUL, POOR
+from napari_segsam.gui.marks import POOR, UNKNOWN
 from napari_segsam.gui.object_panel import ObjectPanel
 from napari_segsam.gui.objects_panel import ObjectsPanel
 from napari_segsam.gui.scan_panel import ScanPanel
@@ -31,6 +34,7 @@ EMPTY = (
     "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
 )
 MINIMUM_WIDTH = 300
+_MESSAGE_LINES, _MESSAGE_MARGIN_PX = 3, 10
 
 
 class Dock(QWidget):
@@ -46,10 +50,12 @@ class Dock(QWidget):
         self.workbench = workbench
         self._was_docked = False
         self._tab: CanvasTab | None = None
-        self.error, self.notice = Message(POOR), Message(DOUBTFUL)
+        self.error, self.notice = Message(POOR), Message(UNKNOWN)
         self.empty = _EmptyState(open_sample)
-        self.status = QLabel()
+        self.status = QElidingLabel()
         self.status.setWordWrap(True)
+        self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.messages = _MessageArea(self.error, self.notice, self.status)
         self.busy = QProgressBar()
         self.scan_panel = ScanPanel(workbench)
         self.object_panel = ObjectPanel(workbench)
@@ -68,7 +74,7 @@ class Dock(QWidget):
         column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(4, 4, 4, 4)
-        for widget in (self.error, self.notice, self.status, self.busy, self.empty):
+        for widget in (self.messages, self.busy, self.empty):
             layout.addWidget(widget)
         for group in (_group("Scan and model", self.scan_panel), *self._groups):
             layout.addWidget(group)
@@ -81,35 +87,45 @@ class Dock(QWidget):
     def _connect(self) -> None:
         self.workbench.started.connect(self._follow)
         self.workbench.scan_changed.connect(self._show_scan)
-        self.workbench.told.connect(self.notice.say)
+        self.workbench.told.connect(self._show_notice)
         self.workbench.refused.connect(self.error.say)
 
     def _follow(self, controller: Controller) -> None:
         controller.failed.connect(self._show_failure)
         controller.status_changed.connect(self._show_status)
         controller.busy_changed.connect(self._show_busy)
-        controller.prompts_changed.connect(self._prompted)
+        for went_on in (controller.prompts_changed, controller.suggestions_changed, controller.history_changed):
+            went_on.connect(self._went_on)
 
     def _show_scan(self) -> None:
         open_ = self.workbench.scan is not None
         self.empty.setVisible(not open_)
         for group in self._groups:
             group.setVisible(open_)
-        self.status.setVisible(open_)
         self.scan_panel.show_scan()
 
     def _show_failure(self, text: str) -> None:
         self.status.clear()  # "Loading ..." would no longer be true
+        self.notice.say("")
         self.error.say(text)
+
+    def _show_notice(self, text: str) -> None:
+        self.error.say("")
+        self.notice.say(text)
 
     def _show_status(self, text: str) -> None:
         self.status.setText(text)
+        self.status.setToolTip(f"<p>{escape(text)}</p>")
 
     def _show_busy(self, busy: bool) -> None:
         self.busy.setVisible(busy)
 
-    def _prompted(self, _prompts: object) -> None:
-        self.error.say("")  # the person went on; an old error would only confuse
+    def _went_on(self, _what: object = None) -> None:
+        """An old error would only confuse; what there is to know of a scan stays until it is worked on."""
+        controller = self.workbench.controller
+        self.error.say("")
+        if controller is not None and controller.session.undo_names:
+            self.notice.say("")
 
     def event(self, event: QEvent | None) -> bool:
         """Taken out of its window by the dock's x: everything is given back."""
@@ -134,24 +150,24 @@ class Dock(QWidget):
 
 
 class Message(QFrame):
-    """One sentence for a person, with a button that takes it away; takes no room while there is none."""
+    """One sentence for a person, with a button that takes it away; the tooltip has all of it."""
+
+    said = Signal()
 
     def __init__(self, colour: str) -> None:
         super().__init__()
         self.setObjectName("message")
         self.setStyleSheet(f"#message {{ border: 1px solid {colour}; border-left: 5px solid {colour}; }}")
-        self._label = QLabel()
+        self._label = QElidingLabel()
         self._label.setWordWrap(True)
-        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         close = QToolButton()
         close.setText("×")
         close.setAutoRaise(True)
         close.clicked.connect(lambda: self.say(""))
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 4, 4, 4)
+        layout.setContentsMargins(8, 2, 4, 2)
         layout.addWidget(self._label, 1)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        self.hide()
 
     @property
     def text(self) -> str:
@@ -159,9 +175,33 @@ class Message(QFrame):
         return self._label.text()
 
     def say(self, text: str) -> None:
-        """Show a sentence; an empty one hides the message."""
+        """Say a sentence; an empty one takes the last one away."""
+        if text == self.text:
+            return
         self._label.setText(text)
-        self.setVisible(bool(text))
+        self.setToolTip(f"<p>{escape(text)}</p>" if text else "")
+        self.said.emit()
+
+
+class _MessageArea(QStackedWidget):
+    """Error, else notice, else status, at one height, so that no message moves the buttons below it."""
+
+    def __init__(self, error: Message, notice: Message, status: QLabel) -> None:
+        super().__init__()
+        self._messages, self._status = (error, notice), status
+        for message in self._messages:
+            message.said.connect(self._choose)
+            self.addWidget(message)
+        self.addWidget(status)
+        self._choose()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Napari's style has set the font by now."""
+        super().showEvent(event)
+        self.setFixedHeight(_MESSAGE_LINES * self.fontMetrics().lineSpacing() + _MESSAGE_MARGIN_PX)
+
+    def _choose(self) -> None:
+        self.setCurrentWidget(next((m for m in self._messages if m.text), self._status))
 
 
 class _EmptyState(QWidget):

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
@@ -162,6 +162,24 @@ def test_the_dock_fits_into_320_pixels(clicked):
         if widget.isVisible() and widget.window() is dock.window():
             right = widget.mapTo(dock, widget.rect().topRight()).x()
             assert right <= dock.width(), (widget, widget.objectName(), right)
+
+
+def test_messages_move_no_button_and_give_way_to_what_works(clicked):
+    dock, top = clicked.dock, clicked.dock.object_panel.commit.mapTo(clicked.dock, QPoint(0, 0))
+    dock.workbench.refused.emit("Something long went wrong. " * 20)
+    QApplication.processEvents()
+    assert dock.error.isVisible()
+    assert "Something" in dock.error.toolTip()
+    assert dock.object_panel.commit.mapTo(dock, QPoint(0, 0)) == top
+    dock.object_panel.candidate.click()
+    assert not dock.error.text
+    assert dock.status.isVisible()
+    dock.workbench.refused.emit("Wrong.")
+    dock.workbench.told.emit("Saved.")
+    assert not dock.error.text
+    assert dock.notice.isVisible()
+    dock.object_panel.commit.click()
+    assert not dock.notice.text
 
 
 def test_voxel_counts_follow_patches():
