@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from napari_segsam.core.errors import BadPromptsError, OutsideImageError
 from napari_segsam.core.grid import Grid
@@ -17,11 +18,13 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import AXES, SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume
+from napari_segsam.io.faults import first_fault
 
 _MAX_BYTES = 64 * 2**20
 _HALF_VOXEL = 0.5 + 1e-3  # millimetres written with three decimals may land a little over the half
+_FARTHEST = 1e9  # in voxels or millimetres: beyond any scan, and below what arithmetic could overflow on
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-_FARTHEST, le=_FARTHEST)]
 Triple = Annotated[list[Number], Field(min_length=3, max_length=3)]
 
 
@@ -35,7 +38,11 @@ class Millimetres(_Strict):
     mm: Triple
 
 
-Place = Triple | Millimetres
+def _way(place: object) -> str:
+    return "<mm>" if isinstance(place, dict | Millimetres) else "<ijk>"
+
+
+Place = Annotated[Annotated[Triple, Tag("<ijk>")] | Annotated[Millimetres, Tag("<mm>")], Discriminator(_way)]
 
 
 class PointEntry(_Strict):
@@ -93,7 +100,7 @@ class PlacedObject:
 
     Attributes:
         value: its voxel value in the label map.
-        name: the class that the file names, or None where the model shall choose.
+        name: the class that this entry of the file names, None where another one does or the model shall choose.
     """
 
     value: int
@@ -115,16 +122,24 @@ def read_prompts(path: Path) -> PromptFile:
     except OSError as error:
         raise BadPromptsError(f"{path}: cannot be read ({error.strerror}); check its name.") from error
     try:
-        return PromptFile.model_validate_json(text)
+        return PromptFile.model_validate(json.loads(text, object_pairs_hook=_without_doubles))
     except ValidationError as error:
-        raise BadPromptsError(f"{path}: {_first_fault(error)}. See docs/reference/cli.md for the format.") from error
+        said = ": ".join(part for part in first_fault(error) if part)
+    except RecursionError:
+        said = "brackets within brackets without end"
+    except ValueError as error:  # no JSON, no UTF-8, or a key twice
+        said = str(error)
+    raise BadPromptsError(f"{path}: {said}. See docs/reference/cli.md for the format.")
 
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault["loc"]).lstrip(".")
-    what = {"extra_forbidden": "unknown key", "missing": "is missing"}.get(fault["type"], fault["msg"])
-    return f"{where}: {what}" if where else what
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON's reader would keep the last of two."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key '{key}' is there twice in one object")
+        found[key] = value
+    return found
 
 
 def place_objects(file: PromptFile, volume: Volume) -> tuple[PlacedObject, ...]:
@@ -132,18 +147,11 @@ def place_objects(file: PromptFile, volume: Volume) -> tuple[PlacedObject, ...]:
 
     Raises:
         OutsideImageError: names the object and the prompt that is outside the image or off its slice.
-        BadPromptsError: one id with two different classes.
     """
-    names: dict[int, str] = {}
-    for entry in file.objects:
-        if entry.name is not None and names.setdefault(entry.id, entry.name) != entry.name:
-            raise BadPromptsError(
-                f"Object {entry.id} is called both '{names[entry.id]}' and '{entry.name}'; one id is one object."
-            )
-    return tuple(_place(entry, names.get(entry.id), volume) for entry in file.objects)
+    return tuple(_place(entry, volume) for entry in file.objects)
 
 
-def _place(entry: ObjectEntry, name: str | None, volume: Volume) -> PlacedObject:
+def _place(entry: ObjectEntry, volume: Volume) -> PlacedObject:
     axis = AXES.index(entry.axis)
     size = volume.grid.shape[axis]
     if entry.slice >= size:
@@ -155,7 +163,7 @@ def _place(entry: ObjectEntry, name: str | None, volume: Volume) -> PlacedObject
         Click(*_on_slice(p.place, view, f"Object {entry.id}, point {n}"), p.positive)
         for n, p in enumerate(entry.points, 1)
     )
-    return PlacedObject(entry.id, name, view, Prompts(clicks, _box(entry, view)))
+    return PlacedObject(entry.id, entry.name, view, Prompts(clicks, _box(entry, view)))
 
 
 def _box(entry: ObjectEntry, view: SliceView) -> Box | None:
@@ -188,11 +196,18 @@ def _ijk(place: Place, grid: Grid) -> NDArray[np.float64]:
 
 
 def check_classes(objects: tuple[PlacedObject, ...], vocabulary: Vocabulary) -> None:
-    """Refuse a class that the model cannot name.
+    """Refuse a class that the model cannot name, and one object of two classes, however they are spelled.
 
     Raises:
         UnknownNameError: names the nearest classes.
+        BadPromptsError: names the object and both classes.
     """
+    names: dict[int, str] = {}
     for entry in objects:
-        if entry.name is not None:
-            vocabulary.id_of(entry.name)
+        if entry.name is None:
+            continue
+        before = names.setdefault(entry.value, entry.name)
+        if vocabulary.id_of(entry.name) != vocabulary.id_of(before):
+            raise BadPromptsError(
+                f"Object {entry.value} is called both '{before}' and '{entry.name}'; one id is one object."
+            )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.io.faults import first_fault
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -98,9 +99,8 @@ def read_config(path: Path) -> TrainConfig:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         config = TrainConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UnreadableInputError(f"{path.name}: '{where}': {first['msg']}; see docs/how-to/train.md.") from error
+        where, what = first_fault(error)
+        raise UnreadableInputError(f"{path.name}: '{where}': {what}; see docs/how-to/train.md.") from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnreadableInputError(f"{path.name} cannot be read as TOML ({error}).") from error
     here = path.parent

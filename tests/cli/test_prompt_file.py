@@ -45,25 +45,38 @@ def test_a_box_may_be_given_in_millimetres_of_a_flipped_image(prompts):
 
 def test_several_entries_share_an_id_and_its_class(prompts, liver):
     other = {**liver, "class": "liver", "slice": 4, "box": {"min": [2, 2, 4], "max": [10, 8, 4]}}
-    assert [(o.value, o.name) for o in placed(prompts(liver, other))] == [(1, "liver"), (1, "liver")]
+    entries = placed(prompts(liver, other, {**liver, "class": " Liver"}))
+    assert [(o.value, o.name) for o in entries] == [(1, None), (1, "liver"), (1, " Liver")]
+    check_classes(entries, Vocabulary(("liver", "spleen")))  # two spellings of one class
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"colour": "red"}, "objects[0].colour: unknown key"),
-        ({"axis": "x"}, "objects[0].axis"),
-        ({"slice": "3"}, "objects[0].slice"),
-        ({"id": 0}, "objects[0].id"),
-        ({"id": 70000}, "objects[0].id"),
-        ({"id": True}, "objects[0].id"),
-        ({"box": None}, "box or a positive point"),
+        ({"axis": "x"}, "objects[0].axis: must be 'i', 'j' or 'k'"),
+        ({"slice": "3"}, "objects[0].slice: must be a whole number"),
+        ({"id": 0}, "objects[0].id: must be at least 1"),
+        ({"id": 70000}, "objects[0].id: must be at most 65535"),
+        ({"id": True}, "objects[0].id: must be a whole number"),
+        ({"id": 1.5}, "objects[0].id: must be a whole number"),
+        ({"box": None}, "objects[0]: an object needs a box or a positive point"),
+        ({"box": [1]}, "objects[0].box: must have keys of its own"),
         ({"box": {"min": [2, 2, 3]}}, "objects[0].box.max: is missing"),
-        ({"box": {"min": [2, 2], "max": [4, 4, 3]}}, "objects[0].box.min"),
-        ({"points": [{"positive": True}]}, "either ijk or mm"),
+        ({"box": {"min": [2, 2], "max": [4, 4, 3]}}, "objects[0].box.min: needs 3 or more entries"),
+        ({"box": {"min": [2, 2, 3, 4], "max": [4, 4, 3]}}, "objects[0].box.min: takes 3 or fewer entries"),
+        ({"box": {"min": {"mm": ["2", 2, 3]}, "max": [4, 4, 3]}}, "objects[0].box.min.mm[0]: must be a number"),
+        ({"box": {"min": {"cm": [2, 2, 3]}, "max": [4, 4, 3]}}, "objects[0].box.min.mm: is missing"),
+        ({"box": {"min": "here", "max": [4, 4, 3]}}, "objects[0].box.min: must be a list"),
+        ({"points": {}}, "objects[0].points: must be a list"),
+        ({"points": [{"positive": True}]}, "objects[0].points[0]: a point needs either ijk or mm"),
         ({"points": [{"ijk": [1, 2, 3], "mm": [1, 2, 3]}]}, "either ijk or mm"),
-        ({"points": [{"ijk": [1, 2, 3], "positive": 1}]}, "positive"),
-        ({"class": ""}, "class"),
+        ({"points": [{"ijk": [1, 2, 3], "positive": 1}]}, "objects[0].points[0].positive: must be true or false"),
+        ({"points": [{"ijk": [1, 2, float("nan")]}]}, "objects[0].points[0].ijk[2]: must be a finite number"),
+        ({"points": [{"mm": [1e308, 2, 3]}]}, "objects[0].points[0].mm[0]: must be at most 1e+09"),
+        ({"points": [{"mm": [-(10**400), 2, 3]}]}, "objects[0].points[0].mm[0]: must be"),
+        ({"class": ""}, "objects[0].class: must not be empty"),
+        ({"class": "\ud800"}, "objects[0].class: must be text"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_by_the_place_in_it(prompts, liver, change, named):
@@ -76,15 +89,21 @@ def test_a_file_that_says_something_else_is_refused_by_the_place_in_it(prompts, 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"objects": []}', '{"objects": [NaN]}', "\x00\xff", "[" * 100_000])
 def test_what_is_no_prompts_file_is_refused(tmp_path, text):
     path = tmp_path / "p.json"
-    path.write_text(text)
-    with pytest.raises(BadPromptsError, match=r"p\.json"):
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(BadPromptsError, match=r"p\.json: .+ See docs"):
         read_prompts(path)
 
 
-def test_numbers_that_are_none_are_refused(tmp_path, liver):
+def test_a_byte_order_mark_is_no_fault(prompts, liver):
+    path = prompts(liver)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert read_prompts(path).objects[0].id == 1
+
+
+def test_a_key_that_is_there_twice_is_refused_by_name(tmp_path):
     path = tmp_path / "p.json"
-    path.write_text(json.dumps({"objects": [{**liver, "points": [{"ijk": [float("nan"), 2, 3]}]}]}))
-    with pytest.raises(BadPromptsError):
+    path.write_text('{"objects": [{"id": 1, "axis": "k", "id": 2}]}')
+    with pytest.raises(BadPromptsError, match="the key 'id' is there twice"):
         read_prompts(path)
 
 
@@ -112,7 +131,9 @@ def test_a_prompt_outside_the_image_or_off_its_slice_is_refused_by_name(prompts,
 
 def test_one_id_with_two_classes_is_refused(prompts, liver):
     with pytest.raises(BadPromptsError, match=r"Object 1 .* 'liver' and 'spleen'"):
-        placed(prompts({**liver, "class": "liver"}, {**liver, "class": "spleen"}))
+        check_classes(
+            placed(prompts({**liver, "class": "liver"}, {**liver, "class": "spleen"})), Vocabulary(("liver", "spleen"))
+        )
 
 
 def test_an_unknown_class_is_refused_with_the_nearest_names(prompts, liver):
