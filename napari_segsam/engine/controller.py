@@ -62,6 +62,7 @@ class Controller:
         status_changed(str), busy_changed(bool), failed(str): for a person.
         opened(Volume): another volume is open: labels, semantic and view are new objects.
         predictor_changed(Predictor): another model is ready; ask ``session.vocabulary``.
+        predictor_refused(): a model could not be loaded, ``failed`` said why; the last one, if any, goes on.
     """
 
     prediction_changed = Signal(object)
@@ -76,6 +77,7 @@ class Controller:
     failed = Signal(str)
     opened = Signal(Volume)
     predictor_changed = Signal(object)
+    predictor_refused = Signal()
 
     def __init__(
         self,
@@ -271,6 +273,17 @@ class Controller:
         self._see()
         return work
 
+    def resume(self, session: Session) -> None:
+        """Work on another session; the one until now stays as it is, for coming back."""
+        self._cancel_all()
+        self.session, self._seen_through = session, None
+        if self.predictor is not None and session.vocabulary is not self.predictor.vocabulary:
+            session.use_vocabulary(self.predictor.vocabulary)
+        self.opened.emit(session.volume)
+        self._tell_slice()
+        self._tell_rest()
+        self._see()
+
     def set_predictor(self, predictor: Predictor) -> None:
         """Use another model: what the last one said is forgotten, labels stay, prompts are answered again."""
         self._inference.cancel(LOAD)
@@ -285,7 +298,7 @@ class Controller:
     def load_predictor(self, load: Callable[[], Predictor], name: str) -> None:
         """Run ``load`` on the executor, then :meth:`set_predictor`; the status says that ``name`` is loading."""
         self._say(f"Loading {name} ...")
-        self._inference.load(load, self.set_predictor)
+        self._inference.load(load, self.set_predictor, self.predictor_refused.emit)
 
     def _adopt(self, predictor: Predictor) -> None:
         self._inference.predictor, self._seen_through = predictor, None
@@ -298,9 +311,9 @@ class Controller:
     # -- asking the model
     def _see(self, direction: int = 1) -> None:
         """Answer the visible slice's prompts, or at least embed it; then embed its neighbours."""
+        self._answer_prompts()
         if self.predictor is None:
             return
-        self._answer_prompts()
         if not (self._inference.is_predicting or self.session.answered):
             report = self._say_ready if self._say_embedding() else _say_nothing
             self._inference.prepare(self.session.view, self._window_to_try(), report)
@@ -311,7 +324,10 @@ class Controller:
         session = self.session
         if session.answered or not session.uncommitted_here:
             self._inference.cancel(PREDICT)
-        elif self.predictor is not None and not self._inference.is_asked(session.prompts):
+        elif self.predictor is None:
+            if self._inference.load_failure:
+                self.failed.emit(self._inference.load_failure)
+        elif not self._inference.is_asked(session.prompts):
             self._say_embedding()
             self._inference.predict(session.view, session.prompts, session.window, self._use_prediction)
 

@@ -62,6 +62,7 @@ class Inference:
         self._failed = failed
         self._requests = Requests()
         self._was_busy = False
+        self.load_failure = ""  # why there is no model, while there is none
         self._asked: Prompts | None = None
 
     @property
@@ -81,7 +82,7 @@ class Inference:
             SegsamError: there is none yet.
         """
         if self.predictor is None:
-            raise SegsamError("There is no model yet; wait until it is loaded, or choose one.")
+            raise SegsamError(self.load_failure or "There is no model yet; wait until it is loaded, or choose one.")
         return self.predictor
 
     def must_embed(self, view: SliceView) -> bool:
@@ -137,9 +138,16 @@ class Inference:
             quietly = partial(self._fail, wanted=False)
             self._executor.submit(job, _kept_in_cache, quietly, key=("unseen", rank), priority=_NEIGHBOUR + rank)
 
-    def load(self, load: Callable[[], Predictor], use: Callable[[Predictor], None]) -> None:
-        """Have another predictor made."""
-        self._ask(LOAD, None, load, use)
+    def load(self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]) -> None:
+        """Have another predictor made; ``refused`` is called where that fails, after ``failed``."""
+        self.load_failure = ""
+
+        def lost(text: str) -> None:
+            self.load_failure = f"There is no model: {text}"
+            self._failed(text)
+            refused()
+
+        self._ask(LOAD, None, load, use, tell=lost)
 
     def cancel(self, *kinds: Hashable) -> None:
         """Answers of these kinds are no longer wanted."""
@@ -169,8 +177,9 @@ class Inference:
         job: Callable[[], T],
         use: Callable[[T], None],
         priority: int = _NOW,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        """Run ``job`` on the executor, and ``use`` what it gives if it is still wanted then."""
+        """Run ``job`` on the executor, and ``use`` what it gives if it is still wanted then; ``tell`` why it failed."""
         ticket = self._requests.issue(kind, self._scene(kind, view))
 
         def done(answer: T) -> None:
@@ -181,7 +190,7 @@ class Inference:
         def failed(error: BaseException) -> None:
             wanted = self._requests.close(ticket, self._scene(kind, view))
             self._tell_busy()
-            self._fail(error, wanted=wanted)
+            self._fail(error, wanted=wanted, tell=tell)
 
         self._tell_busy()
         self._executor.submit(job, done, failed, key=kind, priority=priority)
@@ -199,7 +208,7 @@ class Inference:
             self._was_busy = self.busy
             self._busy_changed(self.busy)
 
-    def _fail(self, error: BaseException, *, wanted: bool) -> None:
+    def _fail(self, error: BaseException, *, wanted: bool, tell: Callable[[str], None] | None = None) -> None:
         """Tell the person if it is about what they wait for; log what they cannot mend."""
         text = str(error)
         if not isinstance(error, SegsamError):
@@ -209,7 +218,7 @@ class Inference:
                 f"The model stopped with {kind}; the log has the details. Try again, or choose another model or device."
             )
         if wanted:
-            self._failed(text)
+            (tell or self._failed)(text)
 
 
 def _kept_in_cache(_: Embedding) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.volume import MODALITIES, Volume, Window
+from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.reader import contrast_limits
 from napari_segsam.gui.workbench import Workbench
@@ -42,6 +43,7 @@ class ScanPanel(QWidget):
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workbench = workbench
+        self._in_use: tuple[str, str] | None = None  # the model that answers, and its device
         self.scan = ComboBox(
             label="Scan", choices=self._scan_choices, nullable=True, tooltip="The image layer that is segmented"
         )
@@ -82,8 +84,27 @@ class ScanPanel(QWidget):
         self.device.changed.connect(self._model_chosen)
         self.window_preset.changed.connect(self._window_chosen)
         self.model_sees.changed.connect(self._window_chosen)
+        self._workbench.started.connect(self._follow)
         self._workbench.scan_changed.connect(self.show_scan)
         self._workbench.scans_changed.connect(self.show_scan)
+
+    def _follow(self, controller: Controller) -> None:
+        controller.predictor_changed.connect(self._model_ready)
+        controller.predictor_refused.connect(self._model_refused)
+
+    def _model_ready(self, _predictor: object) -> None:
+        self._in_use = (self._workbench.model, self._workbench.device)
+
+    def _model_refused(self) -> None:
+        """Show what goes on answering."""
+        if self._in_use is not None:
+            self._workbench.model, self._workbench.device = self._in_use
+            self._show_model()
+
+    def _show_model(self) -> None:
+        with self.model.changed.blocked(), self.device.changed.blocked():
+            self.model.reset_choices()
+            self.model.value, self.device.value = self._workbench.model, self._workbench.device
 
     def show_scan(self) -> None:
         """Another scan is open, or the list of scans changed."""
@@ -147,6 +168,4 @@ class ScanPanel(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Weights of a model", "", "Weights (*.safetensors)")
         if path:
             self._workbench.use_model(path, self.device.value)
-        with self.model.changed.blocked():
-            self.model.reset_choices()
-            self.model.value = self._workbench.model
+        self._show_model()

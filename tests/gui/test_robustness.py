@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_segsam.core.errors import BadCheckpointError
+from napari_segsam.core.errors import BadCheckpointError, SegsamError
 from napari_segsam.gui import plugin
 from tests.fakes import block_volume
 from tests.gui.conftest import Hand
@@ -192,7 +192,20 @@ def test_a_model_that_does_not_load_is_said_in_the_dock(hand, monkeypatch):
     assert hand.dock.error.isVisible()
     click_at = hand.world(hand.layers[0], LIVER)
     hand.click(click_at)
+    assert "damaged" in hand.dock.error.text
     hand.key(Qt.Key.Key_C)
+    hand.click(click_at)
+    assert "damaged" in hand.dock.error.text
+
+
+def test_a_device_that_is_not_there_leaves_the_last_one_chosen(ready, monkeypatch):
+    def load(model, device):
+        raise SegsamError("No CUDA GPU is available.")
+
+    monkeypatch.setattr(ready.dock.workbench, "_load_model", load)
+    ready.dock.scan_panel.device.value = "cuda"
+    ready.wait(lambda: ready.dock.error.text)
+    assert ready.dock.scan_panel.device.value == ready.dock.workbench.device == "auto"
 
 
 def test_scrolling_while_the_model_embeds_paints_nothing_in_the_wrong_place(hand, predictor, monkeypatch):
