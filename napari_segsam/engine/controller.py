@@ -315,8 +315,8 @@ class Controller:
         if self.predictor is None:
             return
         if not (self._inference.is_predicting or self.session.answered):
-            report = self._say_ready if self._say_embedding() else _say_nothing
-            self._inference.prepare(self.session.view, self._window_to_try(), report)
+            self._say_embedding()
+            self._inference.prepare(self.session.view, self._window_to_try(), self._say_ready)
         self._inference.prepare_unseen(self._slices_beside(direction), self._window_to_try())
 
     def _answer_prompts(self) -> None:
@@ -407,16 +407,10 @@ class Controller:
     def _say(self, text: str) -> None:
         self.status_changed.emit(text)
 
-    def _say_embedding(self) -> bool:
-        """Say so where the next answer has to wait for the image encoder; returns whether it has to."""
-        waits = self._inference.must_embed(self.session.view)
-        if waits:
+    def _say_embedding(self) -> None:
+        """Say so where the next answer has to wait for the image encoder."""
+        if self._inference.must_embed(self.session.view):
             self._say(f"Embedding {named(self.session.place)} ...")
-        return waits
 
-    def _say_ready(self, made: Embedding) -> None:
-        self._say(f"{named(self.session.place).capitalize()} is ready ({made.seconds:.1f} s).")
-
-
-def _say_nothing(_: Embedding) -> None:
-    """The slice was embedded before; the status stays as it is."""
+    def _say_ready(self, _: Embedding) -> None:
+        self._say(f"{named(self.session.place).capitalize()} is ready.")
