@@ -129,10 +129,20 @@ class ObjectsPanel(QWidget):
         controller = self._workbench.controller
         if controller is None:
             return
-        suggested = f"{controller.session.volume.name}_labels.nii.gz"
-        path, _ = QFileDialog.getSaveFileName(self, "Save labels", suggested, _FILES)
-        if path:
-            self._workbench.save(Path(path))
+        dialog = QFileDialog(self, "Save labels", str(self._folder()), _FILES)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("nii.gz")  # before Qt asks whether to replace a file
+        dialog.selectFile(f"{controller.session.volume.name}_labels.nii.gz")
+        if dialog.exec():
+            self._workbench.save(Path(dialog.selectedFiles()[0]))
+        dialog.deleteLater()
+
+    def _folder(self) -> Path:
+        """Where the scan's file lies, else the home folder."""
+        scan = self._workbench.scan
+        path = None if scan is None else scan.source.path
+        folder = Path(path).parent if path else Path.home()
+        return folder if folder.is_dir() else Path.home()
 
 
 def _table() -> QTableWidget:

@@ -1,10 +1,12 @@
 """napari's Open, Open Sample and Save go through our reader and writer, on the scan's own grid."""
 
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_segsam.core.errors import UnreadableInputError, WriteError
 from napari_segsam.core.grid import Grid
@@ -100,6 +102,18 @@ def test_the_save_button_writes_off_the_gui_thread_and_says_so(hand, nifti, tmp_
     hand.wait(lambda: dock.notice.text)
     assert "out.nii.gz" in dock.notice.text
     assert np.asarray(nib.load(tmp_path / "out.nii.gz").dataobj)[3, 4, 5] == 1
+
+
+def test_the_save_dialog_proposes_a_file_beside_the_scan(hand, nifti, monkeypatch):
+    shown = []
+    monkeypatch.setattr(QFileDialog, "exec", lambda dialog: shown.append(dialog) or 0)
+    hand.viewer.open(nifti, plugin="napari-segsam")
+    dock = hand.open_dock()
+    dock.objects_panel._choose_where()
+    assert shown[0].directory().absolutePath() == str(Path(nifti).parent)
+    assert shown[0].defaultSuffix() == "nii.gz"
+    assert shown[0].selectedFiles()[0].endswith("_labels.nii.gz")
+    shown.clear()
 
 
 def test_a_save_that_fails_is_said_in_the_dock(hand, nifti, tmp_path):
