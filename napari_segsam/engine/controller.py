@@ -388,7 +388,7 @@ class Controller:
             self.prompts_changed.emit(self.session.prompts)
         if before is not after:
             self.prediction_changed.emit(self.session.prediction)
-        if step.before.settled is not step.after.settled:
+        if step.before.settled is not step.after.settled or step.patch is not None or step.renames:
             self.suggestions_changed.emit(self.session.suggestions)
         self._tell_rest()
         self._answer_prompts()

@@ -19,7 +19,7 @@ from napari_segsam.engine.history import History, State, Step
 from napari_segsam.engine.names import free_value, name_all, unnamed
 from napari_segsam.engine.objects import CurrentObject, Place, named, place_of
 from napari_segsam.engine.semantic import SemanticLayer
-from napari_segsam.engine.suggest import PackedSuggestions, Settled, still_open
+from napari_segsam.engine.suggest import PackedSuggestions, Settled, already_named, still_open
 
 
 class Session:
@@ -176,6 +176,16 @@ class Session:
         """The labels were written: nothing is `unsaved` now."""
         self.unsaved = False
 
+    def mark_unsaved(self) -> None:
+        """The labels were taken over from work that was never written."""
+        self.unsaved = True
+
+    def take_for(self, volume: Volume) -> None:
+        """The same voxels are another kind of scan: prompts wait for another answer, all else stays."""
+        self.volume = volume
+        self.view = SliceView(volume, *self.place)
+        self.use_vocabulary(self.vocabulary)
+
     # -- answers of the model
     def look_at(self, view: SliceView) -> None:
         """Make another slice visible. Its prompts wait for an answer; its suggestions are remembered."""
@@ -327,7 +337,7 @@ class Session:
             self.unsaved = True
             self._semantic.follow_labels(step.patch.indices if step.patch else np.empty(0, np.int64))
         self._follow_object(step)
-        if step.before.settled is not step.after.settled:
+        if step.before.settled is not step.after.settled or step.patch is not None or step.renames:
             self._resuggest(step.place)
         return step
 
@@ -354,16 +364,22 @@ class Session:
     def _paint_object(self) -> None:
         self._semantic.show_object(self._masks, self.class_name)
 
+    def _open_suggestions(self, view: SliceView) -> tuple[Suggestion, ...]:
+        """What the model names on a slice, but for what was settled or committed."""
+        packed, place = self._packed.get(place_of(view)), place_of(view)
+        found = still_open(packed.unpack() if packed else (), place, self._state.settled)
+        names = {value: label.name for value, label in self._state.names.items()}
+        committed = view.of(self.labels.voxels)
+        return tuple(s for s in found if not already_named(s, committed, names))
+
     def _list_suggestions(self) -> None:
-        packed = self._packed.get(self.place)
-        found = packed.unpack() if packed else ()
-        self._suggestions = still_open(found, self.place, self._state.settled)
+        self._suggestions = self._open_suggestions(self.view)
 
     def _resuggest(self, place: Place | None) -> None:
         """Paint what is still suggested on a slice after one was settled there, or no longer is."""
         if place is not None and place in self._packed:
-            open_ = still_open(self._packed[place].unpack(), place, self._state.settled)
-            self._semantic.suggest(SliceView(self.volume, *place), open_)
+            view = SliceView(self.volume, *place)
+            self._semantic.suggest(view, self._open_suggestions(view))
         self._list_suggestions()
 
     def _drop_answer(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,24 @@ class Settled:
 def still_open(suggestions: Iterable[Suggestion], place: Place, settled: tuple[Settled, ...]) -> tuple[Suggestion, ...]:
     """Suggestions of this slice that have pixels and were not settled, in their order."""
     return tuple(s for s in suggestions if s.mask.any() and not any(d.covers(place, s) for d in settled))
+
+
+def already_named(suggestion: Suggestion, committed: NDArray[np.uint16], names: Mapping[int, str]) -> bool:
+    """Whether most of a suggestion is an object of its class, or is most of another object, on its slice.
+
+    A lesion inside a committed organ is neither.
+
+    Args:
+        suggestion: on the slice.
+        committed: (rows, cols) voxel values.
+        names: voxel value -> class name.
+    """
+    inside = np.bincount(committed[suggestion.mask])
+    most = int(suggestion.mask.sum()) / 2
+    for value in (int(v) for v in np.flatnonzero(inside > most) if v):
+        if names.get(value) == suggestion.name or inside[value] > (committed == value).sum() / 2:
+            return True
+    return False
 
 
 def centre_of(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> tuple[int, int]:

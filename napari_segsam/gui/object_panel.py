@@ -43,6 +43,7 @@ class ObjectPanel(QWidget):
         self.sign = _tool("sign", "")
         self.hint = QLabel()
         self.hint.setWordWrap(True)
+        self._ranked: tuple[int, tuple[ClassScore, ...]] = (0, ())  # last answer's classes, of the object with this value
         self._names: list[str | None] = []  # of the rows of `class_box`
         self.class_box: QComboBox = QSearchableComboBox()
         self.class_box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -116,12 +117,23 @@ class ObjectPanel(QWidget):
         self.candidate.setEnabled(prediction is not None and len(prediction.candidates) > 1)
         self.agreement.show_score(prediction.decoder_agreement if prediction else None)
         self.iou.show_score(prediction.iou_predicted if prediction else None)
-        self._show_classes(prediction.classes if prediction else ())
+        self._show_classes(prediction)
 
-    def _show_classes(self, ranked: tuple[ClassScore, ...]) -> None:
+    def _rank(self, session: Session | None, prediction: Prediction | None) -> tuple[ClassScore, ...]:
+        """The answer's classes; once the object is committed, those of its last answer."""
+        if session is None:
+            return ()
+        if prediction is not None:
+            self._ranked = (session.value, prediction.classes)
+        elif session.value != self._ranked[0] or session.value not in session.labels.labels:
+            self._ranked = (0, ())
+        return self._ranked[1]
+
+    def _show_classes(self, prediction: Prediction | None) -> None:
         """Ranked classes with their scores, then all others by name."""
         controller = self._workbench.controller
         session = None if controller is None else controller.session
+        ranked = self._rank(session, prediction)
         chosen = session.class_name if session else None
         rows: list[tuple[str | None, str]] = [(r.name, f"{spoken(r.name)}   {r.score:.0%}") for r in ranked]
         known = {name for name, _ in rows}
@@ -139,8 +151,7 @@ class ObjectPanel(QWidget):
     def _history_changed(self) -> None:
         controller = self._workbench.controller
         self._show_history(controller)
-        prediction = controller.session.prediction if controller else None
-        self._show_classes(prediction.classes if prediction else ())
+        self._show_classes(controller.session.prediction if controller else None)
         if controller is not None and not controller.session.uncommitted_here and not self._workbench.positive:
             self._workbench.set_positive(True)  # with nothing to correct, a negative point would answer nothing
 

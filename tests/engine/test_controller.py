@@ -310,6 +310,18 @@ def test_an_accepted_suggestion_is_not_suggested_again_until_it_is_undone(contro
     assert not session.labels.voxels.any() and session.labels.labels == {}
 
 
+def test_what_is_committed_is_not_suggested(controller, session):
+    controller.suggest()
+    assert "liver" in [s.name for s in session.suggestions]
+    controller.click(*LIVER)
+    controller.commit()
+    controller.suggest()
+    assert "liver" not in [s.name for s in session.suggestions]
+    controller.undo()
+    controller.suggest()
+    assert "liver" in [s.name for s in session.suggestions]
+
+
 def test_a_rejected_suggestion_leaves_list_and_layer_on_its_slice_only(controller, session):
     controller.show(2, 3)
     controller.suggest()

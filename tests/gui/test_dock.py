@@ -34,6 +34,14 @@ def test_the_ranked_classes_come_first_with_their_scores(clicked):
     assert panel.iou.text == "0.90"
 
 
+def test_the_scores_stay_after_the_commit_until_the_next_object(clicked):
+    panel = clicked.dock.object_panel
+    panel.commit.click()
+    assert panel.class_box.currentText() == "liver   93%"
+    panel.next.click()
+    assert "%" not in panel.class_box.itemText(0)
+
+
 def test_another_class_can_be_chosen(clicked):
     box = clicked.dock.object_panel.class_box
     box.setCurrentIndex(1)
