@@ -56,6 +56,22 @@ def take_labels(layers: LayerList, volume: Volume) -> LabelMap | None:
     return None
 
 
+def bring_to_top(layers: LayerList, scan: Image) -> None:
+    """Move a scan above the other scans, which would hide it; what lies between them stays where it is."""
+    top = max(layers.index(other) for other in scan_layers(layers))
+    if layers.index(scan) < top:
+        layers.move(layers.index(scan), top + 1)
+
+
+def bring_into_view(dims: Any, scan: Image) -> None:
+    """Where the viewer is scrolled to beside a scan, scroll to the scan's middle."""
+    low, high = scan.extent.world
+    for axis in (a for a in range(scan.ndim) if a + dims.ndim - scan.ndim in dims.not_displayed):
+        at = axis + dims.ndim - scan.ndim
+        if not low[axis] <= dims.point[at] <= high[axis]:
+            dims.set_point(at, (low[axis] + high[axis]) / 2)
+
+
 def _wrapped(layer: Image) -> Volume:
     data: Any = np.asarray(layer.data)
     if data.dtype.kind not in "buif" or (layer.rgb and data.shape[-1] not in (3, 4)):

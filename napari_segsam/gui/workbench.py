@@ -11,14 +11,13 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Layer
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.labels import LabelMap, Patch
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
-from napari_segsam.core.volume import Volume
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.protocols import Executor, Predictor
@@ -28,7 +27,15 @@ from napari_segsam.gui.keys import KeyBindings
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.mouse import MouseListener, PromptMouse, Tool, World
 from napari_segsam.gui.placement import Placement, clipped, is_inside
-from napari_segsam.gui.scans import FOREIGN, is_foreign, scan_layers, take_labels, volume_of
+from napari_segsam.gui.scans import (
+    FOREIGN,
+    bring_into_view,
+    bring_to_top,
+    is_foreign,
+    scan_layers,
+    take_labels,
+    volume_of,
+)
 from napari_segsam.io.formats import write_labels
 
 LOG = logging.getLogger(__name__)
@@ -55,6 +62,7 @@ class Workbench(QObject):
     tool_changed = Signal()
     told = Signal(str)
     refused = Signal(str)
+    _layer_arrived = Signal()  # queued: napari is done with adding a layer before we add and remove ours
 
     def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
         super().__init__()
@@ -65,9 +73,9 @@ class Workbench(QObject):
         self._closed = self._sliceless = False
         self._placement: Placement | None = None
         self._layers: ScanLayers | None = None
-        self._kept: WeakKeyDictionary[Image, tuple[Volume, LabelMap]] = (
-            WeakKeyDictionary()
-        )  # work on scans not open now
+        self._kept: WeakKeyDictionary[Image, Session] = WeakKeyDictionary()  # work on scans not open now
+        self._newest: Layer | None = None
+        self._layer_arrived.connect(self._take_newest, Qt.ConnectionType.QueuedConnection)
         self._mouse = PromptMouse(
             viewer, MouseListener(self._clicked, self._box_dragging, self._box_dropped, self._box_cancelled)
         )
@@ -113,28 +121,25 @@ class Workbench(QObject):
             self.open_scan(active if active in scans else scans[-1])
 
     def open_scan(self, layer: Image) -> None:
-        """Work on this layer; what was committed on the last one is kept for coming back."""
+        """Work on this layer; all work on the last one is kept for coming back."""
+        self._newest = None
         try:
-            kept = self._kept.get(layer)
-            volume, labels = kept or (volume_of(layer), None)
-            labels = labels or take_labels(self.viewer.layers, volume)
+            session = self._kept.get(layer) or self._begin(layer)
         except SegsamError as error:
             self.refused.emit(str(error))
             return
         self._put_away()
-        self._open(volume, labels)
-        self._place(layer, volume)
-        self.told.emit(FOREIGN.format(name=layer.name) if is_foreign(layer) else " ".join(volume.warnings))
+        self._place(layer, session)
+        self.told.emit(FOREIGN.format(name=layer.name) if is_foreign(layer) else " ".join(session.volume.warnings))
 
     def set_modality(self, modality: str) -> None:
-        """What kind of scan the open one is; committed labels stay."""
+        """What kind of scan the open one is; labels, prompts and history stay."""
         if self.controller is None or self._placement is None or self._placement.volume.modality == modality:
             return
-        layer, labels = self._placement.layer, self.controller.session.labels
-        volume = replace(self._placement.volume, modality=modality, id=uuid4().hex)
+        layer, session = self._placement.layer, self.controller.session
         self._put_away()
-        self._open(volume, labels)
-        self._place(layer, volume)
+        session.take_for(replace(session.volume, modality=modality, id=uuid4().hex))
+        self._place(layer, session)
 
     def use_model(self, model: str, device: str) -> None:
         """Load a model on the inference thread; the last one answers until then."""
@@ -223,6 +228,15 @@ class Workbench(QObject):
         self.scans_changed.emit()
         if self._placement is None:
             self.open_first()
+        elif event.value in self.scans:
+            self._newest = event.value
+            self._layer_arrived.emit()
+
+    def _take_newest(self) -> None:
+        """Work on the scan that came last, where several came at once."""
+        layer, self._newest = self._newest, None
+        if not self._closed and layer is not self.scan and layer in self.scans:
+            self.open_scan(layer)
 
     def _layer_renamed(self, _event: Any) -> None:
         self.scans_changed.emit()
@@ -254,11 +268,16 @@ class Workbench(QObject):
 
     # -- opening and putting away
 
-    def _open(self, volume: Volume, labels: LabelMap | None) -> None:
+    def _begin(self, layer: Image) -> Session:
+        """A session on a scan that was not open yet."""
+        volume = volume_of(layer)
+        return Session(volume, take_labels(self.viewer.layers, volume))
+
+    def _work_on(self, session: Session) -> None:
         if self.controller is not None:
-            self.controller.open(volume, labels, discard=True)
+            self.controller.resume(session)
             return
-        self.controller = Controller(Session(volume, labels), None, self.executor, EmbeddingCache())
+        self.controller = Controller(session, None, self.executor, EmbeddingCache())
         self._connect(self.controller)
         self.started.emit(self.controller)
         self.use_model(self.model, self.device)
@@ -271,28 +290,32 @@ class Workbench(QObject):
         controller.object_changed.connect(self._show_object)
         controller.predictor_changed.connect(self._show_vocabulary)
 
-    def _place(self, layer: Image, volume: Volume) -> None:
-        assert self.controller is not None
-        self._placement = Placement(volume, layer)
+    def _place(self, layer: Image, session: Session) -> None:
+        self._placement = Placement(session.volume, layer)
+        bring_to_top(self.viewer.layers, layer)
+        bring_into_view(self.viewer.dims, layer)
         view = self._visible()
         if view is not None:
-            self.controller.show(view.axis, view.index)
-        self._layers = ScanLayers(self.viewer, self._placement, self.controller.session, self._stroke, self._bind)
+            session.look_at(view)
+        self._work_on(session)
+        self._layers = ScanLayers(self.viewer, self._placement, session, self._stroke, self._bind)
         self._layers.add()
+        self._show_prompts(session.prompts)
+        self._show_prediction(session.prediction)
         self._keys.bind(self.viewer)
         self._keys.bind(layer)
         self.arm(self.tool or "point")
         self.scan_changed.emit()
 
     def _put_away(self, *, leave_labels: bool = False) -> None:
-        """Leave the scan, and keep what was committed on it.
+        """Leave the scan, and keep the work on it.
 
         Args:
             leave_labels: where the scan itself is gone, its `labels` stay in the viewer, so that they can be saved.
         """
         if self._placement is None or self.controller is None or self._layers is None:
             return
-        self._kept[self._placement.layer] = (self._placement.volume, self.controller.session.labels)
+        self._kept[self._placement.layer] = self.controller.session
         layers, self._layers, self._placement = self._layers, None, None
         layers.remove(leave_labels=leave_labels)
         self._keys.unbind()
