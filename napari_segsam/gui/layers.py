@@ -54,6 +54,7 @@ class ScanLayers:
         self._viewer, self._placement, self._session = viewer, placement, session
         self._on_stroke, self._on_added = on_stroke, on_added
         self._held: dict[str, Layer] = {}
+        self._filling = False
         self._makers = {
             POINTS: self._make_points,
             BOXES: self._make_boxes,
@@ -69,6 +70,8 @@ class ScanLayers:
         """
         for name in _BOTTOM_TO_TOP:
             self._layer(name)
+        for transform in self._transforms():
+            transform.connect(self._follow_scan)
         self._viewer.layers.selection.active = self._held[SEMANTIC]
 
     def remove(self, *, leave_labels: bool = False) -> None:
@@ -78,6 +81,8 @@ class ScanLayers:
             leave_labels: where something was committed, leave `labels` where it is.
         """
         held, self._held = self._held, {}
+        for transform in self._transforms():
+            transform.disconnect(self._follow_scan)
         if leave_labels and self._session.labels.labels:
             held.pop(LABELS, None)
         for layer in held.values():
@@ -99,12 +104,20 @@ class ScanLayers:
     def show_prompts(self, prompts: Prompts) -> None:
         """The clicks and the box of the current object on the visible slice."""
         view = self._session.view
-        self._show_clicks(view, prompts)
-        self._show_boxes(view, [] if prompts.box is None else [prompts.box])
+        self._filling = True
+        try:
+            self._show_clicks(view, prompts)
+            self._show_boxes(view, [] if prompts.box is None else [prompts.box])
+        finally:
+            self._filling = False
 
     def show_rubber_band(self, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> None:
         """The box that is being dragged, between two (row, col)."""
-        self._show_boxes(self._session.view, [Box.between(corner_a, corner_b)])
+        self._filling = True
+        try:
+            self._show_boxes(self._session.view, [Box.between(corner_a, corner_b)])
+        finally:
+            self._filling = False
 
     def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
         """The outline of a (rows, cols) mask on the visible slice; None for nothing."""
@@ -140,6 +153,11 @@ class ScanLayers:
         if name not in self._held:
             layer = self._makers[name]()
             self._held[name] = layer
+            if name != LABELS:
+                layer.events.editable.connect(self._forbid_editing)
+                layer.editable = False
+            if name in (POINTS, BOXES):
+                layer.events.data.connect(self._restore_prompts)
             active = self._viewer.layers.selection.active
             self._viewer.add_layer(layer)
             if active is not None and active in self._viewer.layers:
@@ -157,6 +175,27 @@ class ScanLayers:
             "units": ("pixel",) * missing + tuple(scan.units),
             "axis_labels": ("slice",) * missing + tuple(scan.axis_labels),
         }
+
+    def _transforms(self) -> list[Any]:
+        """What tells that somebody moved the scan's layer."""
+        events = self._placement.layer.events
+        return [events.scale, events.translate]
+
+    def _follow_scan(self, _event: Any = None) -> None:
+        """Ours lie where the scan's layer lies; the file's grid stays what it is."""
+        frame = self._frame()
+        for name, layer in self._held.items():
+            layer.scale = frame["scale"]
+            layer.translate = self._slab_corner(self._session.view) if name == PREVIEW else frame["translate"]
+
+    def _forbid_editing(self, event: Any) -> None:
+        """New data make napari's layers editable again; an edit here would be seen, but never saved."""
+        event.source.editable = False
+
+    def _restore_prompts(self, _event: Any) -> None:
+        """What a person deletes by napari's own keys is a prompt still, so it comes back; undo is what removes it."""
+        if not self._filling:
+            self.show_prompts(self._session.prompts)
 
     def _slab_corner(self, view: SliceView) -> tuple[float, ...]:
         """World position of the first pixel of a one-slice layer."""

@@ -71,6 +71,12 @@ def is_inside(view: SliceView, rc: tuple[float, float]) -> bool:
     return all(-0.5 <= at < size - 0.5 for at, size in zip(rc, view.shape, strict=True))
 
 
+def overlaps(view: SliceView, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> bool:
+    """Whether a box between two (row, col) has any of the slice in it."""
+    between = zip(corner_a, corner_b, view.shape, strict=True)
+    return all(max(a, b) >= -0.5 and min(a, b) < size - 0.5 for a, b, size in between)
+
+
 def clipped(view: SliceView, rc: tuple[float, float]) -> tuple[float, float]:
     """The nearest (row, col) that lies on a pixel centre's range of the slice."""
     row, col = np.clip(rc, 0, np.asarray(view.shape) - 1)

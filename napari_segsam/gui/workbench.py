@@ -26,7 +26,7 @@ from napari_segsam.gui.brush import Stroke
 from napari_segsam.gui.keys import KeyBindings
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.mouse import MouseListener, PromptMouse, Tool, World
-from napari_segsam.gui.placement import Placement, clipped, is_inside
+from napari_segsam.gui.placement import Placement, clipped, is_inside, overlaps
 from napari_segsam.gui.scans import (
     FOREIGN,
     bring_into_view,
@@ -42,6 +42,7 @@ LOG = logging.getLogger(__name__)
 LoadModel = Callable[[str, str], Predictor]
 """(model name or path, device) -> Predictor; called on the inference thread."""
 NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
+BOX_OUTSIDE = "The box lies outside the scan; draw it around the object."
 
 
 class Workbench(QObject):
@@ -342,7 +343,12 @@ class Workbench(QObject):
     def _box_dropped(self, start: World, end: World) -> None:
         view = self._aimed()
         if view is not None and self._placement is not None:
-            corners = [clipped(view, self._placement.rc(view, p)) for p in (start, end)]
+            drawn = [self._placement.rc(view, p) for p in (start, end)]
+            if not overlaps(view, drawn[0], drawn[1]):
+                self._box_cancelled()
+                self.refused.emit(BOX_OUTSIDE)
+                return
+            corners = [clipped(view, rc) for rc in drawn]
             self.do(lambda controller: controller.box(corners[0], corners[1]))
 
     def _box_cancelled(self) -> None:

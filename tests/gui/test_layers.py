@@ -1,0 +1,63 @@
+"""Our layers lie where the scan lies, and nobody edits what is only a picture of the session."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+LIVER = (10, 8, 5)
+
+
+@pytest.fixture
+def clicked(ready):
+    """A prompt in the liver, answered."""
+    ready.look_at(ready.layers[0], LIVER)
+    ready.click(ready.world(ready.layers[0], LIVER))
+    ready.rest()
+    return ready
+
+
+def test_a_box_wholly_outside_the_scan_is_refused(ready):
+    ready.key(Qt.Key.Key_B)
+    scan = ready.layers[0]
+    ready.drag(ready.world(scan, (-9, -9, 5)), ready.world(scan, (-3, -4, 5)))
+    ready.rest()
+    assert ready.session.prompts.box is None
+    assert not ready.layer("prompts: boxes").data
+    assert "outside" in ready.dock.error.text
+
+
+def test_our_layers_follow_the_scans_scale_and_translate(clicked):
+    scan = clicked.layers[0]
+    scan.scale, scan.translate = (4.0, 3.0, 2.0), (7.0, -5.0, 3.0)
+    clicked.viewer.reset_view()
+    clicked.look_at(scan, LIVER)
+    clicked.rest()
+    for name in ("labels", "semantic", "prompts: points", "prompts: boxes"):
+        assert np.allclose(clicked.layer(name).scale, scan.scale), name
+        assert np.allclose(clicked.layer(name).translate, scan.translate), name
+    spot = clicked.world(scan, LIVER)
+    assert clicked.layer("preview").get_value(spot, world=True)
+    clicked.key(Qt.Key.Key_M)
+    clicked.click(spot)
+    clicked.rest()
+    assert np.allclose(
+        clicked.layer("prompts: points").data_to_world(clicked.layer("prompts: points").data[0]), spot, atol=0.5
+    )
+
+
+@pytest.mark.parametrize("name", ["preview", "semantic", "prompts: points", "prompts: boxes"])
+def test_what_only_shows_the_session_cannot_be_edited(clicked, name):
+    clicked.key(Qt.Key.Key_M)
+    clicked.rest()
+    layer = clicked.layer(name)
+    layer.data = layer.data
+    assert not layer.editable
+    layer.mode = "paint" if hasattr(layer, "paint") else "select"
+    assert str(layer.mode) == "pan_zoom"
+
+
+def test_a_deleted_point_comes_back_while_it_is_a_prompt(clicked):
+    points = clicked.layer("prompts: points")
+    points.selected_data = {0}
+    points.remove_selected()
+    assert len(points.data) == len(clicked.session.prompts.clicks) == 1
