@@ -17,8 +17,7 @@ from napari_segsam.engine.session import Session
 from napari_segsam.gui.brush import Stroke, stroke_of
 from napari_segsam.gui.palette import name_values
 from napari_segsam.gui.placement import Placement
-from napari_segsam.gui.reader import VOLUME_KEY
-from napari_segsam.gui.writer import NAMES_KEY
+from napari_segsam.gui.reader import NAMES_KEY, VOLUME_KEY
 
 POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)

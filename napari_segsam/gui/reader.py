@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume
-from napari_segsam.io.formats import list_series, read_volume
+from napari_segsam.io.formats import list_series, read_labels, read_volume
+from napari_segsam.io.label_names import names_path
 from napari_segsam.io.sample import torso_phantom
 
 VOLUME_KEY = "segsam_volume"
 """Where a layer's metadata holds the Volume it shows."""
+NAMES_KEY = "segsam_names"
+"""Where a Labels layer's metadata holds voxel value -> name."""
+FILE_KEY = "segsam_file"
+"""Where a Labels layer's metadata holds the name of the file that it was read from."""
 AXIS_LABELS = ("S to I", "A to P", "R to L")
 """What the displayed axes run through; the patient's right is on the left."""
 
@@ -30,13 +36,37 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def read_layers(path: str | list[str]) -> list[LayerData]:
-    """The scan in each file and every series in each folder, as napari layers.
+    """The scan or label map in each file and every series in each folder, as napari layers.
 
     Raises:
         UnreadableInputError: what could not be read and what to do.
     """
     paths = path if isinstance(path, list) else [path]
-    return [layer_of(volume) for p in paths for volume in _volumes(Path(p))]
+    return [layer for p in paths for layer in _layers(Path(p))]
+
+
+def _layers(path: Path) -> list[LayerData]:
+    """A file with names beside it is a label map of ours, all others are scans."""
+    if path.is_file() and names_path(path).is_file():
+        return [labels_layer_of(read_labels(path), path.name)]
+    return [layer_of(volume) for volume in _volumes(path)]
+
+
+def labels_layer_of(labels: LabelMap, name: str) -> LayerData:
+    """How napari shows a label map that was saved; opened beside its scan, the dock takes it up."""
+    frame, spacing = labels.grid.display, labels.grid.spacing_mm
+    kwargs: dict[str, Any] = {
+        "name": name,
+        "scale": tuple(spacing[a] for a in frame.axes),
+        "units": ("mm",) * 3,
+        "axis_labels": AXIS_LABELS,
+        "metadata": {
+            VOLUME_KEY: Volume(labels.grid, labels.voxels, name=name),
+            NAMES_KEY: {value: label.name for value, label in labels.labels.items()},
+            FILE_KEY: name,
+        },
+    }
+    return frame.to_display(labels.voxels), kwargs, "labels"
 
 
 def _volumes(path: Path) -> list[Volume]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,7 @@ from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.volume import Volume, infer_modality
-from napari_segsam.gui.reader import VOLUME_KEY
-from napari_segsam.gui.writer import NAMES_KEY
+from napari_segsam.gui.reader import FILE_KEY, NAMES_KEY, VOLUME_KEY
 
 FOREIGN = (
     "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of "
@@ -46,14 +45,29 @@ def volume_of(layer: Image) -> Volume:
     return known if isinstance(known, Volume) else _wrapped(layer)
 
 
-def take_labels(layers: LayerList, volume: Volume) -> LabelMap | None:
-    """Take out the `labels` that an earlier dock left in the viewer for this very volume, voxels and names."""
-    for layer in [held for held in layers if isinstance(held, Labels) and held.metadata.get(VOLUME_KEY) is volume]:
-        layers.remove(layer)
-        names = layer.metadata.get(NAMES_KEY, {})
-        voxels = volume.grid.display.from_display(np.asarray(layer.data))
-        return LabelMap(volume.grid, voxels, {value: Label(value, name) for value, name in names.items()})
-    return None
+def take_labels(layers: LayerList, volume: Volume, in_use: Callable[[Layer], bool]) -> tuple[LabelMap, bool] | None:
+    """Take out the label map that belongs to this scan: one read from a file, or `labels` that an earlier dock left.
+
+    Returns:
+        Voxels and names, and whether they are in a file as they are.
+    """
+    found = [layer for layer in layers if isinstance(layer, Labels) and belongs(layer, volume) and not in_use(layer)]
+    if not found:
+        return None
+    layer = found[-1]
+    layers.remove(layer)
+    names = layer.metadata.get(NAMES_KEY, {})
+    voxels = volume.grid.display.from_display(np.asarray(layer.data))
+    labels = LabelMap(volume.grid, voxels, {value: Label(value, name) for value, name in names.items()})
+    return labels, FILE_KEY in layer.metadata
+
+
+def belongs(layer: Layer, volume: Volume) -> bool:
+    """Whether a Labels layer lies on the scan's grid and is a file's, or was made on a scan of the same name."""
+    made_on = layer.metadata.get(VOLUME_KEY)
+    if not isinstance(made_on, Volume) or not made_on.grid.matches(volume.grid):
+        return False
+    return FILE_KEY in layer.metadata or made_on.name == volume.name
 
 
 def bring_to_top(layers: LayerList, scan: Image) -> None:

@@ -27,8 +27,10 @@ from napari_segsam.gui.keys import KeyBindings
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.mouse import MouseListener, PromptMouse, Tool, World
 from napari_segsam.gui.placement import Placement, clipped, is_inside, overlaps
+from napari_segsam.gui.reader import FILE_KEY
 from napari_segsam.gui.scans import (
     FOREIGN,
+    belongs,
     bring_into_view,
     bring_to_top,
     is_foreign,
@@ -42,6 +44,8 @@ LOG = logging.getLogger(__name__)
 LoadModel = Callable[[str, str], Predictor]
 """(model name or path, device) -> Predictor; called on the inference thread."""
 NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
+OTHER_GRID = "{labels} does not lie on the grid of {scan}, so it is only shown; open the scan it belongs to."
+IN_USE = "{scan} has work in it already, so {labels} is only shown; undo that work, then open the file again."
 BOX_OUTSIDE = "The box lies outside the scan; draw it around the object."
 
 
@@ -99,8 +103,7 @@ class Workbench(QObject):
     @property
     def scans(self) -> list[Image]:
         """Layers that could be worked on."""
-        ours = self._layers
-        return [s for s in scan_layers(self.viewer.layers) if ours is None or not ours.owns(s)]
+        return [s for s in scan_layers(self.viewer.layers) if not self._owns(s)]
 
     @property
     def scan(self) -> Image | None:
@@ -224,20 +227,41 @@ class Workbench(QObject):
             emitter.connect(slot)
 
     def _layer_added(self, event: Any) -> None:
-        if self._layers is not None and self._layers.owns(event.value):
+        if self._owns(event.value):
             return
         self.scans_changed.emit()
         if self._placement is None:
             self.open_first()
-        elif event.value in self.scans:
+        elif event.value in self.scans or FILE_KEY in event.value.metadata:
             self._newest = event.value
             self._layer_arrived.emit()
 
     def _take_newest(self) -> None:
-        """Work on the scan that came last, where several came at once."""
+        """Work on the scan that came last, where several came at once; take up a label map that was opened."""
         layer, self._newest = self._newest, None
-        if not self._closed and layer is not self.scan and layer in self.scans:
+        if self._closed or layer is None or layer is self.scan or layer not in self.viewer.layers:
+            return
+        if layer in self.scans:
             self.open_scan(layer)
+        elif FILE_KEY in layer.metadata:
+            self._take_up(layer)
+
+    def _take_up(self, layer: Layer) -> None:
+        """Go on with a label map from a file, where that overwrites nothing."""
+        if self.controller is None or self.scan is None:
+            return
+        session, scan = self.controller.session, self.scan
+        if not belongs(layer, session.volume):
+            self.refused.emit(OTHER_GRID.format(labels=layer.name, scan=scan.name))
+        elif session.labels.labels or session.undo_names:
+            self.refused.emit(IN_USE.format(labels=layer.name, scan=scan.name))
+        else:
+            self._put_away()
+            del self._kept[scan]
+            self.open_scan(scan)
+
+    def _owns(self, layer: Layer) -> bool:
+        return self._layers is not None and self._layers.owns(layer)
 
     def _layer_renamed(self, _event: Any) -> None:
         self.scans_changed.emit()
@@ -272,7 +296,13 @@ class Workbench(QObject):
     def _begin(self, layer: Image) -> Session:
         """A session on a scan that was not open yet."""
         volume = volume_of(layer)
-        return Session(volume, take_labels(self.viewer.layers, volume))
+        taken = take_labels(self.viewer.layers, volume, self._owns)
+        if taken is None:
+            return Session(volume)
+        session = Session(volume, taken[0])
+        if not taken[1]:
+            session.mark_unsaved()
+        return session
 
     def _work_on(self, session: Session) -> None:
         if self.controller is not None:

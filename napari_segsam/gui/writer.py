@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume
-from napari_segsam.gui.reader import VOLUME_KEY
+from napari_segsam.gui.reader import NAMES_KEY, VOLUME_KEY
 from napari_segsam.io.formats import write_labels as write_label_map
-
-NAMES_KEY = "segsam_names"
-"""Where a Labels layer's metadata holds voxel value -> name."""
 
 
 def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> list[str]:

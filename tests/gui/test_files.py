@@ -11,8 +11,16 @@ from qtpy.QtWidgets import QFileDialog
 from napari_segsam.core.errors import UnreadableInputError, WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume, Window
-from napari_segsam.gui.reader import VOLUME_KEY, contrast_limits, get_reader, layer_of, open_sample, read_layers
-from napari_segsam.gui.writer import NAMES_KEY, write_labels
+from napari_segsam.gui.reader import (
+    NAMES_KEY,
+    VOLUME_KEY,
+    contrast_limits,
+    get_reader,
+    layer_of,
+    open_sample,
+    read_layers,
+)
+from napari_segsam.gui.writer import write_labels
 
 OBLIQUE = np.array([[-1.2, 0.3, 0.1, 50.0], [0.3, 1.1, -0.2, -20.0], [0.0, 0.2, -3.0, 9.0], [0, 0, 0, 1]])
 

@@ -5,6 +5,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.io.formats import write_labels
 from tests.fakes import block_volume
 from tests.gui.conftest import Hand
 
@@ -80,3 +82,55 @@ def test_another_modality_keeps_prompts_and_undo(ready):
     assert ready.session.undo_names == undo
     assert len(ready.session.prompts.clicks) == 1
     assert np.array_equal(ready.session.labels.voxels, labels)
+
+
+def save_liver(path, shape) -> None:
+    volume = block_volume(shape)
+    labels = LabelMap(volume.grid, labels={3: Label(3, "liver")})
+    labels.voxels[LIVER] = 3
+    write_labels(path, labels)
+
+
+def test_saved_labels_are_taken_up_again_names_included(ready, tmp_path):
+    save_liver(tmp_path / "out.nii.gz", (48, 40, 12))
+    ready.viewer.open(tmp_path / "out.nii.gz", plugin="napari-segsam")
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session.labels.labels == {3: Label(3, "liver")}
+    assert ready.session.labels.voxels[LIVER] == 3
+    assert not ready.session.unsaved
+    assert [layer.name for layer in ready.viewer.layers if layer.name in ("labels", "out")] == ["labels"]
+
+
+def test_labels_of_another_grid_are_shown_only_and_said_so(ready, tmp_path):
+    save_liver(tmp_path / "out.nii.gz", (40, 40, 12))
+    ready.viewer.open(tmp_path / "out.nii.gz", plugin="napari-segsam")
+    QApplication.processEvents()
+    assert "grid" in ready.dock.error.text
+    assert not ready.session.labels.labels
+
+
+def test_a_scan_deleted_and_opened_again_has_its_labels(ready):
+    click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    ready.viewer.layers.remove(ready.layers[0])
+    ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session.labels.labels[1].name == "liver"
+    assert ready.session.unsaved
+    assert [layer.name for layer in ready.viewer.layers].count("labels") == 1
+
+
+def test_the_same_scan_opened_twice_does_not_take_the_first_ones_labels(ready):
+    click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert not ready.session.labels.labels
+    ready.dock.workbench.open_scan(ready.layers[0])
+    ready.rest()
+    assert ready.layer("labels").data.any()
