@@ -20,6 +20,7 @@ from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.history import Step, no_voxels
 from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
+from napari_segsam.engine.names import emptied_by
 from napari_segsam.engine.objects import named, place_of
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.records import in_words
@@ -145,7 +146,8 @@ class Controller:
     def click(self, row: float, col: float, positive: bool = True) -> None:
         """A point."""
         prompts = replace(self.session.prompts, mask=self.session.mask_to_correct)
-        self._prompt(prompts.with_click(Click(row, col, positive)), "point" if positive else "negative point")
+        click = Click(float(row), float(col), positive)
+        self._prompt(prompts.with_click(click), "point" if positive else "negative point")
         if not self.session.prompts:
             self._say("That point says what the object is not; add a positive point on the object first.")
 
@@ -188,7 +190,9 @@ class Controller:
         """The shown mask becomes the current object's voxels on this slice; see Session for what it overwrites."""
         step = self.session.commit()
         self._follow(step)
-        self._say(f"Committed {step.name.removeprefix('commit ')} on {named(self.session.place)}.")
+        emptied = emptied_by(step.patch, self.session.labels) if step.patch else []
+        lost = f" Nothing is left of {', '.join(emptied)}; undo brings it back." if emptied else ""
+        self._say(f"Committed {step.name.removeprefix('commit ')} on {named(self.session.place)}.{lost}")
 
     @_told
     def next_object(self) -> None:

@@ -138,7 +138,9 @@ class Inference:
             quietly = partial(self._fail, wanted=False)
             self._executor.submit(job, _kept_in_cache, quietly, key=("unseen", rank), priority=_NEIGHBOUR + rank)
 
-    def load(self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]) -> None:
+    def load(
+        self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]
+    ) -> None:
         """Have another predictor made; ``refused`` is called where that fails, after ``failed``."""
         self.load_failure = ""
 

@@ -222,7 +222,10 @@ def choose_device(asked: str) -> str:
     if not asked.startswith("cuda"):
         raise SegsamError(f"Unknown device '{asked}'; use auto, cpu or cuda.")
     if not torch.cuda.is_available():
-        raise SegsamError("No CUDA GPU is available to torch; choose the device cpu (in the dock, or --device cpu), or see `segsam doctor`.")
+        raise SegsamError(
+            "No CUDA GPU is available to torch; choose the device cpu (in the dock, or --device cpu), "
+            "or see `segsam doctor`."
+        )
     return "cuda:0" if asked == "cuda" else asked
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from qtpy.QtCore import QEvent, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
+from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
@@ -33,7 +33,7 @@ from napari_segsam.gui.workbench import Workbench
 EMPTY = (
     "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
 )
-MINIMUM_WIDTH = 300
+MINIMUM_WIDTH, WIDTH = 300, 340
 _MESSAGE_LINES, _MESSAGE_MARGIN_PX = 3, 10
 
 
@@ -140,6 +140,10 @@ class Dock(QWidget):
         super().showEvent(event)
         if self._tab is None:
             self._tab = CanvasTab(self.window() or self, self.workbench.show_next_candidate)
+
+    def sizeHint(self) -> QSize:
+        """Narrow, whatever the labels' full texts would take: a dock wider than this pushes the window off a screen."""
+        return QSize(WIDTH, super().sizeHint().height())
 
     def close_session(self) -> None:
         """Give everything back to napari."""

@@ -231,7 +231,7 @@ class ScanLayers:
         return layer
 
     def _make_points(self) -> Points:
-        layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.15, **self._frame())
+        layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.05, **self._frame())
         layer.canvas_size_limits = _POINT_PX
         layer.editable = False
         return layer

@@ -43,7 +43,7 @@ class ObjectPanel(QWidget):
         self.sign = _tool("sign", "")
         self.hint = QLabel()
         self.hint.setWordWrap(True)
-        self._ranked: tuple[int, tuple[ClassScore, ...]] = (0, ())  # last answer's classes, of the object with this value
+        self._ranked: tuple[int, tuple[ClassScore, ...]] = (0, ())  # an object's value, its last answer
         self._names: list[str | None] = []  # of the rows of `class_box`
         self.class_box: QComboBox = QSearchableComboBox()
         self.class_box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -123,6 +123,8 @@ class ObjectsPanel(QWidget):
         controller = self._workbench.controller
         if controller is None or self._counts is None:
             return ""
+        if controller.session.volume.is_rgb:
+            return f"{self._counts.of(value)} px"  # a picture has no millimetres
         return f"{self._counts.of(value) * controller.session.labels.grid.voxel_mm3 / 1000:.1f} ml"
 
     def _choose_where(self) -> None:
