@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap
+from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
 
 
 def unnamed(value: int) -> str:
@@ -26,3 +26,9 @@ def name_all(labels: LabelMap) -> None:
         seen[slab] = True
     for value in (int(v) for v in np.flatnonzero(seen) if v and int(v) not in labels.labels):
         labels.labels[value] = Label(value, unnamed(value))
+
+
+def emptied_by(patch: Patch, labels: LabelMap) -> list[str]:
+    """Names of the objects that lost their last voxel to others by this change."""
+    taken = {int(v) for v in np.unique(patch.before[patch.after != 0])}
+    return [label.name for v, label in labels.labels.items() if v in taken and not (labels.voxels == v).any()]

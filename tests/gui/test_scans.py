@@ -134,3 +134,16 @@ def test_the_same_scan_opened_twice_does_not_take_the_first_ones_labels(ready):
     ready.dock.workbench.open_scan(ready.layers[0])
     ready.rest()
     assert ready.layer("labels").data.any()
+
+
+def test_an_object_that_is_overwritten_wholly_is_named(ready):
+    click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    ready.key(Qt.Key.Key_M)
+    said: list[str] = []
+    ready.dock.workbench.controller.status_changed.connect(said.append)
+    click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    assert any("Nothing is left of liver" in text for text in said)
