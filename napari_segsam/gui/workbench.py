@@ -177,7 +177,8 @@ class Workbench(QObject):
             return
         session = self.controller.session
         snapshot = LabelMap(session.labels.grid, session.labels.voxels.copy(), dict(session.labels.labels))
-        names = {value: label.name for value, label in snapshot.labels.items()}
+        voxels = snapshot.voxels
+        names = {value: label.name for value, label in snapshot.labels.items() if (voxels == value).any()}
         before = session.undo_names
 
         def saved(_: None) -> None:
