@@ -34,7 +34,7 @@ EMPTY = (
     "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
 )
 MINIMUM_WIDTH, WIDTH = 300, 340
-_MESSAGE_LINES, _MESSAGE_MARGIN_PX = 3, 10
+_MESSAGE_LINES, _MESSAGE_MARGIN_PX = 3, 18
 
 
 class Dock(QWidget):

@@ -24,8 +24,8 @@ _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 _OUTLINE, _BOX = "#ffe14d", "#4db8ff"
 _COLOUR = {True: "#1fae5b", False: "#e5322d"}
 _EDGE, _INSIDE = 1, 2
-_POINT_PX = (13, 13)
-"""Smallest and largest diameter on the screen: the same at every zoom."""
+_POINT_PX = (4, 14)
+"""Diameters on the screen. Points are so large that the second holds at any zoom; vispy draws half the first as border."""
 
 
 class ScanLayers:
@@ -231,7 +231,7 @@ class ScanLayers:
         return layer
 
     def _make_points(self) -> Points:
-        layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.05, **self._frame())
+        layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.14, **self._frame())
         layer.canvas_size_limits = _POINT_PX
         layer.editable = False
         return layer
@@ -251,7 +251,7 @@ class ScanLayers:
         signs = [c.positive for c in prompts.clicks]
         if signs:
             layer.current_face_color = _COLOUR[signs[-1]]
-        layer.current_size = max(view.shape) / 64
+        layer.current_size = max(view.shape) / 4
         layer.data = self._placement.display_points(view, rc)
         colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
         # This draws the layer once more, and the usual click only adds a point, which has its colour already.
