@@ -25,7 +25,7 @@ _OUTLINE, _BOX = "#ffe14d", "#4db8ff"
 _COLOUR = {True: "#1fae5b", False: "#e5322d"}
 _EDGE, _INSIDE = 1, 2
 _POINT_PX = (4, 14)
-"""Diameters on the screen. Points are so large that the second holds at any zoom; vispy draws half the first as border."""
+"""Diameters on the screen: points are so large that the second holds at any zoom; vispy's border is half the first."""
 
 
 class ScanLayers:
