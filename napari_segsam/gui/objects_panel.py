@@ -29,6 +29,7 @@ from napari_segsam.gui.workbench import Workbench
 
 _NO_SUGGESTIONS = "Nothing suggested on this slice yet: click an organ, or press Suggest."
 _NO_OBJECTS = "Nothing committed yet: click an organ, then press C."
+_SAVE, _UNSAVED = "Save labels…", "unsaved"
 _COLUMNS = ("Object", "Value", "Volume")
 _HEADER_PX, _TALLEST_PX = 30, 170
 _FILES = "Label map (*.nii.gz *.nii *.nrrd)"
@@ -48,7 +49,7 @@ class ObjectsPanel(QWidget):
         self.reject = _button("Reject  ⌫", "Take the chosen suggestion off this slice (Backspace in the list)")
         self.objects = _table()
         self.no_objects = _note(_NO_OBJECTS)
-        self.save = _button("Save labels…", "Write the label map on the scan's own voxel grid")
+        self.save = _button(_SAVE, "Write the label map on the scan's own voxel grid")
         self._lay_out()
         self._connect()
         self._show_suggestions(())
@@ -73,6 +74,7 @@ class ObjectsPanel(QWidget):
         self.save.clicked.connect(self._choose_where)
         bench.started.connect(self._follow)
         bench.scan_changed.connect(self._recount)
+        bench.told.connect(self._tell_unsaved)  # among others: that the labels were saved
 
     def _follow(self, controller: Controller) -> None:
         controller.suggestions_changed.connect(self._show_suggestions)
@@ -106,8 +108,14 @@ class ObjectsPanel(QWidget):
         self.objects.setVisible(bool(labels))
         self.no_objects.setVisible(not labels)
         self.save.setEnabled(bool(labels))
+        self._tell_unsaved()
         rows = sum(self.objects.rowHeight(row) for row in range(len(labels)))
         self.objects.setFixedHeight(min(rows + _HEADER_PX, _TALLEST_PX))
+
+    def _tell_unsaved(self, _: str = "") -> None:
+        controller = self._workbench.controller
+        unsaved = controller is not None and controller.session.unsaved
+        self.save.setText(f"{_SAVE} ({_UNSAVED})" if unsaved else _SAVE)
 
     def _show_object(self, row: int, label: Label) -> None:
         cells = (spoken(label.name), str(label.value), self._volume_text(label.value))

@@ -6,7 +6,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_segsam.core.errors import UnreadableInputError, WriteError
 from napari_segsam.core.grid import Grid
@@ -158,3 +159,20 @@ def test_a_real_dicom_folder_opens(shared_data, folder):
     layers = read_layers(str(shared_data / "dicom" / folder))
     assert layers
     assert all(kwargs["metadata"][VOLUME_KEY].grid.shape for _, kwargs, _ in layers)
+
+
+def test_the_save_button_says_what_is_unsaved(ready, tmp_path):
+
+    def texts():
+        return [b.text() for b in ready.dock.findChildren(QPushButton) if b.text().startswith("Save labels")]
+
+    assert texts() == ["Save labels…"]
+    scan = ready.layers[0]
+    ready.look_at(scan, (10, 8, 5))
+    ready.click(ready.world(scan, (10, 8, 5)))
+    ready.rest()
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    assert texts() == ["Save labels… (unsaved)"]
+    ready.dock.workbench.save(tmp_path / "labels.nii.gz")
+    ready.wait(lambda: (tmp_path / "labels.nii.gz").exists() and texts() == ["Save labels…"])
