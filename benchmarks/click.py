@@ -113,6 +113,15 @@ def peak_memory_gb(model: str) -> float:
     return float(answer.stdout.split()[-1])
 
 
+def own_peak_gb() -> float:
+    """Peak resident memory of this process; Linux's ru_maxrss would count the parent's as well."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [part for part in status.read_text().splitlines() if part.startswith("VmHWM")]
+        return float(line.split()[1]) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
 def main() -> None:
     """Print a table; with ``--json`` write it as well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,7 +133,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = measure(asked.model, asked.clicks, asked.peer_slices)
     if asked.memory:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+        print(own_peak_gb())
         return
     found["peak memory (GB)"] = peak_memory_gb(asked.model)
     found["threads"], found["torch"] = torch.get_num_threads(), torch.__version__
