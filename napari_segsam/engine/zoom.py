@@ -125,9 +125,8 @@ def _box_maps(box: Tensor, crop: int) -> tuple[Tensor, Tensor]:
     """(4,) box -> (crop, crop) filled box, and the logit of the ellipse inscribed in it."""
     rows, cols = _coordinates(crop)
     r0, c0, r1, c1 = (float(v) for v in box)
-    scale = 1.0  # the corner pixels belong to the box
     filled = ((rows >= r0 - 0.5) & (rows <= r1 + 0.5) & (cols >= c0 - 0.5) & (cols <= c1 + 0.5)).float()
-    a, b = max((r1 - r0 + scale) / 2, 0.5), max((c1 - c0 + scale) / 2, 0.5)
+    a, b = max((r1 - r0 + 1) / 2, 0.5), max((c1 - c0 + 1) / 2, 0.5)  # the corner pixels belong to the box
     distance = torch.sqrt(((rows - (r0 + r1) / 2) / a) ** 2 + ((cols - (c0 + c1) / 2) / b) ** 2)
     return filled, ((1 - distance) * 6).clamp(-PRIOR_LIMIT, PRIOR_LIMIT)
 
