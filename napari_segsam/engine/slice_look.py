@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from napari_segsam.engine import zoom
 from napari_segsam.engine.prompting import prompt_batch
 from napari_segsam.engine.zoom import PromptGeometry, Square
-from napari_segsam.engine.zoom_look import Look, PicturePrompts, mask_order, to_cpu
+from napari_segsam.engine.zoom_look import Look, PicturePrompts, mask_order
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
@@ -42,7 +42,7 @@ class SliceLook:
         for name, tensor in vars(batch).items():
             if tensor is not None:
                 setattr(batch, name, tensor.to(features.tokens.device))
-        output = to_cpu(self.model(features, batch))
+        output = self.model(features, batch).to(torch.float32).to(torch.device("cpu"))
         output.mask_logits = self._full(output.mask_logits)
         output.semantic.mask_logits = self._full(output.semantic.mask_logits)
         return Look(square, output, mask_order(output, prompts.is_lone_click))

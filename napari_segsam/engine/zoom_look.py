@@ -142,7 +142,7 @@ class ZoomLook:
             for name, tensor in vars(values).items():
                 if tensor is not None:
                     setattr(values, name, tensor.to(features.tokens.device))
-        return to_cpu(self.model(features, batch, look))
+        return self.model(features, batch, look).to(torch.float32).to(torch.device("cpu"))
 
 
 def _on_crop(prompts: PicturePrompts, square: Square, side: int) -> PromptGeometry:
@@ -155,12 +155,3 @@ def _on_crop(prompts: PicturePrompts, square: Square, side: int) -> PromptGeomet
         last = (zoom.cut(prompts.last, square, side) > 0.5).float() * 2 - 1
     positive = torch.tensor([c.positive for c in prompts.clicks], dtype=torch.bool)
     return PromptGeometry(square.to_crop(clicks, side), positive, box, last)
-
-
-def to_cpu(output: SegSamOutput) -> SegSamOutput:
-    """Every tensor of an answer on the CPU, fp32."""
-    for part in (output, output.semantic):
-        for name, value in vars(part).items():
-            if isinstance(value, Tensor):
-                setattr(part, name, value.float().cpu())
-    return output

@@ -49,6 +49,11 @@ class SegSamOutput:
     semantic: SemanticOutput
     text_logits: Tensor | None
 
+    def to(self, where: torch.device | torch.dtype) -> SegSamOutput:
+        """The same on another device or in another precision."""
+        text = None if self.text_logits is None else self.text_logits.to(where)
+        return SegSamOutput(self.mask_logits.to(where), self.iou.to(where), self.semantic.to(where), text)
+
 
 class SegSam(nn.Module):
     """The whole of SEG-SAM; it receives its parts, :func:`napari_segsam.model.build.build` makes them.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from segment_anything.modeling.mask_decoder import MLP
@@ -26,6 +27,11 @@ class Unprompted:
 
     co_class_logits: Tensor
     co_mask_logits: Tensor | None
+
+    def to(self, where: torch.device | torch.dtype) -> Self:
+        """The same on another device or in another precision."""
+        moved = {k: v.to(where) for k, v in vars(self).items() if v is not None}
+        return replace(self, **moved)
 
 
 @dataclass

@@ -28,13 +28,19 @@ from napari_segsam.train.prompt_simulation import PromptNoise
 
 _MIN_VISIBLE = 12
 """Objects with fewer pixels are not prompted."""
+_BENT = 0.4
+"""Share of pictures that are turned and stretched a little."""
+_ANY_SIZE = 0.35
+"""Share of clicks whose square has nothing to do with the object's size, so that predicted IoU can tell sizes apart."""
+_CLASSES_COUNTED = 8
+"""Classes of a data set beyond so many do not make it be drawn more often."""
 _INVERTED = 0.05
 """Share of pictures shown light for dark."""
 
 
 @dataclass
 class PromptedCrop:
-    """One prompted object in its crop: pixels, prompts, truth."""
+    """One prompted object in its crop: pixels, prompts, truth; ``beyond`` counts crop pixels of it outside the crop."""
 
     crop: Tensor
     inside: Tensor
@@ -45,6 +51,7 @@ class PromptedCrop:
     class_index: int
     size_click: tuple[float, float]
     size_bin: float
+    beyond: float
     others: SetTargets | None
     name: str
 
@@ -82,7 +89,7 @@ class _Drawn:
 
 
 class BatchMaker:
-    """Draws batches from loaded samples: data sets by the square root of their size, then a picture, then objects."""
+    """Draws batches from loaded samples: data sets by the root of pictures x classes, then a picture, then objects."""
 
     def __init__(
         self, samples: list[LoadedSample], told: dict[str, NDArray[np.bool_]], config: TrainConfig, model: SegSamConfig
@@ -99,10 +106,14 @@ class BatchMaker:
         for i, s in enumerate(samples):
             groups.setdefault(s.sample.dataset, []).append(i)
         self.groups = list(groups.values())
-        weights = np.sqrt([len(g) for g in self.groups])
+        weights = np.sqrt([len(g) * self._variety(g) for g in self.groups])
         self.chances = weights / weights.sum()
         self.cells = model.img_size // 4
         self._stands: dict[int, SetTargets] = {}
+
+    def _variety(self, group: list[int]) -> int:
+        """How many classes a data set teaches, within reason: twenty tissues are harder than one nodule."""
+        return min(len({k for i in group for k in self.samples[i].class_ids}), _CLASSES_COUNTED)
 
     def __call__(self, step: int) -> Batch:
         """The batch of ``step``: a pure function of seed and step, so that a resumed run sees what it would have."""
@@ -135,6 +146,7 @@ class BatchMaker:
         usable = [i for i, m in enumerate(drawn.masks) if m.sum() >= _MIN_VISIBLE][: self.config.prompts]
         if not usable:
             return None
+        usable = [usable[i % len(usable)] for i in range(self.config.prompts)]  # seen again from another square
         channels = np.ascontiguousarray(drawn.pixels.transpose(2, 0, 1), dtype=np.float32)
         picture = torch.from_numpy(channels).expand(3, -1, -1)
         small, scale = zoom.fit_slice(picture, self.model.img_size)
@@ -159,10 +171,20 @@ class BatchMaker:
             drawn.class_ids = [0] * len(chosen) if anatomical else drawn.class_ids
         else:
             drawn.stands = self._standing(index)
+        if rng.random() < _BENT:
+            self._bend(drawn, augment.Bend.drawn(rng))
         if rng.random() < _INVERTED:
             drawn.pixels = 1 - drawn.pixels
         drawn.pixels = augment.recolour(drawn.pixels, rng)
         return drawn
+
+    def _bend(self, drawn: _Drawn, how: augment.Bend) -> None:
+        height, width = drawn.pixels.shape[:2]
+        drawn.pixels, drawn.masks = augment.bend(drawn.pixels, drawn.masks, how)
+        if drawn.stands is not None:
+            scale = self.cells / max(height, width)
+            within = max(round(height * scale), 1), max(round(width * scale), 1)
+            drawn.stands.masks = how(drawn.stands.masks, within)
 
     def _crop(self, picture: Tensor, scale: float, drawn: _Drawn, i: int, rng: np.random.Generator) -> PromptedCrop:
         mask, side = drawn.masks[i], self.zoom.crop
@@ -171,30 +193,33 @@ class BatchMaker:
         click, is_box = prompt_simulation.click_on(mask, rng), bool(rng.random() < self.config.boxes)
         box = prompt_simulation.box_of(mask, rng, PromptNoise()) if is_box else None
         square = self._square(box, click, longer, rng)
+        target = zoom.cut(torch.from_numpy(mask[None].astype(np.float32)), square, side)
         inside = zoom.cut(torch.ones_like(picture[:1]), square, side)
         size = torch.tensor(longer / max(picture.shape[1:]))
         return PromptedCrop(
             crop=zoom.normalise(zoom.cut(picture, square, side), inside),
             inside=inside,
             geometry=_geometry(box, [] if is_box else [click], square, side),
-            target=zoom.cut(torch.from_numpy(mask[None].astype(np.float32)), square, side),
+            target=target,
             place=zoom.place_on_slice(square, scale),
             ambiguous=not is_box,
             class_index=drawn.class_ids[i] - 1,
             size_click=_slice_xy(click, scale, self.model.img_size),
             size_bin=float(zoom.size_to_bin(size, self.zoom.size_bins)),
+            beyond=max(float(mask.sum()) * (side / square.side) ** 2 - float(target.sum()), 0.0),
             others=self._others(drawn.stands, mask, drawn.class_ids[i] - 1, scale),
             name=drawn.name,
         )
 
     def _square(self, box: Box | None, click: Click, longer: float, rng: np.random.Generator) -> Square:
-        """Boxes: 1.25 to 1.7 times the longer side; clicks: 1 to 2.8 times, centred on the click; both a little off."""
+        """Boxes: 1.25 to 1.7 times the longer side; clicks: mostly 1 to 2.8 times, centred on them; both a little off."""
         if box is not None:
             longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
             side = longer * rng.uniform(1.25, 1.7)
             row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2
         else:
-            side = longer * np.exp(rng.uniform(np.log(1.0), np.log(2.8)))
+            low, high = (0.3, 6.0) if rng.random() < _ANY_SIZE else (1.0, 2.8)
+            side = longer * np.exp(rng.uniform(np.log(low), np.log(high)))
             row, col = click.row, click.col
         shift = rng.normal(0, 0.03 * side, 2)
         return Square.centred(row + shift[0], col + shift[1], side, self.zoom.least)

@@ -59,10 +59,11 @@ class TrainConfig(_Strict):
         run: folder for the state to resume from, the checkpoint, the log and its curves.
         backbone: safetensors file of a pretrained MobileNetV2, for ``nano``.
         warm_start: a checkpoint whose weights to start from, with a fresh optimiser.
-        images, prompts: pictures a step, and prompts on each.
+        images, prompts: pictures a step, and prompts on each; a picture with fewer objects is prompted again.
         boxes: share of box prompts; the rest are clicks.
         corrections: share of steps with a second pass of corrective clicks and the last mask.
         calibrate: fit class scores on the ``val`` split when training is done.
+        precision: ``bf16`` computes the network's layers in bfloat16 and the losses in float32.
         train_slice_backbone: let the slice's view train the backbone too (the crops always do).
     """
 
@@ -84,6 +85,7 @@ class TrainConfig(_Strict):
     warm_up: int = Field(200, ge=0)
     average: float = Field(0.998, ge=0, lt=1)
     save_every: int = Field(250, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"
     train_slice_backbone: bool = False
     calibrate: bool = True
     threads: int = Field(0, ge=0)

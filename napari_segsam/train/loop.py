@@ -23,8 +23,10 @@ from napari_segsam.io.atomic import replacing
 from napari_segsam.model import checkpoint
 from napari_segsam.model.build import build
 from napari_segsam.model.config import preset
-from napari_segsam.model.segsam import SegSam, SegSamOutput
+from napari_segsam.model.prompt_tokens import PromptBatch
+from napari_segsam.model.segsam import SegSam, SegSamOutput, Zoomed
 from napari_segsam.model.semantic_decoder import Unprompted
+from napari_segsam.model.zoom_encoder import SliceFeatures
 from napari_segsam.train import losses, prompt_simulation, run_log
 from napari_segsam.train.batches import Batch, BatchMaker, PromptedCrop, to_model
 from napari_segsam.train.calibration import calibrate
@@ -119,25 +121,39 @@ class Trainer:
     def terms(self, batch: Batch) -> dict[str, Tensor]:
         """All loss terms of one batch, corrections included where this step has them."""
         rng = np.random.default_rng((self.config.seed, self.step, 1))
-        features = self.model.encode(batch.slices, self.config.train_slice_backbone)
+        with self._precision():
+            features = self.model.encode(batch.slices, self.config.train_slice_backbone)
         own = features.of(batch.owner)
         geometries = [c.geometry for c in batch.crops]
         side = self.model.prompt_encoder.mask_input_size[0]
-        output = self.model(own, *to_model(geometries, batch.crops, side))
+        output = self._ask(own, *to_model(geometries, batch.crops, side))
         ambiguous = torch.tensor([c.ambiguous for c in batch.crops])
         terms, masks = self._mask_terms(batch, output, ambiguous)
         if rng.random() < self.config.corrections:
             corrected = [_correct(c, m, rng) for c, m in zip(batch.crops, masks, strict=True)]
-            again = self.model(own, *to_model(corrected, batch.crops, side))
+            again = self._ask(own, *to_model(corrected, batch.crops, side))
             more, _ = self._mask_terms(batch, again, torch.zeros_like(ambiguous))
             terms = {k: 0.5 * (v + more[k]) for k, v in terms.items()}
         clicks = torch.tensor([c.size_click for c in batch.crops])
-        terms["size"] = _bin_loss(self.model.size_head(own, clicks), torch.tensor([c.size_bin for c in batch.crops]))
-        return terms | self._set_terms(batch, output.semantic, self.model.unprompted(features))
+        with self._precision():
+            sizes, unprompted = self.model.size_head(own, clicks), self.model.unprompted(features)
+        terms["size"] = _bin_loss(sizes.float(), torch.tensor([c.size_bin for c in batch.crops]))
+        return terms | self._set_terms(batch, output.semantic, unprompted.to(torch.float32))
+
+    def _precision(self) -> torch.autocast:
+        """Layers in bfloat16 where the run says so; losses stay outside, in float32."""
+        device = next(self.model.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def _ask(self, features: SliceFeatures, prompts: PromptBatch, look: Zoomed) -> SegSamOutput:
+        with self._precision():
+            answer: SegSamOutput = self.model(features, prompts, look)
+        return answer.to(torch.float32)
 
     def _mask_terms(self, batch: Batch, output: SegSamOutput, ambiguous: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         w, target = self.config.losses, torch.stack([c.target for c in batch.crops])
-        binary, chosen = losses.binary_loss(output.mask_logits, output.iou, target, ambiguous, w.pixel)
+        beyond = torch.tensor([c.beyond for c in batch.crops])
+        binary, chosen = losses.binary_loss(output.mask_logits, output.iou, target, ambiguous, w.pixel, beyond)
         picked = output.mask_logits[torch.arange(len(chosen)), chosen]
         semantic = output.semantic.mask_logits
         classes = torch.tensor([c.class_index for c in batch.crops])

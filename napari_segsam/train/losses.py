@@ -33,16 +33,20 @@ def mask_loss(logits: Tensor, target: Tensor, kind: str = "bce") -> Tensor:
     return pixel_loss(logits, target, kind) + dice_loss(logits, target.expand_as(logits))
 
 
-def iou_of(logits: Tensor, target: Tensor) -> Tensor:
-    """(..., H, W) -> (...) IoU of logits > 0 with target > 0.5; no gradient."""
+def iou_of(logits: Tensor, target: Tensor, beyond: Tensor | float = 0.0) -> Tensor:
+    """(..., H, W) -> (...) IoU of logits > 0 with target > 0.5; no gradient.
+
+    ``beyond`` (broadcast to (...)) is how many pixels of the object lie outside the frame: a crop that shows only a part
+    of an object can find that part at most, and its predicted IoU has to say so.
+    """
     with torch.no_grad():
         a, b = logits > 0, target.expand_as(logits) > 0.5
-        union = (a | b).sum((-2, -1))
+        union = (a | b).sum((-2, -1)) + beyond
         return (a & b).sum((-2, -1)) / union.clamp(min=1)
 
 
 def binary_loss(
-    masks: Tensor, iou: Tensor, target: Tensor, ambiguous: Tensor, kind: str = "bce"
+    masks: Tensor, iou: Tensor, target: Tensor, ambiguous: Tensor, kind: str = "bce", beyond: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """SAM's loss: mask 0 for clear prompts, the best of masks 1 to 3 for ambiguous ones, and all predicted IoUs.
 
@@ -52,6 +56,7 @@ def binary_loss(
         target: (P, 1, H, W).
         ambiguous: (P,) bool, lone clicks.
         kind: pixel loss.
+        beyond: (P,) pixels of each object that its crop does not show, None for none.
 
     Returns:
         Scalar loss, and (P,) which mask was trained.
@@ -60,7 +65,8 @@ def binary_loss(
     best = 1 + each[:, 1:].argmin(1)
     chosen = torch.where(ambiguous, best, torch.zeros_like(best))
     rows = torch.arange(len(masks))
-    return each[rows, chosen].mean() + F.mse_loss(iou, iou_of(masks, target)), chosen
+    found = iou_of(masks, target, 0.0 if beyond is None else beyond.unsqueeze(1))
+    return each[rows, chosen].mean() + F.mse_loss(iou, found), chosen
 
 
 def alignment_loss(binary: Tensor, semantic: Tensor, kind: str = "dice", stop_gradient: bool = False) -> Tensor:
