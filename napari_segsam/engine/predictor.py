@@ -70,6 +70,11 @@ class SliceEmbedding:
         return min(self.frame.height * self.scale / side, 1.0), min(self.frame.width * self.scale / side, 1.0)
 
 
+def look_of(model: SegSam) -> ZoomLook | SliceLook:
+    """How this model answers prompts: on crops round them, or on the whole slice."""
+    return SliceLook(model) if model.config.zoom is None else ZoomLook(model, model.config.zoom)
+
+
 @dataclass
 class SegSamPredictor:
     """A loaded checkpoint behind the engine's Predictor protocol.
@@ -86,8 +91,7 @@ class SegSamPredictor:
 
     def __post_init__(self) -> None:
         self.vocabulary = Vocabulary(self.header.names, self.header.aliases, self.header.modalities)
-        zoomed = self.model.config.zoom
-        self._look: ZoomLook | SliceLook = SliceLook(self.model) if zoomed is None else ZoomLook(self.model, zoomed)
+        self._look = look_of(self.model)
 
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
         """See ``preprocess.choose_window``."""
@@ -162,7 +166,7 @@ class SegSamPredictor:
     def _look_input(self, picture: Tensor) -> tuple[Tensor, float]:
         """The padded square that the encoder sees."""
         square, scale = zoom.fit_slice(picture, self.model.config.img_size)
-        return self._look.normalise(square.expand(3, -1, -1), picture, scale), scale
+        return self._look.normalise(square.expand(3, -1, -1), picture), scale
 
     def _here(self, features: SliceFeatures) -> SliceFeatures:
         """Features on the device in use, which may have changed since they were made: a GPU's are bf16 in part."""

@@ -10,11 +10,19 @@ from napari_segsam.engine import zoom
 from napari_segsam.engine.prompting import prompt_batch
 from napari_segsam.engine.zoom import PromptGeometry, Square
 from napari_segsam.engine.zoom_look import Look, PicturePrompts, mask_order
-from napari_segsam.model.segsam import SegSam
+from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """SAM's pixel normalisation, for RGB in 0..255."""
+
+
+def sam_pixels(square: Tensor, covered: tuple[int, int]) -> Tensor:
+    """(3, side, side) in [-1, 1] -> SAM's normalisation; outside the ``covered`` rows and columns zero, as SAM pads."""
+    mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (_MEAN, _STD))
+    normalised = ((square + 1) * 127.5 - mean) / std
+    normalised[:, covered[0] :], normalised[:, :, covered[1] :] = 0, 0
+    return normalised
 
 
 class SliceLook:
@@ -25,24 +33,17 @@ class SliceLook:
         self.side = model.config.img_size
         self.mask_side = model.prompt_encoder.mask_input_size[0]
 
-    def normalise(self, square: Tensor, picture: Tensor, scale: float) -> Tensor:
-        """(3, side, side) in [-1, 1] -> SAM's normalisation; the padding is zero after it, as SAM has it."""
-        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (_MEAN, _STD))
-        normalised = ((square + 1) * 127.5 - mean) / std
-        height, width = zoom.fitted(picture, self.side)
-        del scale
-        normalised[:, height:], normalised[:, :, width:] = 0, 0
-        return normalised
+    def normalise(self, square: Tensor, picture: Tensor) -> Tensor:
+        """(3, side, side) in [-1, 1] -> what the encoder reads."""
+        return sam_pixels(square, zoom.fitted(picture, self.side))
 
     def answer(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Look:
         """See ``ZoomLook.answer``; the square is the padded slice."""
         square = Square(0, 0, max(picture.shape[1:]))
         geometry = self._geometry(prompts, scale, square)
         batch = prompt_batch([geometry], self.mask_side)
-        for name, tensor in vars(batch).items():
-            if tensor is not None:
-                setattr(batch, name, tensor.to(features.tokens.device))
-        output = self.model(features, batch).to(torch.float32).to(torch.device("cpu"))
+        output: SegSamOutput = self.model(features, batch.to(features.tokens.device))
+        output = output.to(torch.float32).to(torch.device("cpu"))
         output.mask_logits = self._full(output.mask_logits)
         output.semantic.mask_logits = self._full(output.semantic.mask_logits)
         return Look(square, output, mask_order(output, prompts.is_lone_click))

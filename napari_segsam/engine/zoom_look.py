@@ -89,9 +89,9 @@ class ZoomLook:
         self.model, self.config = model, config
         self.mask_side = model.prompt_encoder.mask_input_size[0]
 
-    def normalise(self, square: Tensor, picture: Tensor, scale: float) -> Tensor:
-        """The encoder of a model with zoom reads [-1, 1] as it is."""
-        del picture, scale
+    def normalise(self, square: Tensor, picture: Tensor) -> Tensor:
+        """The encoder of a model with zoom reads [-1, 1] as it is, whatever the ``picture``."""
+        del picture
         return square
 
     def answer(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Look:
@@ -138,11 +138,9 @@ class ZoomLook:
         geometry = _on_crop(prompts, square, side)
         look = zoomed([geometry], [crop], [inside], [zoom.place_on_slice(square, scale)])
         batch = prompt_batch([geometry], self.mask_side)
-        for values in (look, batch):
-            for name, tensor in vars(values).items():
-                if tensor is not None:
-                    setattr(values, name, tensor.to(features.tokens.device))
-        return self.model(features, batch, look).to(torch.float32).to(torch.device("cpu"))
+        here = features.tokens.device
+        answer: SegSamOutput = self.model(features, batch.to(here), look.to(here))
+        return answer.to(torch.float32).to(torch.device("cpu"))
 
 
 def _on_crop(prompts: PicturePrompts, square: Square, side: int) -> PromptGeometry:

@@ -22,15 +22,21 @@ class BinaryDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything has 
         super().__init__(**sizes)
         self.prior_trust = nn.Parameter(torch.tensor(0.5))
 
+    @property
+    def own(self) -> Tensor:
+        """(5, C) SAM's original tokens t_o: predicted IoU, then four masks."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
     def forward(self, scene: Scene, prompt_tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """A scene, (P, n, C) prompt tokens -> (P, 4, H, W) mask logits, (P, 4) predicted IoU.
+        """A scene, (P, n, C) prompt tokens -> (P, 4, H, W) mask logits, (P, 4) predicted IoU."""
+        hs, pixels = scene.attend(self.transformer, self.output_upscaling, self.own, prompt_tokens)
+        return self.read(scene, hs, pixels)
+
+    def read(self, scene: Scene, hs: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(P, 5, C) what became of :attr:`own`, (P, C/8, H, W) pixels -> mask logits and predicted IoU.
 
         Mask 0 is SAM's answer to an unambiguous prompt, masks 1 to 3 are its answers to an ambiguous one.
         """
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([own.expand(len(prompt_tokens), -1, -1), prompt_tokens], dim=1)
-        hs, src = self.transformer(scene.tokens, scene.pe, tokens)
-        pixels = scene.refine(self.output_upscaling(scene.focus_map(src)))  # (P, C/8, H, W)
         kernels = torch.stack([mlp(hs[:, 1 + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
         logits = torch.einsum("pmc,pchw->pmhw", kernels, pixels)
         return scene.with_prior(logits, self.prior_trust), self.iou_prediction_head(hs[:, 0])

@@ -8,6 +8,7 @@ import torch
 from segment_anything.modeling import ImageEncoderViT, TwoWayTransformer
 from torch import nn
 
+from napari_segsam.model.adaptation import adapt
 from napari_segsam.model.binary_decoder import BinaryDecoder
 from napari_segsam.model.config import SegSamConfig
 from napari_segsam.model.prompt_tokens import PromptTokens
@@ -25,11 +26,9 @@ _PATCH = 16
 
 def _image_encoder(config: SegSamConfig) -> nn.Module:
     if config.encoder == "mobilenet":
-        if config.zoom is None:
-            raise ValueError("The encoder 'mobilenet' needs zoom: it is too coarse for a whole slice alone.")
-        return ZoomEncoder(config, config.zoom)
+        return _zoom_encoder(config)
     width, depth, heads, global_blocks = _VITS[config.encoder]
-    encoder: nn.Module = ImageEncoderViT(
+    encoder = ImageEncoderViT(
         img_size=config.img_size,
         patch_size=_PATCH,
         embed_dim=width,
@@ -43,6 +42,17 @@ def _image_encoder(config: SegSamConfig) -> nn.Module:
         global_attn_indexes=global_blocks,
         window_size=14,
     )
+    adapt(encoder, config.encoder_mode)
+    return encoder  # type: ignore[no-any-return]  # segment_anything has no types
+
+
+def _zoom_encoder(config: SegSamConfig) -> ZoomEncoder:
+    if config.zoom is None:
+        raise ValueError("The encoder 'mobilenet' needs zoom: it is too coarse for a whole slice alone.")
+    if config.encoder_mode not in ("full", "frozen"):
+        raise ValueError(f"encoder_mode '{config.encoder_mode}' is for ViT encoders; 'mobilenet' has full and frozen.")
+    encoder = ZoomEncoder(config, config.zoom)
+    encoder.backbone.requires_grad_(config.encoder_mode == "full")
     return encoder
 
 

@@ -42,9 +42,16 @@ class SegSamConfig:
         n_co: number of classification-oriented tokens t_co.
         n_aspects, text_dim: sentences per class card and width of their embedding.
         text_basis: width of the whitened sentence embedding that the projection reads.
+        encoder_mode: what of a ViT encoder learns, see ``model/adaptation.py``: ``full``, ``frozen``, ``lora``,
+            ``adapters`` or ``sammed2d``; the small encoder of ``nano`` knows ``full`` and ``frozen`` (its backbone).
+        decoders: ``independent``, as in the paper, or ``shared``: all tokens in SAM's own decoder, the control.
+        co: how t_co say what nobody prompted: ``hungarian`` (set prediction), ``class_queries`` (one token per class,
+            present or not), ``pooled`` (their mean says which classes are present), ``off``.
         cls_head: ``linear`` or ``cosine`` (to the projected cards, so that a new card is a new class).
         co_masks: t_co tokens also draw masks (ours; the paper's only classify).
-        text_mode: ``roi`` asks with the prompted region, ``attention`` without, ``off`` leaves t_text out.
+        text_mode: ``roi`` asks with the prompted region, ``attention`` without, ``mean`` reads all cards alike,
+            ``oracle`` reads the card of the class that it is told (in use its own first guess, so that it looks twice),
+            ``off`` leaves t_text out.
         text_to: ``both`` decoders receive t_text, or ``saw`` only.
         text_fuse: ``concat`` t_text to the prompt tokens, or ``add`` it to each.
         zoom: the second look, None for SAM as published.
@@ -57,16 +64,24 @@ class SegSamConfig:
     heads: int = 8
     mlp_dim: int = 2048
     n_classes: int = 1
+    encoder_mode: Literal["full", "frozen", "lora", "adapters", "sammed2d"] = "full"
+    decoders: Literal["independent", "shared"] = "independent"
     n_co: int = 16
+    co: Literal["hungarian", "class_queries", "pooled", "off"] = "hungarian"
     n_aspects: int = 5
     text_dim: int = 384
     text_basis: int = 128
     cls_head: Literal["linear", "cosine"] = "linear"
     co_masks: bool = True
-    text_mode: Literal["roi", "attention", "off"] = "roi"
+    text_mode: Literal["roi", "attention", "mean", "oracle", "off"] = "roi"
     text_to: Literal["both", "saw"] = "both"
     text_fuse: Literal["concat", "add"] = "concat"
     zoom: ZoomConfig | None = None
+
+    @property
+    def n_queries(self) -> int:
+        """How many classification-oriented tokens there are."""
+        return {"class_queries": self.n_classes, "off": 0}.get(self.co, self.n_co)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint's header."""

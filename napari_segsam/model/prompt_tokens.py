@@ -31,6 +31,12 @@ class PromptBatch:
     def __len__(self) -> int:
         return len(self.points_xy)
 
+    def to(self, device: torch.device) -> PromptBatch:
+        """The same on another device."""
+        masks = None if self.mask_logits is None else self.mask_logits.to(device)
+        has = None if self.has_mask is None else self.has_mask.to(device)
+        return PromptBatch(self.points_xy.to(device), self.labels.to(device), masks, has)
+
 
 class PromptTokens(PromptEncoder):  # type: ignore[misc]  # segment_anything has no types
     """SAM's prompt encoder with its weights' names; a box is two labelled points, as in SAM's own sum."""

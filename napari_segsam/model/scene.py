@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -40,3 +41,23 @@ class Scene:
     def with_prior(self, logits: Tensor, trust: Tensor) -> Tensor:
         """(P, M, H, W) logits plus the prompt's own prior times the learned scalar ``trust``."""
         return logits if self.prior is None else logits + trust * self.prior
+
+    def attend(
+        self, transformer: nn.Module, upscaling: nn.Module, own: Tensor, prompts: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """A decoder's tokens and the prompt's look at the scene, and the scene at them.
+
+        Args:
+            transformer: the decoder's.
+            upscaling: the decoder's.
+            own: (n, C) the decoder's tokens.
+            prompts: (P, m, C) prompt tokens, None for none.
+
+        Returns:
+            (P, n, C) what became of the decoder's tokens, and (P, C/8, H, W) pixels that masks are read from.
+        """
+        tokens = own.expand(len(self.tokens), -1, -1)
+        hs, image = transformer(
+            self.tokens, self.pe, tokens if prompts is None else torch.cat([tokens, prompts], dim=1)
+        )
+        return hs[:, : len(own)], self.refine(upscaling(self.focus_map(image)))

@@ -12,7 +12,7 @@ from napari_segsam.model.config import SegSamConfig
 from napari_segsam.model.prompt_tokens import PromptBatch, PromptTokens
 from napari_segsam.model.scene import Scene
 from napari_segsam.model.semantic_decoder import SemanticDecoder, SemanticOutput, Unprompted
-from napari_segsam.model.text_to_vision import ClassCards, TextToVision
+from napari_segsam.model.text_to_vision import ClassCards, OracleText, text_module
 from napari_segsam.model.zoom_encoder import SizeHead, SliceFeatures, ZoomEncoder
 
 
@@ -31,6 +31,10 @@ class Zoomed:
     maps: Tensor
     prior: Tensor
     places: Tensor
+
+    def to(self, device: torch.device) -> Zoomed:
+        """The same on another device."""
+        return Zoomed(*(t.to(device) for t in (self.crops, self.maps, self.prior, self.places)))
 
 
 @dataclass
@@ -72,7 +76,7 @@ class SegSam(nn.Module):
         self.mask_decoder = mask_decoder
         self.semantic_decoder = SemanticDecoder(config, mask_decoder)
         self.class_cards = ClassCards(config)
-        self.text_to_vision = TextToVision(config) if config.text_mode != "off" else None
+        self.text_to_vision = None if config.text_mode == "off" else text_module(config)
         if config.zoom is not None:
             self.size_head = SizeHead(config.zoom.widths[0], config.dim, config.zoom.size_bins)
             self.view_level = nn.Embedding(2, config.dim)  # tells the crop's tokens from the slice's
@@ -85,24 +89,46 @@ class SegSam(nn.Module):
             return features
         return SliceFeatures(self.image_encoder(images))
 
-    def forward(self, features: SliceFeatures, prompts: PromptBatch, zoomed: Zoomed | None = None) -> SegSamOutput:
-        """Answer P prompts on P rows of slice features (``features.of(owner)``)."""
+    def forward(
+        self, features: SliceFeatures, prompts: PromptBatch, zoomed: Zoomed | None = None, classes: Tensor | None = None
+    ) -> SegSamOutput:
+        """Answer P prompts on P rows of slice features (``features.of(owner)``).
+
+        ``classes`` (P,), class indices with -1 for unknown, is read by ``text_mode="oracle"`` alone; without it that
+        mode looks twice, the second time with the class that it named the first time.
+        """
         sparse = self.prompt_encoder.sparse(prompts)
         if zoomed is None:
             scene, own = self._slice_scene(features, self.prompt_encoder.dense(prompts)), features.tokens
         else:
             scene, own = self._zoom_scene(features, prompts, zoomed)
             sparse = torch.cat([sparse, self._place_token(zoomed.places)], 1)
+        region = self._region(own, prompts)
+        if isinstance(self.text_to_vision, OracleText) and classes is None:
+            unknown = torch.full((len(sparse),), -1, device=sparse.device)
+            classes = self._decode(scene, sparse, region, features.detail, unknown).semantic.class_logits.argmax(1)
+        return self._decode(scene, sparse, region, features.detail, classes)
+
+    def _decode(
+        self, scene: Scene, sparse: Tensor, region: Tensor, detail: Tensor | None, classes: Tensor | None
+    ) -> SegSamOutput:
         cards = self.class_cards()
-        for_saw, text_logits = self._read_text(scene, sparse, self._region(own, prompts), cards)
+        for_saw, text_logits = self._read_text(scene, sparse, region, cards, classes)
         for_sag = for_saw if self.config.text_to == "both" else sparse
-        masks, iou = self.mask_decoder(scene, for_sag)
-        return SegSamOutput(masks, iou, self.semantic_decoder(scene, for_saw, cards, features.detail), text_logits)
+        sag, saw = self.mask_decoder, self.semantic_decoder
+        if self.config.decoders == "shared":
+            both, pixels = scene.attend(*saw.path(sag), torch.cat([sag.own, saw.own]), for_saw)
+            (masks, iou), hs = sag.read(scene, both[:, : len(sag.own)], pixels), both[:, len(sag.own) :]
+        else:
+            masks, iou = sag(scene, for_sag)
+            hs, pixels = scene.attend(*saw.path(sag), saw.own, for_saw)
+        return SegSamOutput(masks, iou, saw.read(scene, hs, pixels, cards, detail), text_logits)
 
     def unprompted(self, features: SliceFeatures) -> Unprompted:
         """What stands on B slices when nobody prompts anything."""
-        scene = self._slice_scene(features, None)
-        return self.semantic_decoder.unprompted(scene, self.class_cards(), features.detail)
+        scene, saw = self._slice_scene(features, None), self.semantic_decoder
+        hs, pixels = scene.attend(*saw.path(self.mask_decoder), saw.co_tokens.weight, None)
+        return saw.read_unprompted(hs, pixels if features.detail is None else features.detail, self.class_cards())
 
     def _slice_scene(self, features: SliceFeatures, dense: Tensor | None) -> Scene:
         """The slice's own tokens, with SAM's positional encoding, as SAM has it."""
@@ -143,10 +169,12 @@ class SegSam(nn.Module):
         weight = region_weights(prompts, (h, w), self.prompt_encoder.input_image_size)
         return torch.einsum("pchw,phw->pc", own, weight) / weight.sum((1, 2)).clamp(min=1e-6).unsqueeze(1)
 
-    def _read_text(self, scene: Scene, sparse: Tensor, region: Tensor, cards: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _read_text(
+        self, scene: Scene, sparse: Tensor, region: Tensor, cards: Tensor, classes: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         if self.text_to_vision is None:
             return sparse, None
-        text, logits = self.text_to_vision(scene, sparse, region, cards)
+        text, logits = self.text_to_vision(scene, sparse, region, cards, classes)
         joined = torch.cat([sparse, text], 1) if self.config.text_fuse == "concat" else sparse + text
         return joined, logits
 

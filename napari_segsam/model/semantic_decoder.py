@@ -68,49 +68,86 @@ class ClassHead(nn.Module):
 
 
 class SemanticDecoder(nn.Module):
-    """One segmentation-oriented token t_so and N_co classification-oriented tokens t_co over their own transformer."""
+    """One segmentation-oriented token t_so and N_co classification-oriented tokens t_co over their own transformer.
+
+    With ``decoders="shared"`` it has tokens and heads only, which then join SAM's tokens in SAM's transformer.
+    """
 
     def __init__(self, config: SegSamConfig, twin: BinaryDecoder) -> None:
         """Start from a copy of ``twin``'s transformer, upscaling and first mask token, as SAM's own knows most."""
         super().__init__()
-        self.transformer = copy.deepcopy(twin.transformer)
-        self.output_upscaling = copy.deepcopy(twin.output_upscaling)
+        independent = config.decoders == "independent"
+        self.transformer = copy.deepcopy(twin.transformer) if independent else None
+        self.output_upscaling = copy.deepcopy(twin.output_upscaling) if independent else None
         self.hypernetwork = copy.deepcopy(twin.output_hypernetworks_mlps[0])
         self.so_token = nn.Embedding(1, config.dim, _weight=twin.mask_tokens.weight[:1].detach().clone())
-        self.co_tokens = nn.Embedding(config.n_co, config.dim)
+        self.co_tokens = nn.Embedding(config.n_queries, config.dim)
         self.classes = ClassHead(config)
         self.prior_trust = nn.Parameter(torch.tensor(0.5))
+        draws = config.co_masks and config.co in ("hungarian", "class_queries")
         # On the crop's scale a mask kernel means something else than on the slice's: own kernels for t_co.
-        self.co_hypernetwork = copy.deepcopy(self.hypernetwork) if config.co_masks and config.zoom else None
-        self.co_masks = config.co_masks
+        self.co_hypernetwork = copy.deepcopy(self.hypernetwork) if draws and config.zoom else None
+        self.co_masks, self.co = draws, config.co
 
-    def forward(
-        self, scene: Scene, prompt_tokens: Tensor, cards: Tensor, slice_detail: Tensor | None = None
+    @property
+    def own(self) -> Tensor:
+        """(1 + N_co, C) t_so, then t_co."""
+        return torch.cat([self.so_token.weight, self.co_tokens.weight])
+
+    def path(self, twin: BinaryDecoder) -> tuple[nn.Module, nn.Module]:
+        """The transformer and the upscaling that the tokens go through: their own, or those of SAM's decoder."""
+        own = self.transformer, self.output_upscaling
+        return (twin.transformer, twin.output_upscaling) if own[0] is None or own[1] is None else (own[0], own[1])
+
+    def read(
+        self, scene: Scene, hs: Tensor, pixels: Tensor, cards: Tensor, slice_detail: Tensor | None = None
     ) -> SemanticOutput:
-        """A scene, (P, n, C) prompt tokens, (K, A, C) cards, (P, C/8, h', w') slice detail -> all answers."""
-        own = torch.cat([self.so_token.weight, self.co_tokens.weight])
-        tokens = torch.cat([own.expand(len(prompt_tokens), -1, -1), prompt_tokens], dim=1)
-        hs, src = self.transformer(scene.tokens, scene.pe, tokens)
-        so, co = hs[:, 0], hs[:, 1 : len(own)]
-        pixels = scene.refine(self.output_upscaling(scene.focus_map(src)))
+        """What became of :attr:`own` -> all answers.
+
+        Args:
+            scene: P prompts'.
+            hs: (P, 1 + N_co, C).
+            pixels: (P, C/8, H, W).
+            cards: (K, A, C) projected cards.
+            slice_detail: (P, C/8, h', w') the slice's fine features, None where masks of t_co lie on ``pixels``.
+        """
+        so, co = hs[:, 0], hs[:, 1:]
         mask = torch.einsum("pc,pchw->phw", self.hypernetwork(so), pixels).unsqueeze(1)
         return SemanticOutput(
-            co_class_logits=self.classes(co, cards),
+            co_class_logits=self._name(co, cards),
             co_mask_logits=self._draw(co, pixels if slice_detail is None else slice_detail),
             mask_logits=scene.with_prior(mask, self.prior_trust),
             class_logits=self.classes(so, cards)[:, :-1],
         )
 
-    def unprompted(self, scene: Scene, cards: Tensor, slice_detail: Tensor | None = None) -> Unprompted:
-        """What stands on P slices that nobody prompted: t_co alone over (P, C, 1, N) slice tokens."""
-        tokens = self.co_tokens.weight.expand(len(scene.tokens), -1, -1)
-        co, src = self.transformer(scene.tokens, scene.pe, tokens)
-        if slice_detail is None:
-            slice_detail = scene.refine(self.output_upscaling(scene.focus_map(src)))
-        return Unprompted(self.classes(co, cards), self._draw(co, slice_detail))
+    def read_unprompted(self, hs: Tensor, pixels: Tensor, cards: Tensor) -> Unprompted:
+        """(B, N_co, C) what became of t_co alone on B slices, (B, C/8, h', w') pixels -> what stands there."""
+        return Unprompted(self._name(hs, cards), self._draw(hs, pixels))
+
+    def _name(self, co: Tensor, cards: Tensor) -> Tensor:
+        if self.co == "hungarian":
+            named: Tensor = self.classes(co, cards)
+            return named
+        if self.co == "class_queries":
+            return presence(self.classes(co, cards)[..., :-1].diagonal(dim1=1, dim2=2))
+        if self.co == "pooled":
+            return presence(self.classes(co.mean(1), cards)[..., :-1])
+        return co.new_zeros(len(co), 0, len(cards) + 1)
 
     def _draw(self, co: Tensor, pixels: Tensor) -> Tensor | None:
         if not self.co_masks:
             return None
         kernels = (self.co_hypernetwork or self.hypernetwork)(co)
         return torch.einsum("pnc,pchw->pnhw", kernels, pixels)
+
+
+def presence(logits: Tensor) -> Tensor:
+    """(P, K) logit that each class is there -> (P, K, K + 1) as if K queries stood for one class each.
+
+    A softmax over row k is then a sigmoid of its logit, so that whoever reads t_co need not know how they were asked.
+    """
+    k = logits.shape[1]
+    rows = logits.new_full((len(logits), k, k + 1), float("-inf"))
+    rows[..., -1] = 0
+    rows.diagonal(dim1=1, dim2=2).copy_(logits)
+    return rows

@@ -64,7 +64,9 @@ class TextToVision(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(config.dim) for _ in range(3))
         self.log_scale = nn.Parameter(torch.tensor(2.66))  # 1 / 0.07
 
-    def forward(self, scene: Scene, prompt_tokens: Tensor, region: Tensor, cards: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, scene: Scene, prompt_tokens: Tensor, region: Tensor, cards: Tensor, classes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Sum up the cards for each prompt.
 
         Args:
@@ -72,6 +74,7 @@ class TextToVision(nn.Module):
             prompt_tokens: (P, n, C) t_p.
             region: (P, C) mean image embedding of the prompted region.
             cards: (K, A, C) projected cards.
+            classes: not read, see ``OracleText``.
 
         Returns:
             (P, 1, C) t_text, and (P, K) logits of its cosine to each class, for the auxiliary loss.
@@ -86,3 +89,44 @@ class TextToVision(nn.Module):
         summed = self.norms[2](query + self.think(query))
         meaning = F.normalize(cards.mean(1), dim=-1)
         return summed, self.log_scale.exp() * F.normalize(summed.squeeze(1), dim=-1) @ meaning.T
+
+
+class MeanText(nn.Module):
+    """The baseline that reads nothing in particular: the mean of all cards, the same for every prompt."""
+
+    def __init__(self, config: SegSamConfig) -> None:
+        super().__init__()
+        self.think = MLP(config.dim, config.dim * 2, config.dim, 2)
+
+    def forward(
+        self, scene: Scene, prompt_tokens: Tensor, region: Tensor, cards: Tensor, classes: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """As :meth:`TextToVision.forward`, without logits: it cannot tell classes apart."""
+        text: Tensor = self.think(cards.mean((0, 1)))
+        return text.expand(len(prompt_tokens), 1, -1), None
+
+
+class OracleText(nn.Module):
+    """The upper bound: the card of the class that it is told, and a learned token where it is told none."""
+
+    def __init__(self, config: SegSamConfig) -> None:
+        super().__init__()
+        self.unknown = nn.Embedding(1, config.dim)
+        self.think = MLP(config.dim, config.dim * 2, config.dim, 2)
+
+    def forward(
+        self, scene: Scene, prompt_tokens: Tensor, region: Tensor, cards: Tensor, classes: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """As :meth:`TextToVision.forward`, without logits; ``classes`` is (P,), -1 where the class is unknown."""
+        unknown = self.unknown.weight.expand(len(prompt_tokens), -1)
+        if classes is None:
+            return unknown.unsqueeze(1), None
+        told: Tensor = self.think(cards.mean(1))[classes.clamp(min=0)]
+        return torch.where((classes >= 0).unsqueeze(1), told, unknown).unsqueeze(1), None
+
+
+def text_module(config: SegSamConfig) -> TextToVision | MeanText | OracleText:
+    """The module that makes t_text, for any ``text_mode`` but ``off``."""
+    if config.text_mode == "mean":
+        return MeanText(config)
+    return OracleText(config) if config.text_mode == "oracle" else TextToVision(config)

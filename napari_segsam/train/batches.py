@@ -11,54 +11,40 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.core.prompts import Box, Click
 from napari_segsam.engine import zoom
-from napari_segsam.engine.prompting import prompt_batch, zoomed
-from napari_segsam.engine.zoom import PromptGeometry, Square
+from napari_segsam.engine.slice_look import sam_pixels
 from napari_segsam.model.config import SegSamConfig
-from napari_segsam.model.prompt_tokens import PromptBatch
-from napari_segsam.model.segsam import Zoomed
-from napari_segsam.train import augment, prompt_simulation, synthetic
+from napari_segsam.train import augment, synthetic
 from napari_segsam.train.config import TrainConfig
+from napari_segsam.train.crops import Object, PromptedCrop, Prompter
 from napari_segsam.train.dataset import LoadedSample
 from napari_segsam.train.losses import SetTargets
-from napari_segsam.train.prompt_simulation import PromptNoise
 
 _MIN_VISIBLE = 12
 """Objects with fewer pixels are not prompted."""
 _BENT = 0.4
 """Share of pictures that are turned and stretched a little."""
-_ANY_SIZE = 0.35
-"""Share of clicks whose square has nothing to do with the object's size, so that predicted IoU can tell sizes apart."""
-_CLASSES_COUNTED = 8
-"""Classes of a data set beyond so many do not make it be drawn more often."""
 _INVERTED = 0.05
 """Share of pictures shown light for dark."""
-
-
-@dataclass
-class PromptedCrop:
-    """One prompted object in its crop: pixels, prompts, truth; ``beyond`` counts crop pixels of it outside the crop."""
-
-    crop: Tensor
-    inside: Tensor
-    geometry: PromptGeometry
-    target: Tensor
-    place: list[float]
-    ambiguous: bool
-    class_index: int
-    size_click: tuple[float, float]
-    size_bin: float
-    beyond: float
-    others: SetTargets | None
-    name: str
+_CLASSES_COUNTED = 8
+"""Classes of a data set beyond so many do not make it be drawn more often."""
+_TRIES = 1000
+"""Pictures drawn in vain, one after the other, before the data set is blamed."""
 
 
 @dataclass
 class Batch:
-    """One step: B slices and P prompted crops; see the fields of PromptedCrop."""
+    """One step's share of one process.
+
+    Attributes:
+        slices: (B, 3, S, S) as the encoder reads them.
+        owner: (P,) which slice each prompt is on.
+        crops: P prompted objects.
+        present: what stands on each slice, None where that is not known.
+    """
 
     slices: Tensor
     owner: Tensor
@@ -69,12 +55,6 @@ class Batch:
     def names(self) -> list[str]:
         """File names, for a message about a bad batch."""
         return sorted({c.name for c in self.crops})
-
-
-def to_model(geometries: list[PromptGeometry], crops: list[PromptedCrop], mask_side: int) -> tuple[PromptBatch, Zoomed]:
-    """Prompts as tokens and as maps for P crops; ``mask_side`` is the side of SAM's low-resolution mask prompt."""
-    look = zoomed(geometries, [c.crop for c in crops], [c.inside for c in crops], [c.place for c in crops])
-    return prompt_batch(geometries, mask_side), look
 
 
 @dataclass
@@ -88,19 +68,24 @@ class _Drawn:
     name: str
 
 
-class BatchMaker:
-    """Draws batches from loaded samples: data sets by the root of pictures x classes, then a picture, then objects."""
+class BatchMaker(Dataset[Batch]):
+    """Draws batches from loaded samples: data sets by the root of pictures x classes, then a picture, then objects.
+
+    Of several processes each makes its own pictures of a step, so that together they make what one process would.
+    """
 
     def __init__(
-        self, samples: list[LoadedSample], told: dict[str, NDArray[np.bool_]], config: TrainConfig, model: SegSamConfig
+        self,
+        samples: list[LoadedSample],
+        told: dict[str, NDArray[np.bool_]],
+        config: TrainConfig,
+        model: SegSamConfig,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
-        if model.zoom is None:
-            raise ValueError("batches are crops round prompts: the model needs zoom")
-        if config.data.synthetic < 1 and not any(
-            s.mask(i).sum() >= _MIN_VISIBLE for s in samples for i in range(len(s.packed))
-        ):
-            raise UnreadableInputError(f"{config.data.root.name}: no picture shows an object of {_MIN_VISIBLE} pixels.")
-        self.samples, self.config, self.model, self.zoom = samples, config, model, model.zoom
+        """``told`` as :func:`~napari_segsam.train.dataset.partial_labels` gives it; ``share`` is (rank, processes)."""
+        self.samples, self.config, self.model = samples, config, model
+        self.prompter = Prompter(config, model)
+        self.pictures = range(share[0], config.images, share[1])
         self.told = {name: torch.from_numpy(t) for name, t in told.items()}
         groups: dict[str, list[int]] = {}
         for i, s in enumerate(samples):
@@ -115,47 +100,81 @@ class BatchMaker:
         """How many classes a data set teaches, within reason: twenty tissues are harder than one nodule."""
         return min(len({k for i in group for k in self.samples[i].class_ids}), _CLASSES_COUNTED)
 
-    def __call__(self, step: int) -> Batch:
-        """The batch of ``step``: a pure function of seed and step, so that a resumed run sees what it would have."""
-        rng = np.random.default_rng((self.config.seed, step))
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of ``step``: a pure function of seed and step, so that a resumed run sees what it would have.
+
+        Raises:
+            UnreadableInputError: no picture shows an object that is large enough to be prompted.
+        """
         slices: list[Tensor] = []
         crops: list[PromptedCrop] = []
-        owner: list[int] = []
         present: list[SetTargets | None] = []
-        while len(slices) < self.config.images:
-            made = self._picture(rng)
-            if made is not None:
-                owner += [len(slices)] * len(made[1])
-                slices.append(made[0])
-                crops += made[1]
-                present.append(made[2])
-        return Batch(torch.stack(slices), torch.tensor(owner), crops, present)
+        as_box = np.random.default_rng((self.config.seed, step)).random() < 0.5
+        for number in self.pictures:
+            rng = np.random.default_rng((self.config.seed, step, number))
+            made = next((m for _ in range(_TRIES) if (m := self._picture(rng, number, as_box)) is not None), None)
+            if made is None:
+                raise UnreadableInputError(
+                    f"{self.config.data.root.name}: no picture shows an object of {_MIN_VISIBLE} pixels."
+                )
+            slices.append(made[0])
+            crops += made[1]
+            present.append(made[2])
+        owner = torch.arange(len(slices)).repeat_interleave(self.config.prompts)
+        return Batch(torch.stack(slices), owner, crops, present)
 
     def stream(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
-        """Batches ``first`` to ``last - 1``, the next one being made while one is used."""
+        """Batches ``first`` to ``last - 1``, the next ones being made while one is used."""
+        steps = range(first, last)
+        if self.config.workers:
+            loader = DataLoader(self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True)
+            yield from zip(steps, loader, strict=True)
+            return
         with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self, first)
-            for step in range(first, last):
+            coming = pool.submit(self.__getitem__, first)
+            for step in steps:
                 batch = coming.result()
                 if step + 1 < last:
-                    coming = pool.submit(self, step + 1)
+                    coming = pool.submit(self.__getitem__, step + 1)
                 yield step, batch
 
-    def _picture(self, rng: np.random.Generator) -> tuple[Tensor, list[PromptedCrop], SetTargets | None] | None:
+    def _picture(
+        self, rng: np.random.Generator, number: int, as_box: bool
+    ) -> tuple[Tensor, list[PromptedCrop], SetTargets | None] | None:
         drawn = self._procedural(rng) if rng.random() < self.config.data.synthetic else self._real(rng)
-        usable = [i for i, m in enumerate(drawn.masks) if m.sum() >= _MIN_VISIBLE][: self.config.prompts]
+        usable = [i for i, m in enumerate(drawn.masks) if m.sum() >= _MIN_VISIBLE]
         if not usable:
             return None
-        usable = [usable[i % len(usable)] for i in range(self.config.prompts)]  # seen again from another square
         channels = np.ascontiguousarray(drawn.pixels.transpose(2, 0, 1), dtype=np.float32)
         picture = torch.from_numpy(channels).expand(3, -1, -1)
-        small, scale = zoom.fit_slice(picture, self.model.img_size)
-        return small, [self._crop(picture, scale, drawn, i, rng) for i in usable], drawn.stands
+        square, scale = zoom.fit_slice(picture, self.model.img_size)
+        if self.model.zoom is None:
+            square = sam_pixels(square, zoom.fitted(picture, self.model.img_size))
+        crops = []
+        for n, i in enumerate(self._choose(usable, rng)):
+            k = drawn.class_ids[i] - 1
+            others = self._others(drawn.stands, drawn.masks[i], k, scale)
+            thing = Object(drawn.masks[i], k, others, drawn.name, number * self.config.prompts + n)
+            is_box = as_box if self._published else bool(rng.random() < self.config.boxes)
+            crops.append(self.prompter(picture, scale, thing, is_box, rng))
+        return square, crops, drawn.stands
+
+    @property
+    def _published(self) -> bool:
+        """SAM-Med2D's way: all prompts of a step are boxes or all are clicks, and masks are drawn with replacement."""
+        return self.config.simulation == "sam-med2d"
+
+    def _choose(self, usable: list[int], rng: np.random.Generator) -> list[int]:
+        """Which objects to prompt; where a picture has too few they are seen again, from another square."""
+        if self._published:
+            return [usable[i] for i in rng.integers(len(usable), size=self.config.prompts)]
+        return [usable[i % len(usable)] for i in range(self.config.prompts)]
 
     def _procedural(self, rng: np.random.Generator) -> _Drawn:
-        grey, masks = synthetic.picture(rng)
-        pixels = grey[..., None].astype(np.float32) / np.float32(255)
-        return _Drawn(pixels, masks, [0] * len(masks), None, "a procedural picture")
+        image, masks = synthetic.picture(rng)
+        pixels = image.reshape(*image.shape[:2], -1).astype(np.float32) / np.float32(255)
+        chosen = [masks[i] for i in rng.permutation(len(masks))]
+        return _Drawn(pixels, chosen, [0] * len(masks), None, "a procedural picture")
 
     def _real(self, rng: np.random.Generator) -> _Drawn:
         """A picture with some of its objects, turned and recoloured; a turned anatomy says nothing about classes."""
@@ -163,7 +182,8 @@ class BatchMaker:
         index = group[rng.integers(len(group))]
         s = self.samples[index]
         pixels: NDArray[np.float32] = s.picture.reshape(*s.picture.shape[:2], -1).astype(np.float32) / np.float32(255)
-        chosen = [int(i) for i in rng.permutation(len(s.packed))[: self.config.prompts]]
+        order = rng.permutation(len(s.class_ids))
+        chosen = [int(i) for i in (order if self._published else order[: self.config.prompts])]
         drawn = _Drawn(pixels, [s.mask(i) for i in chosen], [s.class_ids[i] for i in chosen], None, s.sample.path.name)
         anatomical = s.sample.modality in augment.ANATOMICAL
         if rng.random() < (0.35 if anatomical else 0.6):
@@ -185,44 +205,6 @@ class BatchMaker:
             scale = self.cells / max(height, width)
             within = max(round(height * scale), 1), max(round(width * scale), 1)
             drawn.stands.masks = how(drawn.stands.masks, within)
-
-    def _crop(self, picture: Tensor, scale: float, drawn: _Drawn, i: int, rng: np.random.Generator) -> PromptedCrop:
-        mask, side = drawn.masks[i], self.zoom.crop
-        tight = Box.around(mask)
-        longer = max(tight.row_max - tight.row_min, tight.col_max - tight.col_min) + 1
-        click, is_box = prompt_simulation.click_on(mask, rng), bool(rng.random() < self.config.boxes)
-        box = prompt_simulation.box_of(mask, rng, PromptNoise()) if is_box else None
-        square = self._square(box, click, longer, rng)
-        target = zoom.cut(torch.from_numpy(mask[None].astype(np.float32)), square, side)
-        inside = zoom.cut(torch.ones_like(picture[:1]), square, side)
-        size = torch.tensor(longer / max(picture.shape[1:]))
-        return PromptedCrop(
-            crop=zoom.normalise(zoom.cut(picture, square, side), inside),
-            inside=inside,
-            geometry=_geometry(box, [] if is_box else [click], square, side),
-            target=target,
-            place=zoom.place_on_slice(square, scale),
-            ambiguous=not is_box,
-            class_index=drawn.class_ids[i] - 1,
-            size_click=_slice_xy(click, scale, self.model.img_size),
-            size_bin=float(zoom.size_to_bin(size, self.zoom.size_bins)),
-            beyond=max(float(mask.sum()) * (side / square.side) ** 2 - float(target.sum()), 0.0),
-            others=self._others(drawn.stands, mask, drawn.class_ids[i] - 1, scale),
-            name=drawn.name,
-        )
-
-    def _square(self, box: Box | None, click: Click, longer: float, rng: np.random.Generator) -> Square:
-        """Boxes: 1.25 to 1.7 times the longer side; clicks: mostly 1 to 2.8 times, centred on them; both a little off."""
-        if box is not None:
-            longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
-            side = longer * rng.uniform(1.25, 1.7)
-            row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2
-        else:
-            low, high = (0.3, 6.0) if rng.random() < _ANY_SIZE else (1.0, 2.8)
-            side = longer * np.exp(rng.uniform(np.log(low), np.log(high)))
-            row, col = click.row, click.col
-        shift = rng.normal(0, 0.03 * side, 2)
-        return Square.centred(row + shift[0], col + shift[1], side, self.zoom.least)
 
     def _standing(self, index: int) -> SetTargets:
         """All annotated classes of a sample as set targets on the slice's cells, made once."""
@@ -254,19 +236,3 @@ class BatchMaker:
         masks[stands.classes == k] = (masks[stands.classes == k] - self._cells(mask, scale)).clamp(min=0)
         left = masks.sum((1, 2)) > 0.5
         return SetTargets(stands.classes[left], masks[left], stands.told_absent)
-
-
-def _geometry(box: Box | None, clicks: list[Click], square: Square, side: int) -> PromptGeometry:
-    at = torch.tensor([[c.row, c.col] for c in clicks]).reshape(-1, 2)
-    corners = None
-    if box is not None:
-        rc = torch.tensor([[box.row_min, box.col_min], [box.row_max, box.col_max]])
-        corners = square.to_crop(rc, side).reshape(4)
-    return PromptGeometry(
-        square.to_crop(at, side), torch.tensor([c.positive for c in clicks], dtype=torch.bool), corners
-    )
-
-
-def _slice_xy(click: Click, scale: float, side: int) -> tuple[float, float]:
-    """A click -> (x, y) in [-1, 1] of the padded slice."""
-    return (click.col + 0.5) * scale / side * 2 - 1, (click.row + 0.5) * scale / side * 2 - 1

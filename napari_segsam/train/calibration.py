@@ -21,7 +21,9 @@ from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine import zoom
 from napari_segsam.engine.answers import rule_out
+from napari_segsam.engine.predictor import look_of
 from napari_segsam.engine.preprocess import PictureFrame
+from napari_segsam.engine.slice_look import SliceLook
 from napari_segsam.engine.zoom_look import PicturePrompts, ZoomLook
 from napari_segsam.model import checkpoint
 from napari_segsam.model.segsam import SegSam
@@ -82,12 +84,14 @@ def _possible(vocabulary: Vocabulary, sample: LoadedSample) -> Tensor:
 
 
 @torch.inference_mode()
-def _ask(model: SegSam, look: ZoomLook, vocabulary: Vocabulary, sample: LoadedSample, masks: list[int]) -> _Answers:
+def _ask(
+    model: SegSam, look: ZoomLook | SliceLook, vocabulary: Vocabulary, sample: LoadedSample, masks: list[int]
+) -> _Answers:
     """A box round each of ``masks``, and no prompt at all, through the product's own look."""
     channels = sample.picture.reshape(*sample.picture.shape[:2], -1).transpose(2, 0, 1)
     picture = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))
     square, scale = zoom.fit_slice(picture, model.config.img_size)
-    features = model.encode(square.expand(3, -1, -1).unsqueeze(0))
+    features = model.encode(look.normalise(square.expand(3, -1, -1), picture).unsqueeze(0))
     rows, cols = sample.picture.shape[:2]
     frame = PictureFrame(rows, cols, rows, cols)
     boxes = [PicturePrompts.of(Prompts(box=Box.around(sample.mask(i))), frame) for i in masks]
@@ -135,7 +139,7 @@ def calibrate(
         UnreadableInputError: no such split, or none of its masks has a class that the model names; nothing changed.
     """
     model, header = checkpoint.load(path)
-    look = _look(model)
+    look = look_of(model)
     vocabulary = Vocabulary(header.names, header.aliases, header.modalities)
     samples = load(SAMed2D(data, split), vocabulary)
     samples = [s for s in samples if s.known and s.sample.dataset not in exclude]
@@ -151,12 +155,6 @@ def calibrate(
     fitted = _fit(header, answers)
     checkpoint.save(path, model, fitted)
     return fitted
-
-
-def _look(model: SegSam) -> ZoomLook:
-    if model.config.zoom is None:
-        raise ValueError("calibration looks through crops: the model needs zoom")
-    return ZoomLook(model, model.config.zoom)
 
 
 def _fit(header: checkpoint.Header, answers: list[_Answers]) -> checkpoint.Header:

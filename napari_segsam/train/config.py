@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.io.faults import first_fault
+from napari_segsam.model.adaptation import EncoderMode
+from napari_segsam.model.config import SegSamConfig
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -19,16 +22,46 @@ class _Strict(BaseModel):
 
 
 class DataConfig(_Strict):
-    """Where pictures come from: a folder in the SA-Med2D layout and a share of procedural ones."""
+    """Where pictures come from: a folder in the SA-Med2D layout and a share of procedural ones.
+
+    Attributes:
+        root, split: the folder, and which pictures of its ``split.json``.
+        synthetic: share of procedural pictures, see ``train/synthetic``.
+        exclude: data sets to leave out.
+        partial_labels: an object that a data set does not annotate is unknown; false takes it for absent.
+    """
 
     root: Path
     split: Literal["train", "val", "all"] = "train"
     synthetic: float = Field(0.12, ge=0, le=1)
     exclude: tuple[str, ...] = ()
+    partial_labels: bool = True
+
+
+class MethodConfig(_Strict):
+    """What the paper leaves open, by the names of ``SegSamConfig``; what is not said is as the preset has it."""
+
+    img_size: Annotated[int, Field(ge=64, multiple_of=16)] | None = None
+    encoder_mode: EncoderMode | None = None
+    decoders: Literal["independent", "shared"] | None = None
+    n_co: Annotated[int, Field(gt=0)] | None = None
+    co: Literal["hungarian", "class_queries", "pooled", "off"] | None = None
+    co_masks: bool | None = None
+    cls_head: Literal["linear", "cosine"] | None = None
+    text_mode: Literal["roi", "attention", "mean", "oracle", "off"] | None = None
+    text_to: Literal["both", "saw"] | None = None
+    text_fuse: Literal["concat", "add"] | None = None
+
+    def of(self, sizes: SegSamConfig) -> SegSamConfig:
+        """``sizes`` with what is said here."""
+        return replace(sizes, **self.model_dump(exclude_none=True))
 
 
 class LossWeights(_Strict):
-    """Weights of the terms; 0 leaves one out."""
+    """Weights of the terms; 0 leaves one out.
+
+    ``no_object`` weighs t_co that match nothing; without it they weigh as much as those that match, all together.
+    """
 
     binary: Weight = 1.0
     semantic: Weight = 1.0
@@ -41,11 +74,14 @@ class LossWeights(_Strict):
     pixel: Literal["bce", "focal"] = "bce"
     alignment_kind: Literal["dice", "iou", "sqdice", "mse"] = "dice"
     alignment_stop_gradient: bool = False
+    no_object: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _teaches_something(self) -> LossWeights:
         # The alignment of two masks that learn nothing else teaches nothing, and its weight begins at 0.
-        if not any(v for k, v in self.model_dump().items() if isinstance(v, float) and k != "alignment"):
+        if not any(
+            v for k, v in self.model_dump().items() if isinstance(v, float) and k not in ("alignment", "no_object")
+        ):
             raise ValueError("no term has a weight from which masks or classes could be learned")
         return self
 
@@ -56,27 +92,36 @@ class TrainConfig(_Strict):
     Attributes:
         data, losses: see there.
         model: preset of the model's sizes.
+        method: choices that differ from the preset.
         run: folder for the state to resume from, the checkpoint, the log and its curves.
-        backbone: safetensors file of a pretrained MobileNetV2, for ``nano``.
+        backbone: safetensors file of pretrained weights: a MobileNetV2 for ``nano``, SAM's for ``vit_*``.
         warm_start: a checkpoint whose weights to start from, with a fresh optimiser.
         images, prompts: pictures a step, and prompts on each; a picture with fewer objects is prompted again.
+        simulation: ``hand`` imitates a person; ``sam-med2d`` prompts as published there.
+        iterations: corrective passes of a ``sam-med2d`` step.
         boxes: share of box prompts; the rest are clicks.
-        corrections: share of steps with a second pass of corrective clicks and the last mask.
+        corrections: share of steps with a second pass of corrective clicks and the last mask, for ``hand``.
         calibrate: fit class scores on the ``val`` split when training is done.
         precision: ``bf16`` computes the network's layers in bfloat16 and the losses in float32.
+        device: where to train; ``auto`` takes a CUDA GPU where there is one.
+        threads: of torch on the CPU, 0 for torch's own choice.
+        workers: processes that prepare batches; 0 for a thread.
         train_slice_backbone: let the slice's view train the backbone too (the crops always do).
     """
 
     data: DataConfig
     run: Path
     losses: LossWeights = LossWeights()
-    model: Literal["nano"] = "nano"
+    model: Literal["nano", "vit_b", "vit_l", "vit_h"] = "nano"
+    method: MethodConfig = MethodConfig()
     backbone: Path | None = None
     warm_start: Path | None = None
     seed: int = 0
     steps: int = Field(4000, gt=0)
     images: int = Field(8, gt=0)
     prompts: int = Field(2, gt=0)
+    simulation: Literal["hand", "sam-med2d"] = "hand"
+    iterations: int = Field(8, ge=0)
     boxes: float = Field(0.6, ge=0, le=1)
     corrections: float = Field(0.3, ge=0, le=1)
     learning_rate: float = Field(2e-3, gt=0)
@@ -88,7 +133,9 @@ class TrainConfig(_Strict):
     precision: Literal["fp32", "bf16"] = "fp32"
     train_slice_backbone: bool = False
     calibrate: bool = True
+    device: Literal["auto", "cpu"] = "auto"
     threads: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)
 
 
 def read_config(path: Path) -> TrainConfig:

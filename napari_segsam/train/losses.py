@@ -36,8 +36,8 @@ def mask_loss(logits: Tensor, target: Tensor, kind: str = "bce") -> Tensor:
 def iou_of(logits: Tensor, target: Tensor, beyond: Tensor | float = 0.0) -> Tensor:
     """(..., H, W) -> (...) IoU of logits > 0 with target > 0.5; no gradient.
 
-    ``beyond`` (broadcast to (...)) is how many pixels of the object lie outside the frame: a crop that shows only a part
-    of an object can find that part at most, and its predicted IoU has to say so.
+    ``beyond`` (broadcast to (...)) is how many pixels of the object lie outside the frame: a crop that shows only a
+    part of an object can find that part at most, and its predicted IoU has to say so.
     """
     with torch.no_grad():
         a, b = logits > 0, target.expand_as(logits) > 0.5
@@ -59,18 +59,18 @@ def binary_loss(
         beyond: (P,) pixels of each object that its crop does not show, None for none.
 
     Returns:
-        Scalar loss, and (P,) which mask was trained.
+        (P,) loss of each prompt, and (P,) which mask was trained.
     """
     each = mask_loss(masks, target, kind)  # (P, 4)
     best = 1 + each[:, 1:].argmin(1)
     chosen = torch.where(ambiguous, best, torch.zeros_like(best))
-    rows = torch.arange(len(masks))
+    rows = torch.arange(len(masks), device=masks.device)
     found = iou_of(masks, target, 0.0 if beyond is None else beyond.unsqueeze(1))
-    return each[rows, chosen].mean() + F.mse_loss(iou, found), chosen
+    return each[rows, chosen] + (iou - found).square().mean(1), chosen
 
 
 def alignment_loss(binary: Tensor, semantic: Tensor, kind: str = "dice", stop_gradient: bool = False) -> Tensor:
-    """Cross-mask spatial alignment: greater overlap of the two decoders' (P, H, W) logits, without truth."""
+    """Cross-mask spatial alignment: greater overlap of the two decoders' (P, H, W) logits, without truth -> (P,)."""
 
     def overlap(p: Tensor, q: Tensor) -> Tensor:
         product = (p * q).sum((-2, -1))
@@ -84,8 +84,8 @@ def alignment_loss(binary: Tensor, semantic: Tensor, kind: str = "dice", stop_gr
 
     p, q = binary.sigmoid(), semantic.sigmoid()
     if stop_gradient:
-        return 1 - 0.5 * (overlap(p, q.detach()) + overlap(p.detach(), q)).mean()
-    return 1 - overlap(p, q).mean()
+        return 1 - 0.5 * (overlap(p, q.detach()) + overlap(p.detach(), q))
+    return 1 - overlap(p, q)
 
 
 @dataclass
@@ -101,6 +101,10 @@ class SetTargets:
     classes: Tensor
     masks: Tensor
     told_absent: Tensor
+
+    def to(self, device: torch.device) -> SetTargets:
+        """The same on another device."""
+        return SetTargets(self.classes.to(device), self.masks.to(device), self.told_absent.to(device))
 
 
 @torch.no_grad()
@@ -125,9 +129,24 @@ def no_object_weight(n_queries: int, mean_objects: float) -> float:
     return float(np.clip(mean_objects / max(n_queries - mean_objects, 1e-6), 0.05, 1.0))
 
 
+@dataclass
+class SetLoss:
+    """Sums over S slices or prompts, and what to divide them by; all scalars, so that processes can add them up.
+
+    Attributes:
+        classes, class_weight: class terms; matched queries weigh 1, the others ``w0``.
+        masks, mask_weight: mask terms of matched queries.
+    """
+
+    classes: Tensor
+    class_weight: float
+    masks: Tensor
+    mask_weight: float
+
+
 def set_loss(
-    class_logits: Tensor, mask_logits: Tensor | None, targets: list[SetTargets], w0: float
-) -> tuple[Tensor, Tensor]:
+    class_logits: Tensor, mask_logits: Tensor | None, targets: list[SetTargets], w0: float, tied: bool = False
+) -> SetLoss:
     """Set prediction over S slices or prompts.
 
     Args:
@@ -135,24 +154,44 @@ def set_loss(
         mask_logits: (S, N, h, w) or None.
         targets: S of them.
         w0: weight of "no object".
-
-    Returns:
-        Class loss and mask loss, both scalars.
+        tied: query k stands for class k, as ``semantic_decoder.presence`` says, and nothing is matched.
     """
-    class_terms, weights, mask_terms = [], [], []
+    zero = class_logits.new_zeros(())
+    total = SetLoss(zero, 0.0, zero, 0.0)
     for i, target in enumerate(targets):
-        rows, cols = match(class_logits[i], None if mask_logits is None else mask_logits[i], target)
-        matched = torch.zeros(class_logits.shape[1], dtype=torch.bool)
-        matched[rows] = True
-        class_terms.append(F.cross_entropy(class_logits[i][rows], target.classes[cols], reduction="sum"))
-        allowed = torch.cat([target.told_absent, torch.ones(1, dtype=torch.bool)])
-        rest = class_logits[i][~matched].masked_fill(~allowed, float("-inf"))
-        class_terms.append(-w0 * rest.log_softmax(-1)[:, -1].sum())
-        weights.append(len(rows) + w0 * int((~matched).sum()))
-        if mask_logits is not None and len(rows):
-            mask_terms.append(mask_loss(mask_logits[i][rows], target.masks[cols]))
-    zero = class_logits.sum() * 0
-    if not class_terms:
-        return zero, zero
-    class_loss = torch.stack(class_terms).sum() / max(sum(weights), 1e-6)
-    return class_loss, torch.cat(mask_terms).mean() if mask_terms else zero
+        masks = None if mask_logits is None else mask_logits[i]
+        if tied:
+            rows, cols = target.classes, torch.arange(len(target.classes))
+            total.classes = total.classes + _presence_loss(class_logits[i], target)
+            total.class_weight += 1.0
+        else:
+            rows, cols = match(class_logits[i], masks, target)
+            term, weight = _matched_loss(class_logits[i], rows, cols, target, w0)
+            total.classes, total.class_weight = total.classes + term, total.class_weight + weight
+        if masks is not None and len(rows):
+            total.masks = total.masks + mask_loss(masks[rows], target.masks[cols]).sum()
+            total.mask_weight += len(rows)
+    return total
+
+
+def _matched_loss(logits: Tensor, rows: Tensor, cols: Tensor, target: SetTargets, w0: float) -> tuple[Tensor, float]:
+    """One slice's (N, K + 1) logits: cross-entropy of the matched queries, and "no object" for the others."""
+    matched = torch.zeros(len(logits), dtype=torch.bool)
+    matched[rows] = True
+    allowed = torch.cat([target.told_absent, target.told_absent.new_ones(1)])
+    rest = logits[~matched].masked_fill(~allowed, float("-inf"))
+    told = F.cross_entropy(logits[rows], target.classes[cols], reduction="sum")
+    return told - w0 * rest.log_softmax(-1)[:, -1].sum(), len(rows) + w0 * int((~matched).sum())
+
+
+def _presence_loss(logits: Tensor, target: SetTargets) -> Tensor:
+    """One slice's (K, K + 1) logits as ``presence`` makes them: binary cross-entropy over the classes it is told of."""
+    there = torch.zeros(len(logits), device=logits.device)
+    there[target.classes] = 1
+    told = target.told_absent | (there > 0)
+    each = F.binary_cross_entropy_with_logits(logits[:, :-1].diagonal(), there, reduction="none")
+    return each[told].sum() / told.sum().clamp(min=1) * _PRESENCE
+
+
+_PRESENCE = 20.0
+"""Mean over hundreds of classes, nearly all absent: scaled to the size of the set prediction's term."""

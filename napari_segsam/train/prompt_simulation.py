@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_segsam.core.prompts import Box, Click
 
@@ -30,6 +31,35 @@ def box_of(mask: NDArray[np.bool_], rng: np.random.Generator, noise: PromptNoise
     rows = np.clip([tight.row_min + r0, tight.row_max + r1], 0, mask.shape[0] - 1)
     cols = np.clip([tight.col_min + c0, tight.col_max + c1], 0, mask.shape[1] - 1)
     return Box(float(min(rows)), float(min(cols)), float(max(rows)), float(max(cols)))
+
+
+def med2d_box(mask: NDArray[np.bool_], rng: np.random.Generator) -> Box:
+    """SAM-Med2D's box: tight around the largest component, both corners shifted alike by up to 5 pixels.
+
+    Source: OpenGVLab/SAM-Med2D; per axis one integer offset in [-m, m), m = min(5, int(0.5 min(width, height))).
+    """
+    labels, n = ndimage.label(mask, np.ones((3, 3)))
+    largest = labels == 1 + int(np.argmax(np.bincount(labels.reshape(-1), minlength=n + 1)[1:]))
+    tight = Box.around(np.asarray(largest))
+    shorter = min(tight.row_max - tight.row_min, tight.col_max - tight.col_min) + 1
+    m = min(5, int(0.5 * shorter))
+    by_row, by_col = rng.integers(-m, m, 2) if m else (0, 0)
+    rows = np.clip([tight.row_min + by_row, tight.row_max + by_row], 0, mask.shape[0] - 1)
+    cols = np.clip([tight.col_min + by_col, tight.col_max + by_col], 0, mask.shape[1] - 1)
+    return Box(float(rows[0]), float(cols[0]), float(rows[1]), float(cols[1]))
+
+
+def med2d_rounds(iterations: int, rng: np.random.Generator) -> list[int]:
+    """How many corrective clicks each of SAM-Med2D's iterations adds; 0 asks with the last mask alone, without clicks.
+
+    That happens in one round drawn from the first to the last but one, and in the last.
+    """
+    rounds = [int(n) for n in rng.choice([1, 3, 5, 9], size=iterations)]
+    if iterations > 2:
+        rounds[int(rng.integers(1, iterations - 1))] = 0
+    if rounds:
+        rounds[-1] = 0
+    return rounds
 
 
 def click_on(mask: NDArray[np.bool_], rng: np.random.Generator) -> Click:

@@ -40,7 +40,7 @@ def look(model, monkeypatch):
 
 def answered(look, prompts):
     square, scale = zoom.fit_slice(PICTURE, look.side)
-    normalised = look.normalise(square.expand(3, -1, -1), PICTURE, scale)
+    normalised = look.normalise(square.expand(3, -1, -1), PICTURE)
     with torch.inference_mode():
         features = look.model.encode(normalised.unsqueeze(0))
         return look.answer(PICTURE, features, scale, PicturePrompts.of(prompts, FRAME))
@@ -49,7 +49,7 @@ def answered(look, prompts):
 def test_the_encoder_reads_sams_normalisation_with_zero_padding(look):
     square = torch.cat([torch.full((3, 32, 64), -1.0), torch.zeros(3, 32, 64)], 1)
     square[:, :16] = 1.0
-    normalised = look.normalise(square, PICTURE, 0.64)
+    normalised = look.normalise(square, PICTURE)
     white = [(255 - m) / s for m, s in zip((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), strict=True)]
     black = [-m / s for m, s in zip((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), strict=True)]
     assert normalised[:, 0, 0].tolist() == pytest.approx(white)
@@ -61,7 +61,7 @@ def test_the_encoder_reads_sams_normalisation_with_zero_padding(look):
 def test_every_row_of_the_picture_is_seen_and_no_row_of_padding(look, height):
     picture = torch.ones(1, height, 100)
     square, scale = zoom.fit_slice(picture, look.side)
-    normalised = look.normalise(square.expand(3, -1, -1), picture, scale)
+    normalised = look.normalise(square.expand(3, -1, -1), picture)
     rows = zoom.fitted(picture, look.side)[0]
     assert bool((normalised[:, :rows] != 0).all())
     assert bool((normalised[:, rows:] == 0).all())

@@ -1,4 +1,6 @@
 import numpy as np
+import pytest
+import torch
 
 from napari_segsam.train import augment
 from tests.train.sa_med2d import disk
@@ -25,3 +27,26 @@ def test_colours_change_and_places_do_not():
 def test_the_public_data_sets_own_name_for_radiographs_counts_as_anatomy():
     assert {"x", "xray", "ct", "mr"} <= set(augment.ANATOMICAL)
     assert "endoscopy" not in augment.ANATOMICAL
+
+
+def test_a_bend_is_the_same_on_a_picture_and_on_its_coarse_cells():
+    """What stands on a slice is kept on cells of four pixels, of which a wide picture covers a part."""
+    mask = disk(24, 40, 14, 96)[:48]
+    how = augment.Bend.drawn(np.random.default_rng(4))
+    _, (bent,) = augment.bend(mask[..., None].astype(np.float32), [mask], how)
+    cells = torch.zeros(1, 24, 24)
+    cells[0, :12] = torch.from_numpy(mask.reshape(12, 4, 24, 4).mean((1, 3)).astype(np.float32))
+    expected = bent.reshape(12, 4, 24, 4).mean((1, 3))
+    found = how(cells, (12, 24))[0, :12].numpy()
+    assert not np.array_equal(bent, mask)
+    assert np.abs(found - expected).mean() < 0.02
+
+
+def test_a_bend_leaves_the_middle_where_it_is():
+    dot = np.zeros((31, 31), bool)
+    dot[14:17, 14:17] = True
+    for seed in range(5):
+        _, (bent,) = augment.bend(
+            dot[..., None].astype(np.float32), [dot], augment.Bend.drawn(np.random.default_rng(seed))
+        )
+        assert np.argwhere(bent).mean(0) == pytest.approx([15, 15], abs=0.6)

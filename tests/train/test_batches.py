@@ -8,15 +8,17 @@ from torch.nn import functional as F
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine.zoom import bin_to_size
-from napari_segsam.train import augment, batches
-from napari_segsam.train.batches import BatchMaker, to_model
+from napari_segsam.train import augment, batches, crops
+from napari_segsam.train.batches import BatchMaker
 from napari_segsam.train.config import DataConfig, TrainConfig
+from napari_segsam.train.crops import to_model
 from napari_segsam.train.dataset import SAMed2D, load, partial_labels
 from napari_segsam.train.prompt_simulation import PromptNoise
 from tests.tiny import NAMES, TINY_NANO
 from tests.train import sa_med2d
 
 STEPS = 12
+TOLD = dict.fromkeys("AB", np.ones(3, bool))
 SIDE = TINY_NANO.zoom.crop
 
 
@@ -37,7 +39,8 @@ def upright(monkeypatch):
     monkeypatch.setattr(augment, "turn", lambda picture, masks, rng: (picture, masks))
     monkeypatch.setattr(augment, "recolour", lambda picture, rng: picture)
     monkeypatch.setattr(batches, "_INVERTED", 0)
-    monkeypatch.setattr(batches, "PromptNoise", lambda: PromptNoise(0))
+    monkeypatch.setattr(batches, "_BENT", 0)
+    monkeypatch.setattr(crops, "PromptNoise", lambda: PromptNoise(0))
 
 
 def same(a, b):
@@ -50,17 +53,17 @@ def same(a, b):
 
 
 def crops_of(maker, steps=STEPS):
-    return [crop for step in range(steps) for crop in maker(step).crops]
+    return [crop for step in range(steps) for crop in maker[step].crops]
 
 
 def test_a_batch_hangs_on_its_seed_and_step_alone(root):
     maker = maker_of(root, synthetic=0.3, seed=5)
-    batch = maker(7)
-    maker(3)
-    same(batch, maker(7))
-    same(batch, maker_of(root, synthetic=0.3, seed=5)(7))
-    assert not torch.equal(batch.slices, maker(8).slices)
-    assert not torch.equal(batch.slices, maker_of(root, synthetic=0.3, seed=6)(7).slices)
+    batch = maker[7]
+    maker[3]
+    same(batch, maker[7])
+    same(batch, maker_of(root, synthetic=0.3, seed=5)[7])
+    assert not torch.equal(batch.slices, maker[8].slices)
+    assert not torch.equal(batch.slices, maker_of(root, synthetic=0.3, seed=6)[7].slices)
 
 
 def test_reading_ahead_changes_nothing(root):
@@ -68,11 +71,11 @@ def test_reading_ahead_changes_nothing(root):
     streamed = dict(maker.stream(2, 5))
     assert list(streamed) == [2, 3, 4]
     for step, batch in streamed.items():
-        same(batch, maker(step))
+        same(batch, maker[step])
 
 
 def test_every_prompt_belongs_to_one_of_the_slices(root):
-    batch = maker_of(root)(0)
+    batch = maker_of(root)[0]
     assert batch.slices.shape == (2, 3, 64, 64)
     assert len(batch.owner) == len(batch.crops)
     assert set(batch.owner.tolist()) == {0, 1}
@@ -123,7 +126,7 @@ def test_the_crop_shows_what_the_slice_shows_at_its_place(root, upright):
     maker = maker_of(root)
     checked = 0
     for step in range(STEPS):
-        batch = maker(step)
+        batch = maker[step]
         for crop, owner in zip(batch.crops, batch.owner.tolist(), strict=True):
             x0, y0, x1, y1 = (v / 64 * 2 - 1 for v in crop.place)
             if min(x0, y0) < -1 or max(x1, y1) > 1:
@@ -176,32 +179,69 @@ def test_a_class_with_another_instance_is_still_there(tmp_path, upright):
     assert all(0 in c.others.classes for c in livers)
 
 
-def test_data_sets_are_drawn_by_the_square_root_of_their_size(root):
+def test_data_sets_are_drawn_by_the_square_root_of_their_pictures_times_their_classes(root):
     samples = load(SAMed2D(root), Vocabulary(NAMES))
     few = [s for s in samples if s.sample.dataset == "A"][:1] + [s for s in samples if s.sample.dataset == "B"] * 3
+    few[0].class_ids = [1, 1, 1]  # one class, where B has liver, spleen and what has no name
     config = TrainConfig(data=DataConfig(root=root), run=root)
     maker = BatchMaker(few, partial_labels(few, 3), config, TINY_NANO)
-    assert maker.chances.tolist() == pytest.approx([1 / 4, 3 / 4])
+    n = sum(s.sample.dataset == "B" for s in few)
+    assert maker.chances[1] / maker.chances[0] == pytest.approx((n * 3 / 1) ** 0.5)
 
 
-def test_a_folder_without_an_object_large_enough_is_refused_at_once(root):
-    samples = load(SAMed2D(root), Vocabulary(NAMES))
-    for s in samples:
-        speck = np.zeros(s.picture.shape, bool)
-        speck[3, 3:6] = True
-        s.packed = [np.packbits(speck)] * len(s.packed)
-    config = TrainConfig(data=DataConfig(root=root), run=root)
+def test_a_folder_without_an_object_large_enough_is_refused(root, monkeypatch):
+    monkeypatch.setattr(batches, "_MIN_VISIBLE", 10_000)
+    monkeypatch.setattr(batches, "_TRIES", 20)
     with pytest.raises(UnreadableInputError, match="no picture shows an object"):
-        BatchMaker(samples, partial_labels(samples, 3), config, TINY_NANO)
+        maker_of(root)[0]
 
 
-def test_a_model_without_zoom_cannot_be_trained_on_crops(root):
-    with pytest.raises(ValueError, match="zoom"):
-        BatchMaker([], {}, TrainConfig(data=DataConfig(root=root), run=root), replace(TINY_NANO, zoom=None))
+def test_without_zoom_the_whole_slice_is_what_masks_are_drawn_on(root, upright):
+    maker = maker_of(root, boxes=1.0)
+    maker = BatchMaker(maker.samples, TOLD, maker.config, replace(TINY_NANO, zoom=None))
+    batch = maker[0]
+    prompts, look = to_model([c.geometry for c in batch.crops], batch.crops, 16)
+    assert look is None
+    for crop, xy in zip(batch.crops, prompts.points_xy, strict=True):
+        rows, cols = torch.nonzero(crop.target[0] > 0.5, as_tuple=True)
+        found = torch.stack([cols.min(), rows.min(), cols.max(), rows.max()]).float()
+        assert float((found - xy.reshape(4)).abs().max()) <= 64 / 48  # one pixel of the picture
+
+
+def test_of_two_processes_each_makes_half_of_what_one_would(root):
+    options = {"synthetic": 0.3, "seed": 5}
+    whole = maker_of(root, **options)[4]
+    maker = maker_of(root, **options)
+    halves = [BatchMaker(maker.samples, TOLD, maker.config, TINY_NANO, (rank, 2))[4] for rank in range(2)]
+    assert torch.equal(torch.cat([h.slices for h in halves]), whole.slices)
+    for mine, other in zip([c for h in halves for c in h.crops], whole.crops, strict=True):
+        assert torch.equal(mine.crop, other.crop)
+        assert (mine.lot, mine.name) == (other.lot, other.name)
+
+
+def test_a_picture_with_fewer_objects_than_prompts_is_prompted_again(root):
+    batch = maker_of(root, synthetic=0.0)[0]
+    maker = maker_of(root)
+    four = BatchMaker(maker.samples, TOLD, maker.config.model_copy(update={"prompts": 5}), TINY_NANO)[0]
+    assert (len(batch.crops), len(four.crops)) == (4, 10)
+    assert four.owner.tolist() == [0] * 5 + [1] * 5
+
+
+def test_sam_med2ds_steps_are_all_boxes_or_all_clicks(root):
+    maker = maker_of(root, simulation="sam-med2d")
+    kinds = [{c.ambiguous for c in maker[step].crops} for step in range(12)]
+    assert {len(k) for k in kinds} == {1}
+    assert {k for (k,) in map(tuple, kinds)} == {True, False}
+
+
+def test_workers_make_the_same_batches_as_a_thread(root):
+    maker = maker_of(root, synthetic=0.0, workers=1)
+    for step, batch in maker.stream(3, 5):
+        same(batch, maker[step])
 
 
 def test_crops_become_the_models_tensors(root):
-    crops = maker_of(root)(0).crops
+    crops = maker_of(root)[0].crops
     batch, look = to_model([c.geometry for c in crops], crops, 8)
     n = len(crops)
     assert (look.crops.shape, look.maps.shape) == ((n, 3, SIDE, SIDE), (n, 6, SIDE, SIDE))

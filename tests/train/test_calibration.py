@@ -107,7 +107,9 @@ def test_a_split_needs_its_file(root, model):
         calibrate(model, root)
 
 
-def test_a_model_without_the_second_look_is_a_mistake_of_the_caller(root, tmp_path, monkeypatch):
+def test_a_model_without_zoom_is_asked_on_the_whole_slice(root, tmp_path, monkeypatch):
     monkeypatch.setitem(building._VITS, "vit_b", SLIM_VIT)
-    with pytest.raises(ValueError, match="zoom"):
-        calibrate(saved(tiny(TINY_VIT), tmp_path), root)
+    path = saved(tiny(TINY_VIT), tmp_path)
+    fitted = calibrate(path, root)
+    assert fitted.temperature != 1.0
+    assert checkpoint.load(path)[1] == fitted

@@ -37,7 +37,8 @@ def test_paths_count_from_the_files_folder(tmp_path):
         ("steps = 0\n" + WHOLE, "steps"),
         ("boxes = 1.5\n" + WHOLE, "boxes"),
         ("average = 1\n" + WHOLE, "average"),
-        ("model = 'vit_b'\n" + WHOLE, "model"),
+        ("model = 'vit_x'\n" + WHOLE, "model"),
+        (WHOLE + "[method]\nco = 'many'\n", r"method\.co"),
         ('run = "run"\n', "data"),
     ],
 )

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from napari_segsam.model.semantic_decoder import presence
 from napari_segsam.train import losses
 from napari_segsam.train.losses import SetTargets
 
@@ -23,42 +24,42 @@ def targets(classes, masks=None, told=ALL):
 
 @pytest.mark.parametrize(("p", "value"), [(0.5, 0.5), (0.7, 0.3), (0.9, 0.1), (0.99, 0.01)])
 def test_alignment_of_equal_masks_sharpens_towards_confidence(p, value):
-    assert float(losses.alignment_loss(logit(p), logit(p))) == pytest.approx(value, abs=2e-4)
+    assert float(losses.alignment_loss(logit(p), logit(p)).mean()) == pytest.approx(value, abs=2e-4)
 
 
 @pytest.mark.parametrize(("kind", "value"), [("iou", 2 / 3), ("sqdice", 0), ("mse", 0)])
 def test_other_kinds_of_alignment_at_one_half(kind, value):
-    assert float(losses.alignment_loss(logit(0.5), logit(0.5), kind)) == pytest.approx(value, abs=2e-4)
+    assert float(losses.alignment_loss(logit(0.5), logit(0.5), kind).mean()) == pytest.approx(value, abs=2e-4)
 
 
 def test_mse_alignment_is_the_mean_square_of_the_difference():
-    assert float(losses.alignment_loss(logit(0.9), logit(0.4), "mse")) == pytest.approx(0.25, abs=1e-5)
+    assert float(losses.alignment_loss(logit(0.9), logit(0.4), "mse").mean()) == pytest.approx(0.25, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["dice", "iou", "sqdice", "mse"])
 def test_masks_that_agree_cost_less_than_masks_that_do_not(kind):
     mask = torch.where(torch.arange(64).reshape(1, 8, 8) < 32, 9.0, -9.0)
-    agree, differ = (float(losses.alignment_loss(mask, other, kind)) for other in (mask, -mask))
+    agree, differ = (float(losses.alignment_loss(mask, other, kind).mean()) for other in (mask, -mask))
     assert agree < 0.01
     assert differ > 0.9
 
 
-def test_alignment_is_averaged_over_prompts_not_pooled():
+def test_alignment_is_per_prompt_not_pooled():
     small, large = torch.full((1, 8, 8), -9.0), torch.full((1, 8, 8), 9.0)
     small[0, 0, 0] = 9.0
     wrong = -small
     both = losses.alignment_loss(torch.cat([small, large]), torch.cat([wrong, large]))
     alone = [float(losses.alignment_loss(a, b)) for a, b in ((small, wrong), (large, large))]
-    assert float(both) == pytest.approx(sum(alone) / 2)
+    assert both.tolist() == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("kind", ["dice", "mse"])
 def test_with_stopped_gradients_each_mask_follows_the_other_as_it_stands(kind):
     a, b = (torch.randn(2, 8, 8, requires_grad=True) for _ in range(2))
-    stopped, plain = losses.alignment_loss(a, b, kind, stop_gradient=True), losses.alignment_loss(a, b, kind)
+    stopped, plain = (losses.alignment_loss(a, b, kind, stop).sum() for stop in (True, False))
     assert float(stopped.detach()) == pytest.approx(float(plain.detach()), abs=1e-6)
     (grad,) = torch.autograd.grad(stopped, a)
-    (expected,) = torch.autograd.grad(losses.alignment_loss(a, b.detach(), kind), a)
+    (expected,) = torch.autograd.grad(losses.alignment_loss(a, b.detach(), kind).sum(), a)
     assert torch.allclose(grad, 0.5 * expected)
 
 
@@ -98,6 +99,11 @@ def test_iou_counts_pixels():
     assert float(losses.iou_of(-torch.ones(1, 4, 4), torch.zeros(1, 4, 4))) == 0
 
 
+def test_what_lies_outside_the_crop_lowers_the_iou():
+    truth = torch.ones(1, 4, 4)
+    assert float(losses.iou_of(torch.ones(1, 4, 4), truth, torch.tensor([48.0]))) == 0.25
+
+
 # --- SAM's choice of masks
 
 
@@ -113,7 +119,7 @@ def binary_case():
 def test_a_clear_prompt_trains_mask_0_and_a_click_the_best_of_the_others():
     masks, truth = binary_case()
     loss, chosen = losses.binary_loss(masks, torch.zeros(2, 4), truth, torch.tensor([False, True]))
-    loss.backward()
+    loss.sum().backward()
     assert chosen.tolist() == [0, 2]
     trained = masks.grad.abs().sum((-2, -1)) > 0
     assert trained.tolist() == [[True, False, False, False], [False, False, True, False]]
@@ -129,10 +135,10 @@ def test_every_predicted_iou_learns_the_iou_of_its_own_mask():
     masks, truth = binary_case()
     exact = losses.iou_of(masks, truth)
     iou = exact.clone().requires_grad_()
-    losses.binary_loss(masks, iou, truth, torch.tensor([False, True]))[0].backward()
+    losses.binary_loss(masks, iou, truth, torch.tensor([False, True]))[0].sum().backward()
     assert float(iou.grad.abs().max()) == pytest.approx(0, abs=1e-7)
     off = (exact + 0.1).requires_grad_()
-    losses.binary_loss(masks, off, truth, torch.tensor([False, True]))[0].backward()
+    losses.binary_loss(masks, off, truth, torch.tensor([False, True]))[0].sum().backward()
     assert bool((off.grad > 0).all())
 
 
@@ -162,7 +168,7 @@ def test_unmatched_queries_are_not_told_that_unannotated_classes_are_absent():
     """Class 2 is not annotated in this data set: a query that sees it may go on saying so."""
     logits = torch.zeros(1, 3, 4, requires_grad=True)
     told = torch.tensor([True, True, False])
-    losses.set_loss(logits, None, [targets([], told=told)], 0.5)[0].backward()
+    losses.set_loss(logits, None, [targets([], told=told)], 0.5).classes.backward()
     assert bool((logits.grad[..., 2] == 0).all())
     assert bool((logits.grad[..., :2] > 0).all())
     assert bool((logits.grad[..., 3] < 0).all())
@@ -171,20 +177,20 @@ def test_unmatched_queries_are_not_told_that_unannotated_classes_are_absent():
 def test_a_matched_query_is_told_its_class_against_all_others():
     logits = torch.zeros(1, 1, 4, requires_grad=True)
     told = torch.zeros(3, dtype=torch.bool)
-    loss, _ = losses.set_loss(logits, None, [targets([1], told=told)], 0.5)
-    loss.backward()
-    assert float(loss.detach()) == pytest.approx(np.log(4))
+    loss = losses.set_loss(logits, None, [targets([1], told=told)], 0.5)
+    loss.classes.backward()
+    assert float(loss.classes.detach() / loss.class_weight) == pytest.approx(np.log(4))
     assert (logits.grad[0, 0] < 0).tolist() == [False, True, False, False]
 
 
 def test_the_class_loss_is_a_weighted_mean_over_queries():
     logits = torch.randn(1, 4, 4)
-    loss, _ = losses.set_loss(logits, None, [targets([2])], 0.25)
+    loss = losses.set_loss(logits, None, [targets([2])], 0.25)
     (row,), _ = losses.match(logits[0], None, targets([2]))
     truth = torch.full((4,), 3)
     truth[row] = 2
     expected = F.cross_entropy(logits[0], truth, weight=torch.tensor([1, 1, 1, 0.25]))
-    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+    assert float(loss.classes) / loss.class_weight == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_only_matched_queries_learn_masks():
@@ -193,15 +199,31 @@ def test_only_matched_queries_learn_masks():
     masks = torch.zeros(1, 3, 4, 4)
     masks[0, 1] = truth[0] - 0.5
     masks.requires_grad_()
-    losses.set_loss(torch.zeros(1, 3, 4), masks, [targets([0], truth)], 0.5)[1].backward()
+    losses.set_loss(torch.zeros(1, 3, 4), masks, [targets([0], truth)], 0.5).masks.backward()
     assert [bool(g.abs().sum() > 0) for g in masks.grad[0]] == [False, True, False]
 
 
-def test_without_targets_the_terms_are_zero_and_still_have_a_gradient():
-    logits = torch.zeros(0, 3, 4, requires_grad=True)
-    class_loss, mask_loss = losses.set_loss(logits, torch.zeros(0, 3, 4, 4), [], 0.5)
-    (class_loss + mask_loss).backward()
-    assert (float(class_loss.detach()), float(mask_loss.detach())) == (0, 0)
+def test_without_targets_there_is_nothing_to_add_up():
+    loss = losses.set_loss(torch.zeros(0, 3, 4), torch.zeros(0, 3, 4, 4), [], 0.5)
+    assert (float(loss.classes), loss.class_weight, float(loss.masks), loss.mask_weight) == (0, 0, 0, 0)
+
+
+def test_a_query_for_each_class_learns_whether_it_is_there_where_that_is_known():
+    """Class 0 stands there, class 1 does not, and of class 2 nothing is known."""
+    logits = torch.zeros(1, 3, requires_grad=True)
+    told = torch.tensor([False, True, False])
+    losses.set_loss(
+        presence(logits), None, [targets([0], torch.zeros(1, 4, 4), told)], 0.5, tied=True
+    ).classes.backward()
+    assert torch.sign(logits.grad[0]).tolist() == [-1, 1, 0]
+
+
+def test_a_query_for_each_class_draws_its_own_class():
+    truth = torch.zeros(1, 4, 4)
+    truth[0, :2] = 1
+    masks = torch.zeros(1, 3, 4, 4, requires_grad=True)
+    losses.set_loss(presence(torch.zeros(1, 3)), masks, [targets([2], truth)], 0.5, tied=True).masks.backward()
+    assert [bool(g.abs().sum() > 0) for g in masks.grad[0]] == [False, False, True]
 
 
 def test_more_targets_than_queries_match_as_many_as_there_are():

@@ -1,0 +1,51 @@
+"""Weights of a published SAM as the start of a SEG-SAM, at another picture size where that is wanted."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_segsam.model.segsam import SegSam
+
+
+def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
+    """Load SAM's image encoder, prompt encoder and mask decoder into a ViT SEG-SAM, and its decoder into Dec_saw.
+
+    Position embeddings are resampled where the picture size differs: the absolute one bilinearly, each relative one
+    linearly along its axis. Parts that SAM has not (text, classes, t_co, adapters) keep their random start.
+
+    Args:
+        model: without zoom.
+        published: tensors under SAM's own names.
+
+    Raises:
+        RuntimeError: a tensor of SAM's is missing, or has a shape that no resampling mends.
+    """
+    wanted = model.state_dict()
+    parts = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+    own = [k for k in wanted if k.startswith(parts) and not _is_ours(k)]
+    missing = [k for k in own if k not in published]
+    if missing:
+        raise RuntimeError(f"{len(missing)} of SAM's tensors are missing, the first is {missing[0]}")
+    fitted = {k: _resampled(k, published[k], wanted[k]) for k in own}
+    saw, sag = "semantic_decoder.", "mask_decoder."
+    for part in ("transformer.", "output_upscaling."):
+        twins = {k: k.replace(saw, sag, 1) for k in wanted if k.startswith(saw + part)}
+        fitted |= {k: fitted[twin] for k, twin in twins.items()}
+    model.load_state_dict(wanted | fitted)
+
+
+def _is_ours(name: str) -> bool:
+    return "lora_" in name or ".Adapter." in name or name.endswith("prior_trust")
+
+
+def _resampled(name: str, tensor: Tensor, like: Tensor) -> Tensor:
+    if tensor.shape == like.shape:
+        return tensor
+    if name == "image_encoder.pos_embed" and tensor.ndim == 4:  # (1, h, w, C)
+        size = (like.shape[1], like.shape[2])
+        planes = tensor.permute(0, 3, 1, 2)
+        return F.interpolate(planes, size, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    if ".rel_pos_" in name and tensor.shape[1] == like.shape[1]:  # (2 s - 1, C)
+        return F.interpolate(tensor.T.unsqueeze(0), like.shape[0], mode="linear", align_corners=False)[0].T
+    raise RuntimeError(f"{name} is {tuple(tensor.shape)}, not {tuple(like.shape)}")

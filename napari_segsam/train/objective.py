@@ -1,0 +1,189 @@
+"""What one batch teaches: every term of SEG-SAM's loss as a sum and a weight, so that processes can add them up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_segsam.engine.zoom import PromptGeometry
+from napari_segsam.model.segsam import SegSam, SegSamOutput
+from napari_segsam.model.semantic_decoder import Unprompted
+from napari_segsam.model.zoom_encoder import SliceFeatures
+from napari_segsam.train import losses, prompt_simulation
+from napari_segsam.train.batches import Batch
+from napari_segsam.train.config import TrainConfig
+from napari_segsam.train.crops import PromptedCrop, to_model
+
+TERMS = ("binary", "semantic", "alignment", "classes", "text", "size", "co_classes", "co_masks")
+_ORACLE_TOLD = 0.5
+"""Share of prompts that the oracle text mode tells their class in training; it has to answer without it as well."""
+
+Shares = dict[str, Tensor]
+"""Term -> (2,) sum over this process's part of the batch, and the weight to divide all processes' sums by."""
+
+
+@dataclass
+class _Step:
+    """A batch on the model's device, with its random numbers' seed."""
+
+    batch: Batch
+    features: SliceFeatures
+    targets: Tensor
+    classes: Tensor
+    ambiguous: Tensor
+    beyond: Tensor
+    seed: tuple[int, int]
+
+    def rng(self, *more: int) -> np.random.Generator:
+        return np.random.default_rng((*self.seed, *more))
+
+
+class Objective(nn.Module):
+    """The model and what it is taught; a module of its own, so that data parallelism can wrap all of one step."""
+
+    def __init__(self, model: SegSam, config: TrainConfig, w0: float) -> None:
+        """``w0`` is the weight of "no object" in set prediction."""
+        super().__init__()
+        self.model, self.config, self.w0 = model, config, w0
+
+    def forward(self, batch: Batch, step: int) -> Shares:
+        """All terms of one batch, corrections included where this step has them."""
+        device = next(self.model.parameters()).device
+        with self._precision(device):
+            features = self.model.encode(batch.slices.to(device), self.config.train_slice_backbone)
+        crops = batch.crops
+        now = _Step(
+            batch,
+            features.of(batch.owner.to(device)),
+            torch.stack([c.target for c in crops]).to(device),
+            torch.tensor([c.class_index for c in crops], device=device),
+            torch.tensor([c.ambiguous for c in crops], device=device),
+            torch.tensor([c.beyond for c in crops], device=device),
+            (self.config.seed, step),
+        )
+        geometries = [c.geometry for c in crops]
+        first = self._ask(now, geometries)
+        passes = [self._mask_terms(now, first, now.ambiguous)]
+        for number, wanted in enumerate(self._rounds(now), start=1):
+            geometries = [
+                self._corrected(c, g, m, wanted, now.rng(1, c.lot, number))
+                for c, g, m in zip(crops, geometries, passes[-1][1].cpu(), strict=True)
+            ]
+            passes.append(self._mask_terms(now, self._ask(now, geometries), torch.zeros_like(now.ambiguous)))
+        shares = {name: torch.stack([terms[name] for terms, _ in passes]).mean(0) for name in passes[0][0]}
+        with self._precision(device):
+            unprompted = self.model.unprompted(features).to(torch.float32)
+        return shares | self._size_term(now) | self._set_terms(now, first.semantic, unprompted)
+
+    def _precision(self, device: torch.device) -> torch.autocast:
+        """Layers in bfloat16 where the run says so; losses stay outside, in float32."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+
+    def _ask(self, now: _Step, geometries: list[PromptGeometry]) -> SegSamOutput:
+        device = now.targets.device
+        prompts, look = to_model(geometries, now.batch.crops, self.model.prompt_encoder.mask_input_size[0])
+        told = None
+        if self.model.config.text_mode == "oracle":
+            hidden = [now.rng(2, c.lot).random() >= _ORACLE_TOLD for c in now.batch.crops]
+            told = now.classes.masked_fill(torch.tensor(hidden, device=device), -1)
+        with self._precision(device):
+            answer: SegSamOutput = self.model(
+                now.features, prompts.to(device), None if look is None else look.to(device), told
+            )
+        answer = answer.to(torch.float32)
+        side = now.targets.shape[-1]
+        if answer.mask_logits.shape[-1] != side:  # SAM's masks are a quarter of the slice's side
+            answer.mask_logits, answer.semantic.mask_logits = (
+                F.interpolate(m, (side, side), mode="bilinear", align_corners=False)
+                for m in (answer.mask_logits, answer.semantic.mask_logits)
+            )
+        return answer
+
+    def _rounds(self, now: _Step) -> list[int | None]:
+        """Corrective passes of this step and the clicks that each adds; None: as many as a hand would."""
+        rng = now.rng(0)
+        if self.config.simulation == "sam-med2d":
+            return list(prompt_simulation.med2d_rounds(self.config.iterations, rng))
+        return [None] if rng.random() < self.config.corrections else []
+
+    def _corrected(
+        self, crop: PromptedCrop, g: PromptGeometry, predicted: Tensor, wanted: int | None, rng: np.random.Generator
+    ) -> PromptGeometry:
+        """The prompts so far, clicks on what ``predicted`` (s, s) has wrong, and ``predicted`` as the last mask."""
+        last = predicted.float().unsqueeze(0) * 2 - 1
+        if wanted == 0:
+            return PromptGeometry(torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), None, last)
+        n = int(rng.choice([0, 1, 1, 2, 3])) if wanted is None else wanted
+        clicks = prompt_simulation.corrections(predicted.numpy(), crop.target[0].numpy() > 0.5, rng, n)
+        at = torch.tensor([[c.row, c.col] for c in clicks]).reshape(-1, 2)
+        sign = torch.tensor([c.positive for c in clicks], dtype=torch.bool)
+        return PromptGeometry(torch.cat([g.clicks, at]), torch.cat([g.positive, sign]), g.box, last)
+
+    def _mask_terms(self, now: _Step, output: SegSamOutput, ambiguous: Tensor) -> tuple[Shares, Tensor]:
+        w, target, p = self.config.losses, now.targets, len(now.targets)
+        binary, chosen = losses.binary_loss(output.mask_logits, output.iou, target, ambiguous, w.pixel, now.beyond)
+        picked = output.mask_logits[torch.arange(p, device=target.device), chosen]
+        semantic = output.semantic.mask_logits
+        known = now.classes >= 0
+        return {
+            "binary": _share(binary.sum(), p),
+            "semantic": _share(losses.mask_loss(semantic, target, w.pixel).sum(), p),
+            "alignment": _share(
+                losses.alignment_loss(picked, semantic[:, 0], w.alignment_kind, w.alignment_stop_gradient).sum(), p
+            ),
+            "classes": _class_share(output.semantic.class_logits, now.classes, known),
+            "text": _class_share(output.text_logits, now.classes, known),
+        }, (picked.detach() > 0)
+
+    def _size_term(self, now: _Step) -> Shares:
+        if self.model.config.zoom is None:
+            return {}
+        device, crops = now.targets.device, now.batch.crops
+        with self._precision(device):
+            sizes = self.model.size_head(now.features, torch.tensor([c.size_click for c in crops], device=device))
+        each = _bin_loss(sizes.float(), torch.tensor([c.size_bin for c in crops], device=device))
+        return {"size": _share(each.sum(), len(crops))}
+
+    def _set_terms(self, now: _Step, prompted: Unprompted, unprompted: Unprompted) -> Shares:
+        """Set prediction for the prompts (all but the prompted object) and for the slices alone."""
+        if self.model.config.co == "off":
+            return {}
+        batch, device = now.batch, now.targets.device
+        rows = [i for i, c in enumerate(batch.crops) if c.others is not None]
+        slices = [i for i, t in enumerate(batch.present) if t is not None]
+        logits = torch.cat([prompted.co_class_logits[rows], unprompted.co_class_logits[slices]])
+        masks = None
+        if unprompted.co_mask_logits is not None and prompted.co_mask_logits is not None:
+            masks = torch.cat([prompted.co_mask_logits[rows], unprompted.co_mask_logits[slices]])
+        targets = [batch.crops[i].others for i in rows] + [batch.present[i] for i in slices]
+        tied = self.model.config.co != "hungarian"
+        told = [t.to(device) for t in targets if t is not None]
+        loss = losses.set_loss(logits, masks, told, self.w0, tied)
+        return {
+            "co_classes": _share(loss.classes, loss.class_weight),
+            "co_masks": _share(loss.masks, loss.mask_weight),
+        }
+
+
+def _share(total: Tensor, weight: float) -> Tensor:
+    return torch.stack([total, total.new_tensor(float(weight))])
+
+
+def _class_share(logits: Tensor | None, classes: Tensor, known: Tensor) -> Tensor:
+    """Cross-entropy of (P, K) logits where the class is known; nothing without logits."""
+    if logits is None:
+        return torch.zeros(2, device=classes.device)
+    return _share(F.cross_entropy(logits[known], classes[known], reduction="sum"), int(known.sum()))
+
+
+def _bin_loss(logits: Tensor, bins: Tensor) -> Tensor:
+    """(P, bins) logits, (P,) fractional bins -> (P,) cross-entropy to a target shared by two bins by distance."""
+    low = bins.floor().clamp(max=logits.shape[1] - 1).long()
+    high = (low + 1).clamp(max=logits.shape[1] - 1)
+    share = (bins - low).unsqueeze(1)
+    log_p = logits.log_softmax(1)
+    return -((1 - share) * log_p.gather(1, low.unsqueeze(1)) + share * log_p.gather(1, high.unsqueeze(1))).squeeze(1)

@@ -1,0 +1,53 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from napari_segsam.model import build as building
+from napari_segsam.model.sam_weights import fitted_to
+from tests.tiny import SLIM_VIT, TINY_VIT, tiny
+
+PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+
+
+@pytest.fixture(autouse=True)
+def slim(monkeypatch):
+    monkeypatch.setitem(building._VITS, "vit_b", SLIM_VIT)
+
+
+def published(side=64):
+    """A SAM of another run: its own three parts under their own names."""
+    weights = tiny(replace(TINY_VIT, img_size=side), seed=5).state_dict()
+    return {k: v for k, v in weights.items() if k.startswith(PARTS) and not k.endswith("prior_trust")}
+
+
+def test_sams_three_parts_are_taken_over_and_both_decoders_start_from_its_decoder():
+    model, sam = tiny(TINY_VIT), published()
+    fitted_to(model, sam)
+    now = model.state_dict()
+    assert all(torch.equal(now[k], v) for k, v in sam.items())
+    twins = [k for k in now if k.startswith("semantic_decoder.transformer.")]
+    assert twins
+    assert all(torch.equal(now[k], sam[k.replace("semantic_", "mask_", 1)]) for k in twins)
+
+
+def test_positions_are_resampled_where_the_picture_size_differs():
+    model, sam = tiny(TINY_VIT), published(128)
+    fitted_to(model, sam)
+    now = model.state_dict()
+    assert now["image_encoder.pos_embed"].shape[1:3] == (4, 4)
+    mean = sam["image_encoder.pos_embed"].mean((1, 2))
+    assert torch.allclose(now["image_encoder.pos_embed"].mean((1, 2)), mean, atol=1e-6)
+    whole = "image_encoder.blocks.1.attn.rel_pos_h"  # of a block with global attention
+    assert sam[whole].shape[0] == 15
+    assert now[whole].shape[0] == 7
+
+
+def test_a_tensor_that_is_missing_or_of_another_width_is_named():
+    sam = published()
+    del sam["mask_decoder.iou_token.weight"]
+    with pytest.raises(RuntimeError, match="iou_token"):
+        fitted_to(tiny(TINY_VIT), sam)
+    wide = published() | {"mask_decoder.iou_token.weight": torch.zeros(1, 99)}
+    with pytest.raises(RuntimeError, match=r"iou_token.*\(1, 99\)"):
+        fitted_to(tiny(TINY_VIT), wide)
