@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import colorsys
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal, get_args
 
 from napari_segsam.core.errors import UnknownNameError
 
 _NEVER_IN_COLOUR = {"ct", "mr", "pet"}
+_WORDS = re.compile(r"[^\W_]+")
+Kind = Literal["ct", "mr", "pet", "us", "xray", "dermoscopy", "endoscopy", "fundus", "microscopy", "octa", "pathology"]
+KINDS: tuple[str, ...] = get_args(Kind)
+"""Kinds of picture that a card may name: those of ``volume.MODALITIES``, with colour pictures told apart."""
 ASPECTS = ("location", "shape", "appearance", "texture", "lookalike")
 
 
@@ -69,8 +75,8 @@ class Vocabulary:
         return len(self.names)
 
     def canonical(self, name: str) -> str | None:
-        """This class's own name for ``name`` (any case, spaces or underscores, known synonyms), or None."""
-        key = name.strip().lower().replace(" ", "_").replace("-", "_")
+        """This class's own name for ``name`` (any case, any punctuation between words, known synonyms), or None."""
+        key = "_".join(_WORDS.findall(name.lower()))
         return key if key in self.names else self.aliases.get(key)
 
     def possible(self, modality: str) -> tuple[bool, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class Header:
         modalities: in which kinds of picture each class is seen; a class that is not here, in any.
         temperature: divides class logits so that scores are probabilities.
         suggest_at: score from which an unprompted object is suggested.
+        text_encoder: what embedded the class cards, see ``train/text``; a new card needs the same one.
     """
 
     config: SegSamConfig
@@ -43,6 +45,7 @@ class Header:
     modalities: Mapping[str, tuple[str, ...]]
     temperature: float = 1.0
     suggest_at: float = 0.5
+    text_encoder: str = "minilm"
 
     def to_metadata(self) -> dict[str, str]:
         """Text values for the safetensors header."""
@@ -53,6 +56,7 @@ class Header:
             "modalities": dict(self.modalities),
             "temperature": self.temperature,
             "suggest_at": self.suggest_at,
+            "text_encoder": self.text_encoder,
         }
         return {"format": FORMAT, "segsam": json.dumps(values)}
 
@@ -70,7 +74,8 @@ class Header:
             config, names = SegSamConfig.from_dict(values["config"]), tuple(values["names"])
             temperature, suggest_at = float(values["temperature"]), float(values["suggest_at"])
             seen = {name: tuple(kinds) for name, kinds in values["modalities"].items()}
-            header = cls(config, names, dict(values["aliases"]), seen, temperature, suggest_at)
+            text_encoder = str(values.get("text_encoder", "minilm"))  # files of version 0.1 do not say it
+            header = cls(config, names, dict(values["aliases"]), seen, temperature, suggest_at, text_encoder)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"its header cannot be read ({error})") from error
         if len(names) != config.n_classes or not temperature > 0:
@@ -83,13 +88,48 @@ def save(path: Path, model: SegSam, header: Header, dtype: torch.dtype = torch.f
     tensors = {
         name: (t.to(dtype) if t.is_floating_point() else t).contiguous().cpu() for name, t in model.state_dict().items()
     }
+    write(path, tensors, header)
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], header: Header) -> None:
+    """Write ``tensors`` as they are; the file appears whole or not at all."""
     beside = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, beside, header.to_metadata())
+        save_file(dict(tensors), beside, header.to_metadata())
         beside.chmod(0o644)  # safetensors leaves it to its owner alone, even where another user installs it
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def read_header(path: Path) -> Header:
+    """What the checkpoint at ``path`` says of itself; reads no tensor.
+
+    Raises:
+        CheckpointError: a damaged file, or another format.
+    """
+    with _opened(path) as file:
+        return Header.from_metadata(file.metadata())
+
+
+def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
+    """The header and the tensors of a checkpoint, in the precision in which they are stored.
+
+    Raises:
+        CheckpointError: a damaged file, or another format.
+    """
+    with _opened(path) as file:
+        header = Header.from_metadata(file.metadata())
+        return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"damaged or no safetensors file ({error})") from error
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header]:
@@ -98,12 +138,8 @@ def load(path: Path, device: str | torch.device = "cpu") -> tuple[SegSam, Header
     Raises:
         CheckpointError: a damaged file, another format, missing or unexpected tensors, or numbers that are not finite.
     """
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = Header.from_metadata(file.metadata())
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"damaged or no safetensors file ({error})") from error
+    header, stored = read(path)
+    tensors = {name: tensor.float() for name, tensor in stored.items()}
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"its tensor '{name}' holds numbers that are not finite")

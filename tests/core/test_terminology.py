@@ -1,5 +1,6 @@
 """Class names: the cards that ship, the order of the logits, and how a person may spell a class."""
 
+from collections import Counter
 from importlib.resources import files
 
 import pytest
@@ -7,15 +8,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_segsam.core.errors import UnknownNameError
-from napari_segsam.core.terminology import ClassCard, Vocabulary, colour_of, read_cards
+from napari_segsam.core.terminology import KINDS, ClassCard, Vocabulary, colour_of, read_cards
+from napari_segsam.core.volume import MODALITIES
 
 CARDS = read_cards(files("napari_segsam.weights").joinpath("class_cards.toml").read_text(encoding="utf-8"))
 VOCABULARY = Vocabulary.of(CARDS.values())
 
 
-def test_every_shipped_card_says_all_five_things():
-    assert len(CARDS) > 50
-    assert [name for name, card in CARDS.items() if len(card.sentences) != 5 or not all(card.sentences)] == []
+def words(name: str) -> set[str]:
+    return set(name.split("_"))
+
+
+def valid_check_digit(code: str) -> bool:
+    """Verhoeff's check digit, as SNOMED CT's identifiers have it: the dihedral group of ten and a permutation."""
+    power, total = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4), 0
+    for place, digit in enumerate(reversed(code)):
+        value = int(digit)
+        for _ in range(place % 8):
+            value = power[value]
+        if total < 5:
+            total = (total + value) % 5 + (5 if value >= 5 else 0)
+        else:
+            total = (total - value) % 5 + (5 if value < 5 else 0)
+    return total == 0
+
+
+def test_every_shipped_card_says_all_five_things_in_a_sentence_each():
+    assert len(CARDS) > 240
+    lengths = {name: [len(s.strip()) for s in card.sentences] for name, card in CARDS.items()}
+    assert {name: n for name, n in lengths.items() if len(n) != 5 or not all(40 <= x <= 200 for x in n)} == {}
+
+
+def test_no_two_shipped_cards_share_a_sentence():
+    said = Counter(s for card in CARDS.values() for s in card.sentences)
+    assert [s for s, n in said.items() if n > 1] == []
+
+
+def test_the_first_cards_keep_the_ids_that_trained_models_know():
+    names = list(CARDS)
+    assert (names[0], names[168]) == ("adenocarcinoma", "vertebrae_upper")
+    assert names[:169] == sorted(names[:169]) and names[169:] == sorted(names[169:])
+
+
+def test_shipped_cards_name_kinds_of_pictures_that_there_are():
+    assert set(KINDS) > set(MODALITIES) - {"rgb", "unknown"}
+    assert {name: card.modalities for name, card in CARDS.items() if not card.modalities} == {}
+    assert {m for card in CARDS.values() for m in card.modalities} <= set(KINDS)
+
+
+def test_snomed_codes_are_identifiers_and_have_a_meaning():
+    assert valid_check_digit("10200004") and not valid_check_digit("10200005") and not valid_check_digit("12000004")
+    coded = {name: card.snomed for name, card in CARDS.items() if card.snomed}
+    assert len(coded) > 100
+    assert {
+        name: code for name, (code, _) in coded.items() if not (6 <= len(code) <= 18 and valid_check_digit(code))
+    } == {}
+    assert all(meaning.strip() for _, meaning in coded.values())
 
 
 def test_no_shipped_alias_is_another_classs_name_or_alias():
@@ -27,10 +75,14 @@ def test_no_shipped_alias_is_another_classs_name_or_alias():
 
 
 def test_left_and_right_are_said_where_the_name_says_them():
-    sided = {
-        name: "left" if name.endswith("_left") else "right" for name in CARDS if name.endswith(("_left", "_right"))
-    }
-    assert {name: CARDS[name].laterality for name in sided} == sided
+    sides = {name: "".join(words(name) & {"left", "right"}) for name in CARDS}
+    assert {name: card.laterality for name, card in CARDS.items()} == sides
+
+
+def test_a_paired_structure_has_a_card_for_each_side():
+    twins = {name: name.replace("left", "right") if "left" in name else name.replace("right", "left") for name in CARDS}
+    alone = {name for name, card in CARDS.items() if card.laterality and twins[name] not in CARDS}
+    assert alone == {"lung_middle_lobe_right", "atrial_appendage_left"}
 
 
 @given(st.sampled_from(VOCABULARY.names), st.sampled_from([str.lower, str.upper, str.title]), st.sampled_from("_ -"))
@@ -46,6 +98,14 @@ def test_a_class_id_leads_to_the_name_and_back(name):
 
 def test_every_alias_leads_to_its_class():
     assert {alias: VOCABULARY.canonical(alias) for alias in VOCABULARY.aliases} == dict(VOCABULARY.aliases)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [("Head of Femur (L)", "femoral_head_left"), ("prostate/uterus", "prostate_or_uterus"), ("arota", "aorta")],
+)
+def test_spellings_of_public_data_sets_are_understood(spelling, name):
+    assert VOCABULARY.canonical(spelling) == name
 
 
 def test_an_unknown_class_brings_the_nearest_ones():

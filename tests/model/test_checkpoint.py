@@ -63,6 +63,25 @@ def test_calibration_travels_in_the_header():
     assert Header.from_metadata(header.to_metadata()) == header
 
 
+def test_a_file_that_names_no_text_encoder_was_made_with_minilm(path):
+    metadata = Header(TINY_NANO, NAMES, {}, {}, text_encoder="tfidf:0123").to_metadata()
+    assert Header.from_metadata(metadata).text_encoder == "tfidf:0123"
+    values = json.loads(metadata["segsam"])
+    del values["text_encoder"]
+    assert Header.from_metadata(metadata | {"segsam": json.dumps(values)}).text_encoder == "minilm"
+
+
+def test_tensors_are_read_and_written_in_the_precision_they_are_stored_in(model, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    save(first, model, header_of(model))
+    header, tensors = checkpoint.read(first)
+    assert header == checkpoint.read_header(first) == header_of(model)
+    checkpoint.write(second, tensors, header)
+    again = checkpoint.read(second)[1]
+    assert {k: t.dtype for k, t in again.items()} == {k: torch.float16 for k in tensors}
+    assert all(torch.equal(again[k], t) for k, t in tensors.items())
+
+
 def test_a_missing_tensor_is_refused_by_name(path):
     rewritten(path, lambda tensors: tensors.pop("mask_decoder.iou_token.weight"))
     with pytest.raises(CheckpointError, match=r"mask_decoder\.iou_token\.weight"):

@@ -1,0 +1,165 @@
+"""New classes for a trained model: with the cosine head a class is its card, so one more card is one more class."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from safetensors import SafetensorError
+
+from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError, WriteError
+from napari_segsam.core.terminology import ClassCard, Kind
+from napari_segsam.io.faults import first_fault
+from napari_segsam.model import checkpoint
+from napari_segsam.train.text import embed_cards, text_encoder
+
+_ROWS = "class_cards.sentences"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")]
+Sentence = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CardEntry(_Strict):
+    """One ``[class.NAME]`` table that a person writes; what it says is described in docs/how-to/add-a-class.md."""
+
+    modalities: Annotated[list[Kind], Field(min_length=1)]
+    aliases: list[Name] = []
+    laterality: Literal["", "left", "right"] = ""
+    snomed: list[str] = []
+    location: Sentence
+    shape: Sentence
+    appearance: Sentence
+    texture: Sentence
+    lookalike: Sentence
+
+    @model_validator(mode="after")
+    def _coded(self) -> CardEntry:
+        if len(self.snomed) not in (0, 2):
+            raise ValueError("snomed is a code and its meaning, or empty")
+        return self
+
+
+class CardFile(_Strict):
+    """The whole file."""
+
+    classes: Annotated[dict[Name, CardEntry], Field(alias="class", min_length=1)]
+
+
+def read_new_cards(path: Path) -> list[ClassCard]:
+    """The cards in a TOML file, in its order.
+
+    Raises:
+        UnreadableInputError: names the place in the file and what is wrong there.
+    """
+    try:
+        entries = CardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).classes
+    except ValidationError as error:
+        where, what = first_fault(error)
+        raise UnreadableInputError(f"{path.name}: '{where}': {what}; see docs/how-to/add-a-class.md.") from error
+    except OSError as error:
+        raise UnreadableInputError.not_opened(path, error) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableInputError(f"{path.name} cannot be read as TOML ({error}); correct it there.") from error
+    return [ClassCard.from_table(name, entry.model_dump()) for name, entry in entries.items()]
+
+
+def add_classes(
+    checkpoint_path: Path, cards: Iterable[ClassCard], out: Path, encoder: str | None = None
+) -> checkpoint.Header:
+    """Write a copy of a checkpoint that can also name ``cards``; no weight is trained or changed.
+
+    The new rows are whitened with the checkpoint's own centre and basis, and every other tensor is the same bit for
+    bit. So a token's logits for the old classes stay as they were; what t_text says can shift a little, for it reads
+    all cards, see docs/how-to/add-a-class.md.
+
+    Args:
+        checkpoint_path: a SEG-SAM with the cosine class head.
+        cards: the classes to add, which get the ids after those that are there.
+        out: the ``.safetensors`` file to write.
+        encoder: what embeds the cards, see ``train/text``; the one that the checkpoint names by default, which does not
+            suffice for ``tfidf``: its fitted file is needed.
+
+    Raises:
+        BadCheckpointError: no checkpoint, or one whose list of classes is closed.
+        SegsamError: names or aliases that are taken, or another encoder than the checkpoint's.
+        WriteError: ``out`` could not be written.
+    """
+    added = list(cards)
+    try:
+        header, tensors = checkpoint.read(checkpoint_path)
+    except checkpoint.CheckpointError as error:
+        raise BadCheckpointError(f"{checkpoint_path.name} is no model that can be used here: {error}.") from error
+    _check_open(checkpoint_path, header)
+    _check_free(checkpoint_path, header, added)
+    tensors[_ROWS] = torch.cat([tensors[_ROWS], _rows(header, added, encoder).to(tensors[_ROWS].dtype)])
+    grown = _grown(header, added)
+    try:
+        checkpoint.write(out, tensors, grown)
+    except (OSError, SafetensorError) as error:
+        raise WriteError(f"{out.name} was not written ({error}); free some space or choose another folder.") from error
+    return grown
+
+
+def _check_open(path: Path, header: checkpoint.Header) -> None:
+    if header.config.cls_head != "cosine":
+        raise BadCheckpointError(
+            f"{path.name} has a linear class head, which is closed: its classes were fixed in training. "
+            'Choose a model with the cosine head, or train one with cls_head = "cosine".'
+        )
+    if header.config.co == "class_queries":
+        raise BadCheckpointError(
+            f"{path.name} asks for each class with a token of its own, which a new class has not learned; choose a "
+            "model that was trained with another 'co'."
+        )
+
+
+def _check_free(path: Path, header: checkpoint.Header, cards: Sequence[ClassCard]) -> None:
+    """Refuse a spelling that already means something, in the checkpoint or in another of the cards."""
+    owners = {name: name for name in header.names} | {a: n for a, n in header.aliases.items() if a not in header.names}
+    for card in cards:
+        for spelling in dict.fromkeys((card.name, *card.aliases)):
+            if spelling in owners:
+                raise SegsamError(
+                    f"'{spelling}' of the new class '{card.name}' already means '{owners[spelling]}' in {path.name}; "
+                    "choose another name or leave the alias out."
+                )
+            owners[spelling] = card.name
+
+
+def _rows(header: checkpoint.Header, cards: Sequence[ClassCard], encoder: str | None) -> torch.Tensor:
+    """(M, A, d) embeddings of the new cards by the checkpoint's own encoder."""
+    spec = encoder or header.text_encoder
+    if encoder is None and spec.startswith("tfidf:"):
+        raise SegsamError(f"The cards were embedded with {spec}; name its fitted file: tfidf:FILE.safetensors.")
+    made = text_encoder(spec)
+    if made.name != header.text_encoder:
+        raise SegsamError(
+            f"The model's cards were embedded with {header.text_encoder}, not with {made.name}, and the vectors of two "
+            "encoders cannot be compared; use the model's own."
+        )
+    rows = embed_cards(cards, made)
+    if rows.shape[1:] != (header.config.n_aspects, header.config.text_dim):
+        raise SegsamError(
+            f"A new card gives {rows.shape[1]} vectors of {rows.shape[2]} numbers where the model's cards have "
+            f"{header.config.n_aspects} of {header.config.text_dim}; choose a model whose cards have as many sentences."
+        )
+    return rows
+
+
+def _grown(header: checkpoint.Header, cards: Sequence[ClassCard]) -> checkpoint.Header:
+    return replace(
+        header,
+        config=replace(header.config, n_classes=header.config.n_classes + len(cards)),
+        names=header.names + tuple(c.name for c in cards),
+        aliases={**header.aliases, **{a: c.name for c in cards for a in c.aliases}},
+        modalities={**header.modalities, **{c.name: c.modalities for c in cards}},
+    )
