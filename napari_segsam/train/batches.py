@@ -31,6 +31,8 @@ _INVERTED = 0.05
 """Share of pictures shown light for dark."""
 _CLASSES_COUNTED = 8
 """Classes of a data set beyond so many do not make it be drawn more often."""
+_STANDS_KEPT = 8192
+"""Pictures of which it is remembered what stands on them: some 30 kB each."""
 _TRIES = 1000
 """Pictures drawn in vain, one after the other, before the data set is blamed."""
 
@@ -209,6 +211,8 @@ class BatchMaker(Dataset[Batch]):
     def _standing(self, index: int) -> SetTargets:
         """All annotated classes of a sample as set targets on the slice's cells, made once."""
         if index not in self._stands:
+            if len(self._stands) >= _STANDS_KEPT:
+                self._stands.pop(next(iter(self._stands)))
             s = self.samples[index]
             extent = max(s.picture.shape[:2])
             known = sorted(s.known)[: self.model.n_co]

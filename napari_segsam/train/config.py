@@ -28,6 +28,7 @@ class DataConfig(_Strict):
         root, split: the folder, and which pictures of its ``split.json``.
         synthetic: share of procedural pictures, see ``train/synthetic``.
         exclude: data sets to leave out.
+        unions: what becomes of ``union_*`` masks: ``drop`` them, or take each for the class that covers most of it.
         partial_labels: an object that a data set does not annotate is unknown; false takes it for absent.
     """
 
@@ -35,6 +36,7 @@ class DataConfig(_Strict):
     split: Literal["train", "val", "all"] = "train"
     synthetic: float = Field(0.12, ge=0, le=1)
     exclude: tuple[str, ...] = ()
+    unions: Literal["drop", "atom"] = "drop"
     partial_labels: bool = True
 
 
@@ -94,6 +96,7 @@ class TrainConfig(_Strict):
         model: preset of the model's sizes.
         method: choices that differ from the preset.
         run: folder for the state to resume from, the checkpoint, the log and its curves.
+        text_encoder: what reads the class cards, see ``train/text``; a warm start keeps its own.
         backbone: safetensors file of pretrained weights: a MobileNetV2 for ``nano``, SAM's for ``vit_*``.
         warm_start: a checkpoint whose weights to start from, with a fresh optimiser.
         images, prompts: pictures a step, and prompts on each; a picture with fewer objects is prompted again.
@@ -114,6 +117,7 @@ class TrainConfig(_Strict):
     losses: LossWeights = LossWeights()
     model: Literal["nano", "vit_b", "vit_l", "vit_h"] = "nano"
     method: MethodConfig = MethodConfig()
+    text_encoder: str = "minilm"
     backbone: Path | None = None
     warm_start: Path | None = None
     seed: int = 0

@@ -28,11 +28,11 @@ from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
 from napari_segsam.train.dataset import LoadedSample, SAMed2D, load, partial_labels
 from napari_segsam.train.run_log import LOG
-from napari_segsam.train.text import embed_cards
+from napari_segsam.train.text import Tfidf, embed_cards, text_encoder
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError, last_line
 
 log = logging.getLogger(__name__)
-CURVES = "curves.png"
+CURVES, TEXT = "curves.png", "text_encoder.safetensors"
 
 
 def start(config: TrainConfig) -> tuple[Trainer, BatchMaker]:
@@ -50,7 +50,7 @@ def start(config: TrainConfig) -> tuple[Trainer, BatchMaker]:
         mixed_precision="no",  # Objective keeps layers and losses apart by itself
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
-    data = SAMed2D(config.data.root, config.data.split)
+    data = SAMed2D(config.data.root, config.data.split, config.data.unions)
     model, header = _begin(config, data)
     vocabulary = Vocabulary(header.names, header.aliases, header.modalities)
     samples = load(data, vocabulary)
@@ -79,12 +79,18 @@ def _begin(config: TrainConfig, data: SAMed2D) -> tuple[SegSam, checkpoint.Heade
         return _warm_up(config, config.warm_start)
     cards = _cards_of(data)
     vocabulary = Vocabulary.of(cards)
-    sizes = config.method.of(preset(config.model, len(vocabulary)))
+    encoder = text_encoder(config.text_encoder, cards)
+    sentences = embed_cards(cards, encoder)
+    _, aspects, width = sentences.shape
+    sizes = replace(config.method.of(preset(config.model, len(cards))), n_aspects=aspects, text_dim=width)
     model = _built(sizes)
-    model.class_cards.fill(embed_cards(cards))
+    model.class_cards.fill(sentences)
+    if isinstance(encoder, Tfidf):  # without its fit nobody could add a class
+        encoder.save(config.run / TEXT)
     if config.backbone is not None:
         _load_backbone(model, config.backbone)
-    return model, checkpoint.Header(sizes, vocabulary.names, vocabulary.aliases, vocabulary.modalities)
+    words = vocabulary.names, vocabulary.aliases, vocabulary.modalities
+    return model, checkpoint.Header(sizes, *words, text_encoder=encoder.name)
 
 
 def _cards_of(data: SAMed2D) -> list[ClassCard]:
@@ -94,7 +100,7 @@ def _cards_of(data: SAMed2D) -> list[ClassCard]:
         UnreadableInputError: none of its classes has a card.
     """
     names = {m.class_name for s in data.samples for m in s.masks}
-    cards = read_cards((resources.files("napari_segsam.weights") / "class_cards.toml").read_text(encoding="utf-8"))
+    cards = _all_cards()
     everything = Vocabulary.of(cards.values())
     listed = {everything.canonical(name) for name in names}
     if not listed - {None}:
@@ -105,6 +111,10 @@ def _cards_of(data: SAMed2D) -> list[ClassCard]:
     if unknown:
         log.info("%d classes have no card and are learned without a name: %s", len(unknown), ", ".join(unknown))
     return [c for c in cards.values() if c.name in listed]
+
+
+def _all_cards() -> dict[str, ClassCard]:
+    return read_cards((resources.files("napari_segsam.weights") / "class_cards.toml").read_text(encoding="utf-8"))
 
 
 def _built(sizes: SegSamConfig) -> SegSam:
@@ -127,7 +137,9 @@ def _warm_up(config: TrainConfig, path: Path) -> tuple[SegSam, checkpoint.Header
         raise BadCheckpointError(
             f"{path.name} cannot be the warm start of this model: it is no {config.model}; see 'model'."
         )
-    return model, replace(header, config=sizes)
+    fresh = Vocabulary.of(c for name, c in _all_cards().items() if name in header.names)
+    known_as = {a: n for a, n in {**header.aliases, **fresh.aliases}.items() if a not in header.names}
+    return model, replace(header, config=sizes, aliases=known_as, modalities={**header.modalities, **fresh.modalities})
 
 
 def _load_backbone(model: SegSam, path: Path) -> None:

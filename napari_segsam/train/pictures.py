@@ -13,35 +13,64 @@ from napari_segsam.core.errors import UnreadableInputError
 
 _DEEP = ("I", "F")
 """Beginnings of Pillow's modes with more than 8 bits."""
+INVERTED = ("ichallenge_adam_task2",)
+"""Data sets whose published masks show everything but the object."""
+_MASKS_AS_PICTURES = ("Brain_PTM",)
+"""Data sets some of whose published pictures are masks."""
+_DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises on a file that is no picture, damaged, or of a size that no slice has."""
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """(rows, cols) grey or (rows, cols, 3) RGB; deeper greys are spread over 8 bits.
 
     Raises:
-        UnreadableInputError: no picture, or a damaged one.
+        UnreadableInputError: no picture, a damaged one, or a known fault of the published data set.
     """
     pixels, mode = _pixels(path, colour="RGB")
+    if _dataset(path) in _MASKS_AS_PICTURES and len(np.unique(pixels)) <= 2:
+        raise UnreadableInputError(f"{path.name}: the picture is a mask itself, a known fault")
     return _eight_bit(pixels.astype(np.float64)) if mode.startswith(_DEEP) else np.asarray(pixels, np.uint8)
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """(rows, cols), all components: every pixel that is not black, since some data sets write 1 and some 255.
 
+    Masks of a data set that is known for inverted ones are turned round where they cover more than half the picture.
+
     Raises:
         UnreadableInputError: no picture, or a damaged one.
     """
-    return np.asarray(_pixels(path, colour="L")[0] > 0)
+    mask = np.asarray(_pixels(path, colour="L")[0] > 0)
+    return ~mask if _dataset(path) in INVERTED and mask.mean() > 0.5 else mask
+
+
+def picture_bytes(path: Path, masks: int) -> int:
+    """Memory that the picture and its masks, one bit a pixel, would take, from its header; 0 if it has none."""
+    try:
+        with Image.open(path) as image:
+            pixels, grey = image.width * image.height, image.mode.startswith((*_DEEP, "L", "1"))
+    except _DAMAGE:
+        return 0
+    return pixels * (1 if grey else 3) + masks * pixels // 8
+
+
+def _dataset(path: Path) -> str:
+    """Second field of a name in the SA-Med2D layout, "" of any other."""
+    return "".join(path.name.split("--")[1:2])
 
 
 def _pixels(path: Path, colour: str) -> tuple[NDArray[Any], str]:
-    """The pixels, and the file's own mode: deep greys as they are, other greys as ``L``, the rest as ``colour``."""
+    """The pixels, and the file's own mode: deep greys as they are, other greys as ``L``, the rest as ``colour``.
+
+    The pixels of a mask with a palette are its indices: 1 stands for the object, however dark it is painted.
+    """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(_DEEP):
+            if image.mode.startswith(_DEEP) or (image.mode == "P" and colour == "L"):
                 return np.asarray(image), image.mode
             return np.asarray(image.convert("L" if image.mode in ("L", "1") else colour)), image.mode
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on a damaged file
+    except _DAMAGE as error:
         said = f"{path.name}: cannot be read as a picture ({type(error).__name__}); copy the data set again."
         raise UnreadableInputError(said) from error
 

@@ -45,11 +45,18 @@ def write(root: Path, pictures: int = 6, modality: str = "ct_00") -> Path:
     return root
 
 
-def describe(root: Path, listing: dict[str, list[str]]) -> None:
+def describe(root: Path, listing: dict[str, list[str]], mapping: object = None) -> None:
     (root / "SAMed2D_v1.json").write_text(json.dumps(listing))
-    (root / "SAMed2D_v1_class_mapping_id.json").write_text(json.dumps({"A": CLASSES, "B": CLASSES}))
+    (root / "SAMed2D_v1_class_mapping_id.json").write_text(json.dumps(mapping or {"A": CLASSES, "B": CLASSES}))
 
 
 def listing_of(root: Path) -> dict[str, list[str]]:
     listing: dict[str, list[str]] = json.loads((root / "SAMed2D_v1.json").read_text())
     return listing
+
+
+def first(root: Path) -> tuple[str, list[str], dict[str, list[str]]]:
+    """The first picture and its masks, and the whole listing."""
+    listing = listing_of(root)
+    image = next(iter(listing))
+    return image, listing[image], listing

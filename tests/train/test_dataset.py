@@ -1,14 +1,16 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.train.dataset import SAMed2D, load, partial_labels
+from napari_segsam.train import dataset
+from napari_segsam.train.dataset import MEMORY, SAMed2D, load, partial_labels
+from napari_segsam.train.pictures import read_picture
 from tests.train import sa_med2d
-from tests.train.sa_med2d import SIDE, describe, listing_of, objects
+from tests.train.sa_med2d import SIDE, describe, first, listing_of, objects
 
 WORDS = Vocabulary(("liver", "spleen", "kidney_left"))
 
@@ -16,13 +18,6 @@ WORDS = Vocabulary(("liver", "spleen", "kidney_left"))
 @pytest.fixture
 def root(tmp_path):
     return sa_med2d.write(tmp_path / "data")
-
-
-def first(root):
-    """The first picture and its masks, and the rest of the listing."""
-    listing = listing_of(root)
-    image = next(iter(listing))
-    return image, listing[image], listing
 
 
 def test_pictures_masks_and_classes_come_as_they_are(root):
@@ -46,48 +41,26 @@ def test_objects_of_one_class_are_one_class_mask(root):
     assert np.array_equal(loaded.class_mask(1), objects(0)[1] | objects(0)[4])
 
 
-@pytest.mark.parametrize(("split", "n"), [("train", 4), ("val", 2), ("all", 6)])
-def test_the_split_file_says_which_pictures_are_whose(root, split, n):
-    assert len(SAMed2D(root, split).samples) == n
-
-
-def test_without_a_split_file_only_all_can_be_read(root):
-    (root / "split.json").unlink()
-    assert len(SAMed2D(root).samples) == 6
-    with pytest.raises(UnreadableInputError, match=r"split\.json"):
-        SAMed2D(root, "train")
-
-
-def test_listed_files_that_are_not_there_are_skipped_and_said(root):
-    image, _, listing = first(root)
-    (root / image).unlink()
-    other = list(listing.values())[1]
-    (root / other[0]).unlink()
-    data = SAMed2D(root)
-    assert len(data.samples) == 5
-    assert data.skipped == [f"{image}: not found", f"{other[0]}: not found"]
-    assert len(data.samples[0].masks) == 2
-
-
-def test_unions_of_classes_are_no_objects_and_no_dirt(root):
+@pytest.fixture
+def united(root):
+    """The first picture has a union of classes that covers its liver and a corner of its spleen."""
     image, masks, _ = first(root)
     union = masks[0].replace("--0001_", "--0003_")
-    (root / masks[0]).rename(root / union)
-    describe(root, {image: [union, masks[1]]})
-    data = SAMed2D(root)
-    assert [m.class_name for m in data.samples[0].masks] == ["spleen"]
-    assert data.skipped == []
+    shown = objects(0)[1] | objects(0)[2]
+    shown[36:] = False
+    Image.fromarray(shown).save(root / union)
+    describe(root, {image: [union, *masks[:2]]})
+    return root, union
 
 
-@pytest.mark.parametrize("ending", ["--0099_000.png", "--liver.png"])
-def test_a_class_id_that_the_mapping_lacks_is_skipped(root, ending):
-    image, masks, _ = first(root)
-    strange = masks[0].replace("--0001_000.png", ending)
-    (root / masks[0]).rename(root / strange)
-    describe(root, {image: [strange, masks[1]]})
-    data = SAMed2D(root)
-    assert len(data.samples[0].masks) == 1
-    assert data.skipped == [f"{strange}: class id not in the mapping"]
+@pytest.mark.parametrize("memory", [0, MEMORY])
+def test_a_union_that_is_kept_counts_to_the_class_that_covers_most_of_it(united, memory):
+    data = SAMed2D(united[0], unions="atom")
+    sample = load(data, WORDS, memory)[0]
+    assert [m.class_name for m in data.samples[0].masks] == ["union_organs", "Liver", "spleen"]
+    assert sample.known == {1, 2}  # the classes of the masks that are not unions
+    assert sample.mask(0).sum() > sample.mask(1).sum()
+    assert sample.class_ids == [1, 1, 2]
 
 
 def test_masks_of_another_size_or_without_a_pixel_are_skipped(root):
@@ -95,7 +68,7 @@ def test_masks_of_another_size_or_without_a_pixel_are_skipped(root):
     Image.fromarray(np.ones((SIDE, SIDE + 1), bool)).save(root / masks[0])
     Image.fromarray(np.zeros((SIDE, SIDE), bool)).save(root / masks[1])
     data = SAMed2D(root)
-    assert len(load(data, WORDS)[0].packed) == 1
+    assert len(load(data, WORDS)[0].class_ids) == 1
     assert [s.split(": ")[1] for s in data.skipped] == ["another size than its picture", "empty"]
 
 
@@ -106,8 +79,8 @@ def test_damaged_files_are_skipped(root):
     (root / other[1]).write_bytes(b"no picture at all")
     data = SAMed2D(root)
     loaded = load(data, WORDS)
-    assert (len(loaded), len(loaded[0].packed)) == (5, 2)
-    assert [s.split(":")[0] for s in data.skipped] == [image.split("/")[1], other[1].split("/")[1]]
+    assert (len(loaded), len(loaded[0].class_ids)) == (5, 2)
+    assert [s.split(":")[0] for s in data.skipped] == [image, other[1]]
 
 
 def test_a_picture_without_a_usable_mask_is_left_out(root):
@@ -115,26 +88,6 @@ def test_a_picture_without_a_usable_mask_is_left_out(root):
     for mask in masks:
         Image.fromarray(np.zeros((SIDE, SIDE), bool)).save(root / mask)
     assert len(load(SAMed2D(root), WORDS)) == 5
-
-
-def test_a_file_name_of_another_grammar_is_skipped(root):
-    image, masks, _ = first(root)
-    (root / image).rename(root / "images/scan.png")
-    describe(root, {"images/scan.png": masks, list(listing_of(root))[1]: list(listing_of(root).values())[1]})
-    assert SAMed2D(root).skipped == ["images/scan.png: unexpected file name"]
-
-
-@pytest.mark.parametrize("text", ["[]", "{", ""])
-def test_a_listing_that_is_no_listing_is_refused_by_name(root, text):
-    (root / "SAMed2D_v1.json").write_text(text)
-    with pytest.raises(UnreadableInputError, match=r"SAMed2D_v1\.json"):
-        SAMed2D(root)
-
-
-def test_a_folder_with_nothing_usable_is_refused(root):
-    (root / "SAMed2D_v1.json").write_text("{}")
-    with pytest.raises(UnreadableInputError, match="no usable picture"):
-        SAMed2D(root)
 
 
 def test_a_class_is_absent_only_where_it_is_annotated_or_where_its_modality_never_shows_it(root):
@@ -157,5 +110,120 @@ def test_real_pictures_fit_their_masks(shared_train, tmp_path):
     data = SAMed2D(tmp_path)
     loaded = load(data, WORDS)
     assert (len(loaded), data.skipped) == (len(some), [])
-    assert all(s.mask(i).any() for s in loaded for i in range(len(s.packed)))
+    assert all(s.mask(i).any() for s in loaded for i in range(len(s.class_ids)))
     assert len({s.sample.dataset for s in loaded}) > 5
+
+
+SQUARE = np.zeros((SIDE, SIDE), bool)
+SQUARE[10:20, 10:30] = True
+
+
+def dirty(root):
+    """One entry of every kind of dirt that the published data set is known for, and what is said of it."""
+    noise = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE), np.uint8)
+    listing, said = {}, {}
+
+    def add(stem, *masks, picture=noise, codes=("0001_000", "0002_000")):
+        if picture is not None:
+            Image.fromarray(picture).save(root / f"images/{stem}.png")
+        names = [f"masks/{stem}--{code}.png" for code, _ in zip(codes, masks, strict=False)]
+        for name, mask in zip(names, masks, strict=True):
+            if mask is not None:
+                Image.fromarray(mask).save(root / name)
+        listing[f"images/{stem}.png"] = names
+        return [f"images/{stem}.png", *names]
+
+    def fault(reason, name):
+        said.setdefault(reason, []).append(name)
+
+    fault("not found", add("ct_00--A--missing--z_0", SQUARE, picture=None)[0])
+    fault("not found", add("ct_00--A--lost--z_0", SQUARE, None)[2])
+    fault("another size than its picture", add("ct_00--A--size--z_0", SQUARE, SQUARE[:-1])[2])
+    fault("empty", add("ct_00--A--empty--z_0", SQUARE, SQUARE & False)[2])
+    fault("no mask is listed", add("ct_00--A--bare--z_0")[0])
+    fault("unexpected file name", add("scan", SQUARE)[0])
+    fault("class id not in the mapping", add("ct_00--A--ninth--z_0", SQUARE, SQUARE, codes=("0001_000", "0009_000"))[2])
+    fault("a union of other classes", add("ct_00--A--union--z_0", SQUARE, SQUARE, codes=("0001_000", "0003_000"))[2])
+    fault(
+        "a picture of one row or column", add("ct_00--A--pixel--z_0", SQUARE[:1, :1] | True, picture=noise[:1, :1])[0]
+    )
+    fault("the picture is a mask itself, a known fault", add("mr_00--A--brain-growth_1--z_0", SQUARE)[0])
+    mask = SQUARE.astype(np.uint8) * 255
+    fault("the picture is a mask itself, a known fault", add("mr_00--Brain_PTM--1--z_0", SQUARE, picture=mask)[0])
+    add("mr_00--Brain_PTM--2--z_0", SQUARE)
+    whole = add("mr_00--ACDC--1--z_0", SQUARE, SQUARE, codes=("0001_000", "0003_000"))[2]
+    fault("a known duplicate of its picture's other masks", whole)
+    add("fundus_photography--ichallenge_adam_task2--1--2d_none", ~SQUARE)
+    add("ct_00--A--deep--z_0", SQUARE.astype(np.uint16) * 300, picture=noise.astype(np.uint16) * 200)
+    add("ct_00--A--clean--z_0", SQUARE, SQUARE.astype(np.uint8))
+    describe(root, listing, {d: sa_med2d.CLASSES for d in ("A", "Brain_PTM", "ACDC", "ichallenge_adam_task2")})
+    return said
+
+
+def of_use(samples):
+    """Picture name -> masks with a pixel."""
+    return {s.sample.name: n for s in samples if (n := sum(s.mask(i).any() for i in range(len(s.class_ids))))}
+
+
+@pytest.mark.parametrize("memory", [0, MEMORY])
+def test_all_dirt_is_named_by_reason_and_the_rest_is_used(root, memory, caplog):
+    said = dirty(root)
+    data = SAMed2D(root)
+    used = of_use(load(data, WORDS, memory))
+    assert {reason: list(names) for reason, names in data.left_out.names.items()} == said
+    assert sum(used.values()) == 11
+    lines = [r.getMessage() for r in caplog.records]
+    for reason, names in said.items():
+        assert any(line.endswith(f"left out: {reason}; first: {names[0]}") for line in lines)
+        counts = [line.split()[1] for line in lines if f" left out: {reason};" in line]
+        assert memory == 0 or counts[-1] == str(len(names))  # what is met while drawing is told now and then
+
+
+@pytest.mark.parametrize("memory", [0, MEMORY])
+def test_masks_that_are_published_inverted_are_read_the_right_way_round(root, memory, caplog):
+    dirty(root)
+    (sample,) = [s for s in load(SAMed2D(root), WORDS, memory) if s.sample.dataset == "ichallenge_adam_task2"]
+    assert np.array_equal(sample.mask(0), SQUARE)
+    assert "1 masks of ichallenge_adam_task2" in caplog.text
+
+
+def test_what_does_not_fit_into_memory_is_read_when_it_is_drawn(root, monkeypatch):
+    opened = []
+    monkeypatch.setattr(dataset, "read_picture", lambda path: opened.append(path.name) or read_picture(path))
+    everything, late = load(SAMed2D(root), WORDS), load(SAMed2D(root), WORDS, memory=8000)
+    opened.clear()
+    assert partial_labels(late, 3).keys() == partial_labels(everything, 3).keys() and opened == []
+    for one, other in zip(everything, late, strict=True):
+        assert np.array_equal(one.picture, other.picture) and one.class_ids == other.class_ids
+        assert all(np.array_equal(one.mask(i), other.mask(i)) for i in range(3))
+        assert np.array_equal(one.class_mask(1), other.class_mask(1))
+    assert len(opened) == len(late)  # each once: the masks came with the picture
+    assert 0 < late[0].store.held <= 8000
+    assert late[-1].picture is late[-1].picture and len(opened) == len(late)
+    assert late[0].picture is not None and len(opened) == len(late) + 1  # it was forgotten for newer ones
+
+
+def test_a_sample_read_late_shows_no_object_where_its_files_are_of_no_use(root):
+    _, masks, _ = first(root)
+    (root / masks[1]).write_bytes(b"no picture at all")
+    whole, damaged = load(SAMed2D(root), WORDS, memory=0)[:2]
+    damaged.sample.path.write_bytes(b"no picture at all")
+    assert whole.known == {1, 2}
+    assert not whole.mask(1).any() and whole.known == {1}
+    assert damaged.picture.shape == damaged.mask(0).shape and not damaged.mask(0).any() and damaged.known == set()
+    assert len(whole.store.data.skipped) == 2
+
+
+def test_dirt_that_is_met_again_is_counted_once(root):
+    _, masks, _ = first(root)
+    (root / masks[1]).write_bytes(b"no picture at all")
+    samples = load(SAMed2D(root), WORDS, memory=0)
+    for _ in range(3):
+        assert [s.picture.shape for s in samples] == [(SIDE, SIDE)] * 6
+    assert len(samples[0].store.data.skipped) == 1
+
+
+def test_samples_can_be_sent_to_another_process(root):
+    sample = load(SAMed2D(root), WORDS, memory=0)[1]
+    sent = pickle.loads(pickle.dumps(sample))
+    assert np.array_equal(sent.mask(0), sample.mask(0)) and sent.sample == sample.sample

@@ -31,7 +31,7 @@ def tiny_preset(name, n_classes):
     return replace(TINY_NANO, n_classes=n_classes, n_aspects=5, text_dim=384)
 
 
-def random_cards(cards):
+def random_cards(cards, encoder):
     return torch.randn(len(list(cards)), 5, 384, generator=torch.Generator().manual_seed(9))
 
 
