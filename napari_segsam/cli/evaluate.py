@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import astuple, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,9 @@ from napari_segsam.cli.console import answer, say, track
 from napari_segsam.cli.outputs import Staging
 
 if TYPE_CHECKING:
-    from napari_segsam.train.evaluation import Evaluation, Row
+    from napari_segsam.engine.protocols import Predictor
+    from napari_segsam.train.evaluation import Evaluation, Load
+    from napari_segsam.train.rows import Row
 
 _SKIPPED_SHOWN = 5
 
@@ -35,30 +38,49 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the draw and of random prompts.")] = 0,
     device: loading.DeviceOption = "auto",
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="So many at once, each on one core with a model of its own.")
+    ] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="CSV to write, one row per mask.")] = None,
+    out_report: Annotated[
+        Path | None, typer.Option("--out-report", help="HTML page to write: figures, and the worst cases pictured.")
+    ] = None,
 ) -> None:
     """Dice and IoU per mask; the last line on standard output is the JSON summary (one line per --prompt)."""
     from napari_segsam.train.evaluation import Evaluation, check_kind, is_baseline
+    from napari_segsam.train.report import page
     from napari_segsam.train.targets import draw, list_targets
 
     for kind in prompt:
         check_kind(kind)
-    with Staging([out] if out else [], inputs=loading.inputs(data, model)) as staging:
+    outputs = [path for path in (out, out_report) if path is not None]
+    with Staging(outputs, inputs=loading.inputs(data, model)) as staging:
         listed, left_out = list_targets(data, split)
         targets = draw(listed, limit, seed)
         predictor = None if all(map(is_baseline, prompt)) else loading.load_model(model, device)
-        run = Evaluation(targets, tuple(dict.fromkeys(prompt)), predictor, seed)
+        load = _loader(model, predictor) if predictor is not None and processes > 1 else None
+        run = Evaluation(targets, tuple(dict.fromkeys(prompt)), predictor, seed, processes, load)
         run.skipped += left_out
         for _ in track(run.run(), len(targets), "masks"):
             pass
         if out is not None:
             staging.write_bytes(out, _csv(run.rows).encode())
+        if out_report is not None:
+            staging.write_bytes(out_report, page(run, f"{data.resolve().name}, split {split}").encode())
         staging.commit()
     _tell(run)
 
 
+def _loader(model: str, predictor: Predictor) -> Load:
+    """What gives another process the model that this one has loaded."""
+    from napari_segsam.io.registry import locate
+    from napari_segsam.train.workers import load_on_one_core
+
+    return partial(load_on_one_core, locate(model), predictor.device)
+
+
 def _csv(rows: list[Row]) -> str:
-    from napari_segsam.train.evaluation import Row
+    from napari_segsam.train.rows import Row
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -33,7 +34,8 @@ class Attempt:
         mask: (rows, cols) the answer.
         oracle: (rows, cols) the best of the model's candidate masks, as if a person had chosen it.
         prompts: what was asked, in order.
-        prediction: the answer that names the class.
+        prediction: the answer that names the class; None where no model was asked.
+        semantic: (rows, cols) the semantic-aware decoder's answer.
         by_click: Dice after each click, of iterative prompts.
     """
 
@@ -41,7 +43,8 @@ class Attempt:
     mask: Mask
     oracle: Mask
     prompts: tuple[Prompts, ...]
-    prediction: Prediction
+    prediction: Prediction | None = None
+    semantic: Mask | None = None
     by_click: tuple[float, ...] = ()
 
 
@@ -97,7 +100,7 @@ def iterative(n: int) -> Asking:
                 break
             prompts = Prompts((*prompts.clicks, correction), mask=prediction.mask)
         by_click += by_click[-1:] * (n - len(by_click))  # a perfect mask needs no further click
-        yield Attempt("", prediction.mask, _oracle(prediction, truth), (prompts,), prediction, tuple(by_click))
+        yield _attempt(truth, prompts, prediction, by_click=tuple(by_click))
 
     return ask_iteratively
 
@@ -108,22 +111,30 @@ def study(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
     1 the centre of the largest component; 2 the centres of the three largest, as one set; 3 the box of the largest;
     4 the boxes of the three largest, asked one by one, masks joined; 5 one box around the whole mask.
     """
-    largest = components(truth)[:_STUDY_COMPONENTS]
+    largest = components(truth, _STUDY_COMPONENTS)
     clicks = tuple(Click(*_centre(c)) for c in largest)
     boxes = [Prompts(box=Box.around(c)) for c in largest]
     answers = [ask(b) for b in boxes]
     yield _once(ask, truth, Prompts(clicks[:1]), "1")
     yield _once(ask, truth, Prompts(clicks), "2")
-    yield Attempt("3", answers[0].mask, _oracle(answers[0], truth), (boxes[0],), answers[0])
-    joined = np.logical_or.reduce([a.mask for a in answers])
+    yield _attempt(truth, boxes[0], answers[0], "3")
+    joined, semantic = (
+        np.logical_or.reduce(m) for m in zip(*((a.mask, a.semantic_mask) for a in answers), strict=True)
+    )
     oracle = np.logical_or.reduce([_oracle(a, c) for a, c in zip(answers, largest, strict=True)])
-    yield Attempt("4", joined, oracle, tuple(boxes), answers[0])
+    yield Attempt("4", joined, oracle, tuple(boxes), answers[0], semantic)
     yield _once(ask, truth, Prompts(box=Box.around(truth)), "5")
 
 
 def _once(ask: Ask, truth: Mask, prompts: Prompts, mode: str = "") -> Attempt:
-    prediction = ask(prompts)
-    return Attempt(mode, prediction.mask, _oracle(prediction, truth), (prompts,), prediction)
+    return _attempt(truth, prompts, ask(prompts), mode)
+
+
+def _attempt(
+    truth: Mask, prompts: Prompts, prediction: Prediction, mode: str = "", by_click: tuple[float, ...] = ()
+) -> Attempt:
+    oracle = _oracle(prediction, truth)
+    return Attempt(mode, prediction.mask, oracle, (prompts,), prediction, prediction.semantic_mask, by_click)
 
 
 def _oracle(prediction: Prediction, truth: Mask) -> Mask:
@@ -137,16 +148,16 @@ def _random_clicks(truth: Mask, n: int, rng: np.random.Generator) -> tuple[Click
     return tuple(Click(float(row), float(col)) for row, col in picked)
 
 
-def components(mask: Mask) -> list[Mask]:
-    """The mask's 8-connected components, the largest first."""
+def components(mask: Mask, most: int) -> list[Mask]:
+    """The mask's ``most`` largest 8-connected components, the largest first."""
     numbered, n = ndimage.label(mask, _EIGHT_NEIGHBOURS)
     sizes = np.bincount(numbered.reshape(-1), minlength=n + 1)[1:]
-    return [numbered == number + 1 for number in np.argsort(-sizes, kind="stable")]
+    return [numbered == number + 1 for number in np.argsort(-sizes, kind="stable")[:most]]
 
 
 def correcting_click(mask: Mask, truth: Mask) -> Click | None:
     """A click in the middle of the largest error: positive where something is missing; None where all is right."""
-    errors = components(truth & ~mask)[:1] + components(mask & ~truth)[:1]
+    errors = components(truth & ~mask, 1) + components(mask & ~truth, 1)
     if not errors:
         return None
     row, col = _centre(max(errors, key=lambda e: int(e.sum())))
@@ -155,4 +166,38 @@ def correcting_click(mask: Mask, truth: Mask) -> Click | None:
 
 def _centre(mask: Mask) -> tuple[int, int]:
     """The (row, column) that is furthest from the mask's edge, in pixels."""
-    return centre_of(mask, (1.0, 1.0))
+    box = Box.around(mask)  # distances need no more of a large picture
+    top, left = int(box.row_min), int(box.col_min)
+    row, col = centre_of(mask[top : int(box.row_max) + 1, left : int(box.col_max) + 1], (1.0, 1.0))
+    return top + row, left + col
+
+
+class OneMask:
+    """Asks a model about one mask; prompts that hold no earlier mask are put to it once.
+
+    Most masks have one component, for which most of the study's modes, ``box`` and ``point`` ask the same thing.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._known: dict[tuple[tuple[Click, ...], Box | None], tuple[Prediction, float]] = {}
+        self._seconds = 0.0
+
+    def __call__(self, prompts: Prompts) -> Prediction:
+        """The model's answer."""
+        key = prompts.clicks, prompts.box
+        known = self._known.get(key) if prompts.mask is None else None
+        prediction, seconds = known or self._timed(prompts)
+        if prompts.mask is None:
+            self._known[key] = prediction, seconds
+        self._seconds += seconds
+        return prediction
+
+    def take_seconds(self) -> float:
+        """What the answers since the last call took when they were made."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
+
+    def _timed(self, prompts: Prompts) -> tuple[Prediction, float]:
+        begun = time.perf_counter()
+        return self._ask(prompts), time.perf_counter() - begun

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,47 +20,17 @@ from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine.protocols import Embedding, Predictor
-from napari_segsam.train.asking import Attempt, asking
+from napari_segsam.train import figures
+from napari_segsam.train.asking import Attempt, OneMask, asking
 from napari_segsam.train.baselines import baseline
+from napari_segsam.train.listing import Sample
+from napari_segsam.train.rows import Row, Seen, Suggested
 from napari_segsam.train.targets import Target, random_for, read_mask, read_picture
+from napari_segsam.train.workers import shared_out
 
-_BASELINE = "baseline:"
-_TAGS_FROM = 2  # tags are scored on pictures with at least so many annotated classes
-
-
-@dataclass(frozen=True)
-class Row:
-    """One mask's result; the columns of the CSV file.
-
-    ``correct`` is empty where the model has no name for the class; ``prompts`` is JSON, (row, column) in pixels.
-    """
-
-    prompt: str
-    mode: str
-    dataset: str
-    modality: str
-    image: str
-    mask: str
-    class_name: str
-    dice: float
-    iou: float
-    oracle_dice: float
-    answer: str
-    answer_score: float | None
-    correct: bool | None
-    iou_predicted: float | None
-    decoder_agreement: float | None
-    dice_by_click: str
-    seconds: float
-    prompts: str
-
-
-@dataclass(frozen=True)
-class Tags:
-    """Classes that the model sees on a picture by itself, beside the annotated ones that it has a name for."""
-
-    seen: frozenset[str]
-    annotated: frozenset[str]
+BASELINE = "baseline:"
+Mask = NDArray[np.bool_]
+Load = Callable[[], Predictor | None]
 
 
 @dataclass
@@ -69,17 +40,21 @@ class Evaluation:
     Attributes:
         targets: the masks.
         kinds: kinds of prompt; pictures are embedded once for all of them.
-        predictor: may be None where every kind is a baseline.
+        predictor: may be None where every kind is a baseline, and with several processes.
         seed: of random prompts.
-        rows, tags, skipped: the results so far; ``skipped`` says why a mask was left out.
+        processes: how many share the pictures; the rows and their order are those of one.
+        load: gives a process its predictor, see :func:`load_on_one_core`; sent to it, so a partial of a function.
+        rows, seen, skipped: the results so far; ``skipped`` says why a mask was left out.
     """
 
     targets: Sequence[Target]
     kinds: Sequence[str]
     predictor: Predictor | None
     seed: int = 0
+    processes: int = 1
+    load: Load | None = None
     rows: list[Row] = field(default_factory=list)
-    tags: dict[Path, Tags] = field(default_factory=dict)
+    seen: list[Seen] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -91,67 +66,23 @@ class Evaluation:
         by_picture: dict[Path, list[Target]] = defaultdict(list)
         for target in self.targets:
             by_picture[target.image].append(target)
-        for targets in by_picture.values():
-            yield from self._picture(targets)
-
-    def _picture(self, targets: list[Target]) -> Iterator[Target]:
-        try:
-            picture = _Picture.of(targets[0], None if all(map(is_baseline, self.kinds)) else self.predictor)
-        except UnreadableInputError as error:
-            self.skipped.append(str(error))
+        pictures = list(by_picture.values())
+        for targets, answers in zip(pictures, self._answers(pictures), strict=True):
+            self.rows += answers.rows
+            self.seen += answers.seen
+            self.skipped += answers.skipped
             yield from targets
-            return
-        if picture.embedding is not None and self.predictor is not None:
-            self._note_tags(targets[0], self.predictor, picture.embedding)
-        for target in targets:
-            self._mask(target, picture)
-            yield target
 
-    def _note_tags(self, target: Target, predictor: Predictor, embedding: Embedding) -> None:
-        known = _canonical(target.annotated, predictor.vocabulary)
-        if len(known) >= _TAGS_FROM:
-            self.tags[target.image] = Tags(frozenset(s.name for s in predictor.suggest(embedding)), known)
-
-    def _mask(self, target: Target, picture: _Picture) -> None:
-        try:
-            truth = read_mask(target, picture.view.shape)
-        except UnreadableInputError as error:
-            self.skipped.append(str(error))
-            return
-        for kind in self.kinds:
-            self.rows += (
-                _baseline_row(kind, target, picture, truth)
-                if is_baseline(kind)
-                else self._ask(kind, target, picture, truth)
-            )
-
-    def _ask(self, kind: str, target: Target, picture: _Picture, truth: NDArray[np.bool_]) -> Iterator[Row]:
-        predictor, embedding = self.predictor, picture.embedding
-        if predictor is None or embedding is None:
-            raise ValueError(f"{kind} needs a predictor")
-        begun = time.perf_counter()
-        for attempt in asking(kind)(
-            lambda p: predictor.predict(embedding, p), truth, random_for(target.name, self.seed)
-        ):
-            now = time.perf_counter()
-            yield _row(kind, target, attempt, truth, predictor.vocabulary, now - begun)
-            begun = time.perf_counter()
+    def _answers(self, pictures: list[list[Target]]) -> Iterator[Answers]:
+        work = partial(evaluate_picture, kinds=tuple(self.kinds), seed=self.seed)
+        if self.processes == 1:
+            return (work(targets, load=lambda: self.predictor) for targets in pictures)
+        return shared_out(partial(work, load=self.load), pictures, self.processes)
 
     def summary(self, kind: str) -> dict[str, object]:
-        """The figures of one kind of prompt, ready for JSON; None where there was nothing to measure."""
-        rows = [r for r in self.rows if r.prompt == kind]
-        named = [r.correct for r in rows if r.correct is not None]
-        by_dataset = _by_dataset(rows)
-        result: dict[str, object] = {
-            "n": _masks(rows),
-            "dice_mean": _mean(r.dice for r in rows),
-            "dice_dataset_mean": _mean(d for _, d in by_dataset.values()),
-            "iou_mean": _mean(r.iou for r in rows),
-            "class_accuracy": _mean(map(float, named)),
-            "tags_f1": None if is_baseline(kind) else micro_f1(self.tags.values()),
-            "by_dataset": {name: {"n": n, "dice_mean": d} for name, (n, d) in by_dataset.items()},
-        }
-        return result | _extra(kind, rows, len(named), len(self.tags), len(self.skipped))
+        """The figures of one kind of prompt, see :mod:`napari_segsam.train.figures`."""
+        rows = (r for r in self.rows if r.prompt == kind)
+        return figures.summary(kind, rows, () if is_baseline(kind) else self.seen, len(self.skipped))
 
 
 def check_kind(kind: str) -> None:
@@ -161,56 +92,176 @@ def check_kind(kind: str) -> None:
         UnknownNameError: names the ones there are.
     """
     if is_baseline(kind):
-        baseline(kind.removeprefix(_BASELINE))
+        baseline(kind.removeprefix(BASELINE))
     else:
         asking(kind)
 
 
 def is_baseline(kind: str) -> bool:
     """Whether this kind asks no model."""
-    return kind.startswith(_BASELINE)
+    return kind.startswith(BASELINE)
 
 
-@dataclass(frozen=True, eq=False)
-class _Picture:
+@dataclass(frozen=True)
+class Answers:
+    """What came of one picture; ``seen`` is empty where no model was asked."""
+
+    rows: list[Row] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def evaluate_picture(targets: Sequence[Target], kinds: Sequence[str], seed: int, load: Load | None) -> Answers:
+    """Ask for the masks of one picture in every way; what cannot be read is left out and said.
+
+    Args:
+        targets: of one picture, at least one.
+        kinds: of prompts.
+        seed: of random prompts.
+        load: gives the predictor, which every kind asks that is no baseline.
+    """
+    answers = Answers()
+    try:
+        picture = Picture.of(targets[0].sample, None if load is None or all(map(is_baseline, kinds)) else load())
+    except UnreadableInputError as error:
+        answers.skipped.append(str(error))
+        return answers
+    for target in targets:
+        try:
+            truth = picture.truth(target.mask)
+        except UnreadableInputError as error:
+            answers.skipped.append(str(error))
+            continue
+        ask = picture.ask()
+        answers.rows.extend(r for kind in kinds for r in _rows(kind, target, picture, truth, ask, seed))
+    seen = picture.seen(targets[0].annotates)
+    return answers if seen is None else replace(answers, seen=[seen])
+
+
+def _rows(kind: str, target: Target, picture: Picture, truth: Mask, ask: OneMask | None, seed: int) -> Iterator[Row]:
+    vocabulary = picture.predictor.vocabulary if picture.predictor else Vocabulary(())
+    begun = time.perf_counter()
+    for attempt in attempts(kind, picture, truth, ask, random_for(target.name, seed)):
+        seconds = time.perf_counter() - begun if ask is None or is_baseline(kind) else ask.take_seconds()
+        yield _row(kind, target, attempt, truth, vocabulary, seconds)
+
+
+def attempts(
+    kind: str, picture: Picture, truth: Mask, ask: OneMask | None, rng: np.random.Generator
+) -> Iterator[Attempt]:
+    """Every way of prompting of one kind, one after another.
+
+    Args:
+        kind: of prompt, or a baseline.
+        picture: where the object lies.
+        truth: (rows, cols) the mask from which prompts are made.
+        ask: puts prompts to the model; a baseline needs none.
+        rng: see :func:`random_for`.
+    """
+    if is_baseline(kind):
+        box = Box.around(truth)
+        mask = baseline(kind.removeprefix(BASELINE))(np.ascontiguousarray(picture.view.pixels), box)
+        yield Attempt("", mask, mask, (Prompts(box=box),))
+    elif ask is None:
+        raise ValueError(f"{kind} needs a predictor")
+    else:
+        yield from asking(kind)(ask, truth, rng)
+
+
+@dataclass(eq=False)
+class Picture:
+    """A picture that is asked about: embedded once, each of its masks read once."""
+
+    sample: Sample
     view: SliceView
-    embedding: Embedding | None
+    predictor: Predictor | None = None
+    embedding: Embedding | None = None
+    masks: dict[Path, Mask] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, target: Target, predictor: Predictor | None) -> _Picture:
-        volume, asked = read_picture(target)
+    def of(cls, sample: Sample, predictor: Predictor | None) -> Picture:
+        """Read the picture, and embed it where there is a predictor.
+
+        Raises:
+            UnreadableInputError: no picture.
+        """
+        volume, asked = read_picture(sample)
         view = SliceView(volume, 2, 0)
-        window = predictor.window_for(view, None, asked) if predictor else None
-        return cls(view, predictor.embed(view, window) if predictor else None)
+        if predictor is None:
+            return cls(sample, view)
+        return cls(sample, view, predictor, predictor.embed(view, predictor.window_for(view, None, asked)))
+
+    def truth(self, path: Path) -> Mask:
+        """(rows, cols) a mask of this picture.
+
+        Raises:
+            UnreadableInputError: see :func:`read_mask`.
+        """
+        if path not in self.masks:
+            self.masks[path] = read_mask(path, self.view.shape)
+        return self.masks[path]
+
+    def ask(self) -> OneMask | None:
+        """Puts prompts for one mask to the model, None where there is none."""
+        predictor, embedding = self.predictor, self.embedding
+        if predictor is None or embedding is None:
+            return None
+        return OneMask(lambda prompts: predictor.predict(embedding, prompts))
+
+    def seen(self, annotates: Iterable[str]) -> Seen | None:
+        """What the model names by itself beside what is annotated, None where there is no model.
+
+        Args:
+            annotates: classes that the data set annotates on any picture.
+        """
+        if self.predictor is None or self.embedding is None:
+            return None
+        vocabulary = self.predictor.vocabulary
+        masks: dict[str, list[Path]] = defaultdict(list)
+        for file in self.sample.masks:
+            name = vocabulary.canonical(file.class_name)
+            if name is not None:
+                masks[name].append(file.path)
+        suggested = [
+            Suggested(s.name, s.score, self._overlap(s.mask, masks[s.name]) if s.name in masks else None)
+            for s in self.predictor.suggest(self.embedding)
+        ]
+        return Seen(self.sample.path.name, tuple(suggested), frozenset(masks), _canonical(annotates, vocabulary))
+
+    def _overlap(self, mask: Mask, of_class: list[Path]) -> float | None:
+        """Dice against all masks of a class together; None where none of them can be read."""
+        union = np.zeros_like(mask)
+        for path in of_class:
+            with suppress(UnreadableInputError):  # said where the mask itself is a target
+                union |= self.truth(path)
+        return dice(mask, union) if union.any() else None
 
 
-def _baseline_row(kind: str, target: Target, picture: _Picture, truth: NDArray[np.bool_]) -> list[Row]:
-    prompts = Prompts(box=Box.around(truth))
-    begun = time.perf_counter()
-    mask = baseline(kind.removeprefix(_BASELINE))(np.ascontiguousarray(picture.view.pixels), Box.around(truth))
-    seconds = time.perf_counter() - begun
-    overlap, iou = dice(mask, truth), _iou(mask, truth)
-    return [
-        Row(
-            kind, "", target.dataset, target.modality, target.image.name, target.mask.name, target.class_name,
-            overlap, iou, overlap, "", None, None, None, None, "", seconds, _prompts_json((prompts,)),
-        )
-    ]  # fmt: skip
-
-
-def _row(
-    kind: str, target: Target, attempt: Attempt, truth: NDArray[np.bool_], vocabulary: Vocabulary, seconds: float
-) -> Row:
+def _row(kind: str, target: Target, attempt: Attempt, truth: Mask, vocabulary: Vocabulary, seconds: float) -> Row:
     prediction, wanted = attempt.prediction, vocabulary.canonical(target.class_name)
-    best = prediction.classes[0] if prediction.classes else None
+    best = prediction.classes[0] if prediction and prediction.classes else None
+    overlap = dice(attempt.mask, truth)
     return Row(
-        kind, attempt.mode, target.dataset, target.modality, target.image.name, target.mask.name, target.class_name,
-        dice(attempt.mask, truth), _iou(attempt.mask, truth), dice(attempt.oracle, truth),
-        best.name if best else "", best.score if best else None,
-        None if wanted is None else best is not None and best.name == wanted,
-        prediction.iou_predicted, prediction.decoder_agreement,
-        " ".join(f"{d:.4f}" for d in attempt.by_click), seconds, _prompts_json(attempt.prompts),
-    )  # fmt: skip
+        prompt=kind,
+        mode=attempt.mode,
+        dataset=target.dataset,
+        modality=target.modality,
+        image=target.image.name,
+        mask=target.mask.name,
+        class_name=target.class_name,
+        dice=overlap,
+        iou=overlap / (2 - overlap),
+        oracle_dice=dice(attempt.oracle, truth),
+        semantic_mask_dice=None if attempt.semantic is None else dice(attempt.semantic, truth),
+        answer=best.name if best else "",
+        answer_score=best.score if best else None,
+        correct=None if prediction is None or wanted is None else best is not None and best.name == wanted,
+        iou_predicted=prediction.iou_predicted if prediction else None,
+        decoder_agreement=prediction.decoder_agreement if prediction else None,
+        dice_by_click=" ".join(f"{d:.4f}" for d in attempt.by_click),
+        seconds=seconds,
+        prompts=_prompts_json(attempt.prompts),
+    )
 
 
 def _prompts_json(asked: Iterable[Prompts]) -> str:
@@ -224,61 +275,5 @@ def _prompts_json(asked: Iterable[Prompts]) -> str:
     return json.dumps([one(p) for p in asked])
 
 
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    either = int((a | b).sum())
-    return int((a & b).sum()) / either if either else 1.0
-
-
 def _canonical(names: Iterable[str], vocabulary: Vocabulary) -> frozenset[str]:
     return frozenset(found for name in names if (found := vocabulary.canonical(name)) is not None)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    listed = list(values)
-    return round(fmean(listed), 5) if listed else None
-
-
-def _by_dataset(rows: Iterable[Row]) -> dict[str, tuple[int, float]]:
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        grouped[row.dataset].append(row)
-    return {name: (_masks(g), round(fmean(r.dice for r in g), 5)) for name, g in sorted(grouped.items())}
-
-
-def _masks(rows: Iterable[Row]) -> int:
-    """How many masks; the study has five rows for each."""
-    return len({r.mask for r in rows})
-
-
-def micro_f1(tags: Iterable[Tags]) -> float | None:
-    """F1 of the seen classes over all pictures together."""
-    both = seen = annotated = 0
-    for t in tags:
-        both, seen, annotated = both + len(t.seen & t.annotated), seen + len(t.seen), annotated + len(t.annotated)
-    return round(2 * both / (seen + annotated), 5) if seen + annotated else None
-
-
-def _extra(kind: str, rows: list[Row], named: int, tagged: int, skipped: int) -> dict[str, object]:
-    """What the contract does not ask for and a reader wants: counts behind the means, the study's modes, the clicks."""
-    extra: dict[str, object] = {
-        "prompt": kind,
-        "class_n": named,
-        "tags_n": 0 if is_baseline(kind) else tagged,
-        "skipped": skipped,
-    }
-    modes = sorted({r.mode for r in rows} - {""})
-    if modes:
-        extra["by_mode"] = {m: _mode([r for r in rows if r.mode == m]) for m in modes}
-    clicks = [[float(d) for d in r.dice_by_click.split()] for r in rows if r.dice_by_click]
-    if clicks:
-        extra["dice_by_click"] = [_mean(after) for after in zip(*clicks, strict=True)]
-    return extra
-
-
-def _mode(rows: list[Row]) -> dict[str, object]:
-    return {
-        "n": len(rows),
-        "dice_mean": _mean(r.dice for r in rows),
-        "iou_mean": _mean(r.iou for r in rows),
-        "oracle_dice_mean": _mean(r.oracle_dice for r in rows),
-    }

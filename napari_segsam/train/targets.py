@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,33 +16,56 @@ from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.train import pictures
-from napari_segsam.train.dataset import SAMed2D, Sample, volume_modality
+from napari_segsam.train.listing import CLASSES, SAMed2D, Sample, volume_modality
 
 SPLITS = ("train", "val", "all")
 # Pictures in the data set were windowed when they were made; this window shows every one of their 256 greys.
 _EIGHT_BIT = Window(127.5, 255.0, "8-bit picture")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Target:
-    """One mask that the model shall find.
+    """One mask that the model shall find; small, since a data set may have millions.
 
     Attributes:
-        dataset: the data set's name, e.g. "IBSI_STS".
-        modality: the beginning of the picture's name, e.g. "ct".
-        image, mask: files.
-        name: the mask's name in the listing; draws and random prompts hang on it.
-        class_name: as the data set calls it.
-        annotated: every class that is annotated on the picture.
+        sample: its picture, with every mask that is annotated on it.
+        index: which of them.
+        annotates: every class that the data set annotates on any picture.
     """
 
-    dataset: str
-    modality: str
-    image: Path
-    mask: Path
-    name: str
-    class_name: str
-    annotated: frozenset[str]
+    sample: Sample
+    index: int
+    annotates: frozenset[str]
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, e.g. "IBSI_STS"."""
+        return self.sample.dataset
+
+    @property
+    def modality(self) -> str:
+        """The beginning of the picture's name, e.g. "ct"."""
+        return self.sample.modality
+
+    @property
+    def image(self) -> Path:
+        """The picture's file."""
+        return self.sample.path
+
+    @property
+    def mask(self) -> Path:
+        """The mask's file."""
+        return self.sample.masks[self.index].path
+
+    @property
+    def name(self) -> str:
+        """The mask's name in the listing; draws and random prompts hang on it."""
+        return self.mask.relative_to(self.sample.root).as_posix()
+
+    @property
+    def class_name(self) -> str:
+        """As the data set calls it."""
+        return self.sample.masks[self.index].class_name
 
 
 def list_targets(root: Path, split: str = "all") -> tuple[tuple[Target, ...], tuple[str, ...]]:
@@ -58,14 +82,14 @@ def list_targets(root: Path, split: str = "all") -> tuple[tuple[Target, ...], tu
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
     data = SAMed2D(root, split)
-    return tuple(t for sample in data.samples for t in _targets(root, sample)), tuple(data.skipped)
-
-
-def _targets(root: Path, sample: Sample) -> Iterable[Target]:
-    annotated = frozenset(m.class_name for m in sample.masks)
-    for mask in sample.masks:
-        name = mask.path.relative_to(root).as_posix()
-        yield Target(sample.dataset, sample.modality, sample.path, mask.path, name, mask.class_name, annotated)
+    mapping = json.loads((root / CLASSES).read_text(encoding="utf-8"))  # has been read and found in order
+    annotates = {dataset: frozenset(names) for dataset, names in mapping.items()}
+    targets = tuple(
+        Target(sample, index, annotates[sample.dataset])
+        for sample in data.samples
+        for index in range(len(sample.masks))
+    )
+    return targets, tuple(data.skipped)
 
 
 def draw(targets: Iterable[Target], limit: int | None, seed: int) -> tuple[Target, ...]:
@@ -93,29 +117,29 @@ def random_for(name: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(_lot(name, seed), "big"))
 
 
-def read_mask(target: Target, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """The (rows, cols) mask, whole, with all its components.
 
     Raises:
         UnreadableInputError: no picture, empty, or of another size than its image.
     """
-    mask = pictures.read_mask(target.mask)
+    mask = pictures.read_mask(path)
     if mask.shape != shape:
-        raise UnreadableInputError(f"{target.mask}: its size {mask.shape} is not the image's {shape}.")
+        raise UnreadableInputError(f"{path}: its size {mask.shape} is not the image's {shape}.")
     if not mask.any():
-        raise UnreadableInputError(f"{target.mask}: the mask is empty.")
+        raise UnreadableInputError(f"{path}: the mask is empty.")
     return mask
 
 
-def read_picture(target: Target) -> tuple[Volume, Window | None]:
+def read_picture(sample: Sample) -> tuple[Volume, Window | None]:
     """An 8-bit picture as a Volume of one slice, so that it takes the product's own path, and the window to ask for.
 
     Raises:
         UnreadableInputError: no picture.
     """
-    pixels = pictures.read_picture(target.image)
+    pixels = pictures.read_picture(sample.path)
     voxels = np.ascontiguousarray(pixels.swapaxes(0, 1)[:, :, None])  # (cols, rows, 1[, 3]): i is the column
     rgb = pixels.ndim == 3
-    modality = volume_modality(target.modality, rgb)
+    modality = volume_modality(sample.modality, rgb)
     grid = Grid((voxels.shape[0], voxels.shape[1], 1), np.eye(4))
-    return Volume(grid, voxels, modality, name=target.image.name), None if rgb else _EIGHT_BIT
+    return Volume(grid, voxels, modality, name=sample.path.name), None if rgb else _EIGHT_BIT

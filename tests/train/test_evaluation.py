@@ -1,16 +1,15 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
-from napari_segsam.core.prediction import Candidate, ClassScore, Prediction, dice
-from napari_segsam.core.prompts import Box
 from napari_segsam.core.slices import SliceView
-from napari_segsam.train import asking, baselines
-from napari_segsam.train.evaluation import Evaluation, Tags, check_kind, micro_f1
+from napari_segsam.train import pictures, report
+from napari_segsam.train.evaluation import Evaluation, check_kind
 from napari_segsam.train.targets import draw, list_targets, random_for, read_picture
 from tests.fakes import FakePredictor
 
@@ -69,13 +68,10 @@ def test_a_class_without_a_name_counts_for_dice_and_not_for_class_accuracy(data)
 def test_tags_are_scored_over_pictures_with_two_known_classes(data):
     run = evaluated(data, "box", predictor=FakePredictor())
     assert (run.summary("box")["tags_f1"], run.summary("box")["tags_n"]) == (1.0, 4)
-    both = [Tags(frozenset("ab"), frozenset("bc")), Tags(frozenset("x"), frozenset("xyz"))]
-    assert micro_f1(both) == pytest.approx(2 * 2 / (3 + 5), abs=1e-5)
-    assert micro_f1([]) is None
 
 
 def test_scores_are_at_the_pictures_own_size_in_its_own_frame(data):
-    volume, window = read_picture(list_targets(data)[0][0])
+    volume, window = read_picture(list_targets(data)[0][0].sample)
     picture = np.asarray(Image.open(list_targets(data)[0][0].image))
     assert np.array_equal(SliceView(volume, 2, 0).pixels, picture)
     assert window.limits == (0.0, 255.0)
@@ -95,6 +91,57 @@ def test_random_points_hang_on_the_mask_and_the_seed_alone():
     assert random_for("m", 0).integers(1 << 30) == random_for("m", 0).integers(1 << 30)
     assert random_for("m", 0).integers(1 << 30) != random_for("m", 1).integers(1 << 30)
     assert random_for("n", 0).integers(1 << 30) != random_for("m", 0).integers(1 << 30)
+
+
+def test_every_picture_is_read_and_embedded_once_and_every_mask_read_once(data, monkeypatch):
+    read = []
+    for what in ("read_mask", "read_picture"):
+        real = getattr(pictures, what)
+        monkeypatch.setattr(pictures, what, lambda path, real=real: read.append(path.name) or real(path))
+    fake = FakePredictor()
+    evaluated(data, "box", "point", "study", "baseline:ellipse", predictor=fake)
+    assert len(read) == len(set(read)) == 4 + 12
+    assert len(fake.embedded) == 4
+
+
+def test_what_is_asked_twice_of_a_mask_is_answered_once(data):
+    fake = FakePredictor()
+    run = evaluated(data, "box", "point", "study", predictor=fake, limit=1)
+    assert len(run.rows) == 1 + 1 + 5
+    assert len(fake.predicted) == 3  # the box, a random click, and the centre; the mask has one component
+    assert all(r.seconds > 0 for r in run.rows if r.prompt == "box")
+
+
+def test_several_processes_give_the_rows_of_one_in_the_same_order(data):
+    targets, kinds = list_targets(data)[0], ("box", "points:3", "baseline:ellipse")
+    targets[4].mask.write_bytes(b"no picture")
+    one = Evaluation(targets, kinds, FakePredictor(), 3)
+    two = Evaluation(targets, kinds, None, 3, processes=2, load=FakePredictor)
+    assert list(one.run()) == list(two.run()) == list(targets)
+    assert [replace(r, seconds=0.0) for r in one.rows] == [replace(r, seconds=0.0) for r in two.rows]
+    assert (one.seen, one.skipped) == (two.seen, two.skipped)
+    assert len(one.rows) == 3 * 11
+
+
+def test_an_unprompted_class_is_compared_with_all_of_its_masks_together(tmp_path):
+    root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    picture = np.zeros((20, 30), np.uint8)
+    picture[2:9, 3:13] = picture[12:18, 16:26] = GREYS["liver"]
+    picture[12:18, 3:7] = GREYS["spleen"]
+    Image.fromarray(picture).save(root / "images/ct_00--A--1--z_0000.png")
+    masks = []
+    for instance, rows in enumerate((slice(2, 9), slice(12, 18))):
+        mask = np.zeros(picture.shape, bool)
+        mask[rows] = picture[rows] == GREYS["liver"]
+        masks.append(f"masks/ct_00--A--1--z_0000--0001_{instance:03d}.png")
+        Image.fromarray(mask).save(root / masks[-1])
+    (root / "SAMed2D_v1.json").write_text(json.dumps({"images/ct_00--A--1--z_0000.png": masks}))
+    (root / "SAMed2D_v1_class_mapping_id.json").write_text(json.dumps({"A": {"Liver": 1, "kidney_left": 2}}))
+    (seen,) = evaluated(root, "box", predictor=FakePredictor(), limit=1).seen
+    assert (seen.annotated, seen.annotates) == (frozenset({"liver"}), frozenset({"liver", "kidney_left"}))
+    assert [(s.name, s.dice) for s in seen.suggested] == [("liver", 1.0), ("spleen", None)]
 
 
 def test_the_split_comes_from_its_file_and_all_needs_none(data):
@@ -121,7 +168,7 @@ def test_colour_pictures_keep_their_channels(tmp_path, data):
     target = list_targets(data)[0][0]
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
     Image.fromarray(pixels).save(target.image)
-    volume, window = read_picture(target)
+    volume, window = read_picture(target.sample)
     assert np.array_equal(SliceView(volume, 2, 0).pixels, pixels)
     assert (volume.modality, window) == ("rgb", None)
 
@@ -130,165 +177,6 @@ def test_colour_pictures_keep_their_channels(tmp_path, data):
 def test_an_unknown_kind_of_prompt_is_refused(kind):
     with pytest.raises(UnknownNameError):
         check_kind(kind)
-
-
-# -- how prompts are made
-
-
-def four_parts():
-    """Four components of 25, 16, 9 and 4 pixels."""
-    mask = np.zeros((30, 40), bool)
-    mask[1:6, 1:6] = mask[10:14, 20:24] = mask[20:23, 30:33] = mask[26:28, 2:4] = True
-    return mask
-
-
-class Asked:
-    """Answers with fixed masks and remembers the prompts."""
-
-    def __init__(self, *masks):
-        self.masks, self.prompts = list(masks), []
-
-    def __call__(self, prompts):
-        self.prompts.append(prompts)
-        mask = self.masks[min(len(self.prompts), len(self.masks)) - 1]
-        return Prediction(mask, mask, (ClassScore("liver", 1.0),), 1.0, 1.0, (Candidate(mask, 1.0),))
-
-
-def ask(kind, truth, answers):
-    asked = Asked(*answers)
-    return asked, list(asking.asking(kind)(asked, truth, np.random.default_rng(0)))
-
-
-def test_the_study_asks_its_five_modes():
-    truth = four_parts()
-    asked, attempts = ask("study", truth, [truth])
-    by_mode = {a.mode: a.prompts for a in attempts}
-    assert [c[:2] for c in _clicks(by_mode["1"])] == [(3, 3)]
-    assert len(_clicks(by_mode["2"])) == 3
-    assert [p.box for p in by_mode["3"]] == [Box(1, 1, 5, 5)]
-    assert [p.box for p in by_mode["4"]] == [Box(1, 1, 5, 5), Box(10, 20, 13, 23), Box(20, 30, 22, 32)]
-    assert [p.box for p in by_mode["5"]] == [Box(1, 1, 27, 32)]
-    assert len(asked.prompts) == 6  # the largest box serves modes 3 and 4
-
-
-def test_a_perfect_model_is_perfect_in_mode_4_only_up_to_three_components():
-    truth = four_parts()
-    boxes = [Box(1, 1, 5, 5), Box(10, 20, 13, 23), Box(20, 30, 22, 32)]
-
-    def perfect(prompts):
-        mask = np.zeros_like(truth)
-        if prompts.box in boxes:
-            mask[inside(prompts.box)] = True
-        return Prediction(mask, mask, (), 1.0, 1.0)
-
-    mode4 = next(a for a in asking.study(perfect, truth, np.random.default_rng(0)) if a.mode == "4")
-    three = truth.copy()
-    three[26:28, 2:4] = False
-    assert dice(mode4.mask, three) == 1.0
-    assert dice(mode4.mask, truth) < 1.0
-
-
-def test_the_oracle_is_the_best_candidate():
-    truth = four_parts()
-
-    def unsure(prompts):
-        wrong = ~truth
-        return Prediction(wrong, wrong, (), 1.0, 1.0, (Candidate(wrong, 0.9), Candidate(truth, 0.1)))
-
-    (attempt,) = asking.box(unsure, truth, np.random.default_rng(0))
-    assert dice(attempt.oracle, truth) == 1.0
-    assert dice(attempt.mask, truth) == 0.0
-
-
-def test_points_are_different_pixels_of_the_mask_all_at_once():
-    truth = four_parts()
-    asked, (attempt,) = ask("points:5", truth, [truth])
-    clicks = {c[:2] for c in _clicks(attempt.prompts)}
-    assert (len(asked.prompts), len(clicks)) == (1, 5)
-    assert all(truth[int(r), int(c)] for r, c in clicks)
-    one = np.zeros((5, 5), bool)
-    one[2, 3] = True
-    _, (attempt,) = ask("points:5", one, [one])
-    assert _clicks(attempt.prompts) == [(2.0, 3.0, True)]
-
-
-def test_point_is_the_first_of_points_and_of_iterative():
-    truth = four_parts()
-    firsts = {_clicks(ask(kind, truth, [truth])[1][0].prompts)[0] for kind in ("point", "points:3", "iterative:1")}
-    assert len(firsts) == 1
-
-
-def test_iterative_clicks_go_into_the_largest_error_with_its_sign():
-    truth = np.zeros((20, 20), bool)
-    truth[4:15, 4:15] = True
-    too_much = truth.copy()
-    too_much[:, 16:] = True
-    nothing = np.zeros_like(truth)
-    asked, (attempt,) = ask("iterative:4", truth, [nothing, too_much, truth])
-    assert [c[2] for c in _clicks([asked.prompts[2]])] == [True, True, False]
-    assert _clicks([asked.prompts[1]])[1] == (9.0, 9.0, True)
-    assert asked.prompts[2].mask is too_much
-    assert len(asked.prompts) == 3  # perfect after three
-    assert attempt.by_click == (0.0, dice(too_much, truth), 1.0, 1.0)
-
-
-def inside(box):
-    return slice(int(box.row_min), int(box.row_max) + 1), slice(int(box.col_min), int(box.col_max) + 1)
-
-
-def _clicks(prompts):
-    return [(c.row, c.col, c.positive) for p in prompts for c in p.clicks]
-
-
-# -- baselines
-
-
-def disk(shape=(60, 80), centre=(30, 40), radius=15):
-    rows, cols = np.ogrid[: shape[0], : shape[1]]
-    return (rows - centre[0]) ** 2 + (cols - centre[1]) ** 2 <= radius**2
-
-
-@pytest.mark.parametrize("name", ["ellipse", "grabcut", "randomwalker"])
-def test_every_baseline_finds_a_bright_disk_in_its_box(name):
-    truth = disk()
-    noise = np.random.default_rng(0).integers(0, 30, truth.shape)
-    pixels = (np.where(truth, 200, 40) + noise).astype(np.uint8)
-    mask = baselines.baseline(name)(pixels, Box.around(truth))
-    assert dice(mask, truth) > 0.95
-    rgb = np.repeat(pixels[..., None], 3, axis=2)
-    assert dice(baselines.baseline(name)(rgb, Box.around(truth)), truth) > 0.95
-
-
-@pytest.mark.parametrize("name", ["ellipse", "grabcut", "randomwalker"])
-@pytest.mark.parametrize("box", [Box(0, 0, 19, 29), Box(5, 5, 5, 5), Box(0, 0, 0, 29), Box(18, 28, 19, 29)])
-def test_every_baseline_answers_every_box(name, box):
-    pixels = np.random.default_rng(0).integers(0, 255, (20, 30), np.uint8)
-    mask = baselines.baseline(name)(pixels, box)
-    assert mask.shape == (20, 30)
-    assert mask.dtype == bool
-    outside = np.ones((20, 30), bool)
-    outside[inside(box)] = False
-    assert not (mask & outside).any()
-
-
-def test_the_ellipse_touches_its_box():
-    box = Box(10, 20, 30, 60)
-    assert Box.around(baselines.ellipse(np.zeros((80, 80), np.uint8), box)) == box
-
-
-def test_without_opencv_the_line_that_installs_it_is_said(monkeypatch):
-    import builtins
-
-    real = builtins.__import__
-
-    def without(name, *rest, **keywords):
-        if name == "cv2":
-            raise ImportError(name)
-        return real(name, *rest, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(Exception, match="pip install opencv-python-headless"):
-        baselines.grabcut(np.zeros((5, 5), np.uint8), Box(1, 1, 3, 3))
 
 
 def test_the_ellipses_known_value_on_the_training_set(shared_train):
@@ -329,6 +217,18 @@ def test_the_last_line_is_the_summary_and_the_csv_has_a_row_per_mask(data, fake,
     assert len(rows) == 5
     assert {r["dice"] for r in rows} == {"1.0"}
     assert json.loads(rows[0]["prompts"])[0]["box"]
+
+
+def test_the_page_is_written_with_the_csv_or_neither_is(data, fake, tmp_path, monkeypatch):
+    out, page = tmp_path / "rows.csv", tmp_path / "report.html"
+    asked = ("evaluate", data, "--prompt", "box", "--limit", 2, "--out", out, "--out-report", page)
+    assert invoke(*asked).exit_code == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "on data, split all" in page.read_text(encoding="utf-8")
+    before = page.read_text(encoding="utf-8"), out.read_text()
+    monkeypatch.setattr(report, "page", lambda run, data: 1 / 0)
+    assert isinstance(invoke(*asked).exception, ZeroDivisionError)
+    assert (page.read_text(encoding="utf-8"), out.read_text()) == before
 
 
 def test_several_kinds_share_the_same_masks(data, fake, tmp_path):
