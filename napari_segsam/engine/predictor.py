@@ -139,9 +139,7 @@ class SegSamPredictor:
 
     def _prediction(self, embedding: SliceEmbedding, look: Look) -> Prediction:
         semantic = look.output.semantic
-        size = (embedding.frame.height, embedding.frame.width)
-        logits = torch.cat([look.masks, semantic.mask_logits[0]])
-        full = embedding.frame.back(zoom.paste(logits, look.square, size))
+        full = embedding.frame.back(look.on_picture((embedding.frame.height, embedding.frame.width)))
         masks = [to_bool(m) for m in full]
         classes = rule_out(semantic.class_logits[0], embedding.possible)
         return Prediction(

@@ -14,6 +14,10 @@ from torch.nn import functional as F
 
 PRIOR_LIMIT = 3.0
 """Largest absolute logit that a prompt's own prior may claim."""
+LARGE = 1.25
+"""A square with a side of so many crops and more hides thin parts from a first look."""
+_PIECES = 5
+"""Pieces along a square's side, at most."""
 _PERCENTILES = (0.005, 0.995)
 _DISK = 0.03
 """Standard deviation of a click's disk, as a fraction of the crop's side."""
@@ -54,6 +58,31 @@ class PromptGeometry:
     positive: Tensor
     box: Tensor | None = None
     last: Tensor | None = None
+
+
+def piece_side(side: int, crop: int) -> float:
+    """Side of the pieces in which a square of ``side`` pixels is looked at again, near the picture's own resolution."""
+    return max(float(crop), 1.25 * side / _PIECES)
+
+
+def pieces(square: Square, mask: Tensor, crop: int) -> list[Square]:
+    """Overlapping pieces of ``square`` that cover the (H, W) bool ``mask``; see :func:`piece_side`."""
+    side = round(piece_side(square.side, crop))
+    n = math.ceil(max(square.side - side, 0) / (0.8 * side)) + 1
+    steps = [round(i * (square.side - side) / max(n - 1, 1)) for i in range(n)]
+    grid = [Square(square.row0 + r, square.col0 + c, side) for r in steps for c in steps]
+    return [p for p in grid if bool(_under(mask, p).any())]
+
+
+def _under(mask: Tensor, square: Square) -> Tensor:
+    rows, cols = (slice(max(at, 0), max(at + square.side, 0)) for at in (square.row0, square.col0))
+    return mask[rows, cols]
+
+
+def window(crop: int) -> Tensor:
+    """(1, crop, crop) how much a piece counts: most in its middle, least at its rim, where it sees one side only."""
+    near = 1 - (torch.arange(crop) - (crop - 1) / 2).abs() / (crop / 2)
+    return torch.minimum(near.reshape(1, -1, 1), near.reshape(1, 1, -1)).clamp(min=0.02)
 
 
 def cut(picture: Tensor, square: Square, crop: int, mode: str = "bilinear") -> Tensor:

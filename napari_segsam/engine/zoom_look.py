@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
@@ -16,6 +17,12 @@ from napari_segsam.model.config import ZoomConfig
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
+_CLICK_SIZES = (0.6, 1.0, 1.7)
+"""Squares round a lone click, in parts of the one that fits the expected size; predicted IoU chooses among them."""
+_THIN = 0.4
+"""A mask is looked at again if less than this share of it lies further than a crop's pixel from its edge."""
+_AT_ONCE = 8
+"""Pieces of a closer look that are put to the model together."""
 _CLICK_MARGIN = 1.9
 """Side of the square round a lone click / expected size of its object, which may lie to one side of the click."""
 
@@ -57,22 +64,33 @@ class PicturePrompts:
         return Box.between((min(min(rows)), min(min(cols))), (max(map(max, rows)), max(map(max, cols))))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
-    """One object's answer: the square that was looked at, what the model said, and its masks' order, best first."""
+    """One object's answer.
+
+    Attributes:
+        square: what was looked at.
+        output: what the model said there, one row.
+        order: its binary masks, best first.
+        fine: (2, H, W) logits of the best binary and the semantic mask on the picture, where a closer look was taken.
+    """
 
     square: Square
     output: SegSamOutput
     order: list[int]
+    fine: Tensor | None = None
 
-    @property
-    def masks(self) -> Tensor:
-        """(M, s, s) binary logits, best first."""
-        return self.output.mask_logits[0, self.order]
+    def on_picture(self, shape: tuple[int, int]) -> Tensor:
+        """(M + 1, H, W) logits: binary masks, best first, then the semantic one."""
+        coarse = torch.cat([self.output.mask_logits[0, self.order], self.output.semantic.mask_logits[0]])
+        logits = zoom.paste(coarse, self.square, shape)
+        if self.fine is not None:
+            logits[0], logits[-1] = self.fine[0], self.fine[1]
+        return logits
 
     @property
     def iou(self) -> list[float]:
-        """Predicted IoU of each of :attr:`masks`."""
+        """Predicted IoU of each of the binary masks."""
         return [float(v) for v in self.output.iou[0, self.order].clamp(0, 1)]
 
 
@@ -103,24 +121,50 @@ class ZoomLook:
             scale: pixels of the padded slice per picture pixel.
             prompts: with at least a box or a positive click.
         """
+        shape = (picture.shape[1], picture.shape[2])
         if prompts.box is None and prompts.last is None and len(prompts.clicks) > 1:
             first = next(c for c in prompts.clicks if c.positive)
             start = self.answer(picture, features, scale, PicturePrompts((first,), None, None))
-            last = zoom.paste(start.masks[:1], start.square, (picture.shape[1], picture.shape[2])) > 0
+            last = start.on_picture(shape)[:1] > 0
             prompts = PicturePrompts(prompts.clicks, None, last.float() if last.any() else None)
-        square = self._square(picture, features, scale, prompts)
-        output = self._look(picture, features, scale, prompts, square)
-        return Look(square, output, mask_order(output, prompts.is_lone_click))
+        squares = self._squares(picture, features, scale, prompts)
+        output = self._look(picture, features, scale, prompts, squares)
+        best = int(output.iou[:, 1:].amax(1).argmax()) if len(squares) > 1 else 0
+        row = output.row(best)
+        look = Look(squares[best], row, mask_order(row, prompts.is_lone_click))
+        return self._closer(picture, features, scale, look)
 
-    def _square(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Square:
+    def _squares(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> list[Square]:
+        """The square round what is prompted; for a lone click several, since its object may have any size."""
         box = prompts.box if prompts.last is None else prompts.extent()
         if box is None:
             click = next(c for c in prompts.clicks if c.positive)
-            size = self._expected_size(picture, features, scale, click)
-            return Square.centred(click.row, click.col, size * _CLICK_MARGIN, self.config.least)
+            side = self._expected_size(picture, features, scale, click) * _CLICK_MARGIN
+            return [Square.centred(click.row, click.col, side * s, self.config.least) for s in _CLICK_SIZES]
         longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
         row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2
-        return Square.centred(row, col, longer * self.config.margin, self.config.least)
+        return [Square.centred(row, col, longer * self.config.margin, self.config.least)]
+
+    def _closer(self, picture: Tensor, features: SliceFeatures, scale: float, look: Look) -> Look:
+        """Look again, piece by piece at the picture's resolution, at an object whose parts are thin in its crop."""
+        coarse = look.output.mask_logits[0, look.order[0]] > 0
+        if look.square.side < zoom.LARGE * self.config.crop or not _is_thin(coarse):
+            return look
+        shape = (picture.shape[1], picture.shape[2])
+        first = look.on_picture(shape)[[0, -1]]
+        prompts = PicturePrompts((), None, (first[:1] > 0).float())
+        pieces = zoom.pieces(look.square, first[0] > 0, self.config.crop)
+        weighted, weights = torch.zeros_like(first), torch.zeros(1, *shape)
+        window = zoom.window(self.config.crop)
+        for n in range(0, len(pieces), _AT_ONCE):
+            some = pieces[n : n + _AT_ONCE]
+            output = self._look(picture, features, scale, prompts, some)
+            for i, piece in enumerate(some):
+                said = torch.cat([output.mask_logits[i, :1], output.semantic.mask_logits[i]])
+                weight = zoom.paste(window, piece, shape, 0.0)
+                weighted += zoom.paste(said, piece, shape, 0.0) * weight
+                weights += weight
+        return replace(look, fine=torch.where(weights > 0, weighted / weights.clamp(min=1e-6), first))
 
     def _expected_size(self, picture: Tensor, features: SliceFeatures, scale: float, click: Click) -> float:
         """The expected size of the object under a lone click, in picture pixels."""
@@ -130,17 +174,26 @@ class ZoomLook:
         return float(zoom.bin_to_size((chances * torch.arange(bins)).sum(), bins)) * max(picture.shape[1:])
 
     def _look(
-        self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts, square: Square
+        self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts, squares: list[Square]
     ) -> SegSamOutput:
+        """The same prompts in each of the squares, one row each, on the CPU."""
         side = self.config.crop
-        inside = zoom.cut(torch.ones(1, *picture.shape[1:]), square, side)
-        crop = zoom.normalise(zoom.cut(picture, square, side), inside).expand(3, -1, -1)
-        geometry = _on_crop(prompts, square, side)
-        look = zoomed([geometry], [crop], [inside], [zoom.place_on_slice(square, scale)])
-        batch = prompt_batch([geometry], self.mask_side)
+        insides = [zoom.cut(torch.ones(1, *picture.shape[1:]), s, side) for s in squares]
+        crops = [zoom.normalise(zoom.cut(picture, s, side), i) for s, i in zip(squares, insides, strict=True)]
+        geometries = [_on_crop(prompts, s, side) for s in squares]
+        places = [zoom.place_on_slice(s, scale) for s in squares]
+        look = zoomed(geometries, [c.expand(3, -1, -1) for c in crops], insides, places)
+        batch = prompt_batch(geometries, self.mask_side)
         here = features.tokens.device
-        answer: SegSamOutput = self.model(features, batch.to(here), look.to(here))
+        own = features.of(torch.zeros(len(squares), dtype=torch.long, device=here))
+        answer: SegSamOutput = self.model(own, batch.to(here), look.to(here))
         return answer.to(torch.float32).to(torch.device("cpu"))
+
+
+def _is_thin(mask: Tensor) -> bool:
+    """Whether most of a (s, s) mask lies within a pixel of its edge."""
+    eroded = -F.max_pool2d(-mask.float()[None, None], 3, stride=1, padding=1)
+    return bool(mask.any()) and float(eroded.sum()) < _THIN * float(mask.sum())
 
 
 def _on_crop(prompts: PicturePrompts, square: Square, side: int) -> PromptGeometry:

@@ -53,6 +53,12 @@ class SegSamOutput:
     semantic: SemanticOutput
     text_logits: Tensor | None
 
+    def row(self, index: int) -> SegSamOutput:
+        """One prompt's answer, still with a batch axis."""
+        at = slice(index, index + 1)
+        text = None if self.text_logits is None else self.text_logits[at]
+        return SegSamOutput(self.mask_logits[at], self.iou[at], self.semantic.row(index), text)
+
     def to(self, where: torch.device | torch.dtype) -> SegSamOutput:
         """The same on another device or in another precision."""
         text = None if self.text_logits is None else self.text_logits.to(where)

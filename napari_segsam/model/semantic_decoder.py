@@ -28,6 +28,10 @@ class Unprompted:
     co_class_logits: Tensor
     co_mask_logits: Tensor | None
 
+    def row(self, index: int) -> Self:
+        """One prompt's or slice's, still with a batch axis."""
+        return replace(self, **{k: v[index : index + 1] for k, v in vars(self).items() if v is not None})
+
     def to(self, where: torch.device | torch.dtype) -> Self:
         """The same on another device or in another precision."""
         moved = {k: v.to(where) for k, v in vars(self).items() if v is not None}

@@ -25,6 +25,10 @@ _ANY_SIZE = 0.35
 """Share of clicks whose square has nothing to do with the object's size, so that predicted IoU can tell sizes apart."""
 
 
+_CLOSER = 0.3
+"""Share of large objects of which a piece is shown at full resolution with a coarse mask, as ``ZoomLook`` refines."""
+
+
 @dataclass
 class PromptedCrop:
     """One prompted object in the square that its mask is drawn on.
@@ -110,17 +114,23 @@ class Prompter:
         click = prompt_simulation.click_on(mask, rng)
         box = self._box(mask, rng) if is_box else None
         square = self._square(picture, box, click, longer, rng)
-        target = zoom.cut(torch.from_numpy(mask[None].astype(np.float32)), square, side)
+        clicks = [] if is_box else [click]
+        whole = torch.from_numpy(mask[None].astype(np.float32))
+        closer = self._closer(whole, square, rng)
+        geometry = _geometry(box, clicks, square, side)
+        if closer is not None:
+            square, geometry = closer
+        target = zoom.cut(whole, square, side)
         inside = zoom.cut(torch.ones_like(picture[:1]), square, side)
         sees = self.model.zoom is not None
         extent = max(picture.shape[1:])
         return PromptedCrop(
             crop=zoom.normalise(zoom.cut(picture, square, side), inside) if sees else torch.empty(0),
             inside=inside,
-            geometry=_geometry(box, [] if is_box else [click], square, side),
+            geometry=geometry,
             target=target,
             place=zoom.place_on_slice(square, scale),
-            ambiguous=not is_box,
+            ambiguous=not is_box and closer is None,
             class_index=thing.class_index,
             size_click=_slice_xy(click, scale, self.model.img_size),
             size_bin=self._size_bin(longer / extent),
@@ -134,6 +144,23 @@ class Prompter:
         if self.config.simulation == "sam-med2d":
             return prompt_simulation.med2d_box(mask, rng)
         return prompt_simulation.box_of(mask, rng, PromptNoise())
+
+    def _closer(self, whole: Tensor, square: Square, rng: np.random.Generator) -> tuple[Square, PromptGeometry] | None:
+        """A piece of a large object and the coarse mask that a first look at ``square`` may have left there."""
+        side = self.side
+        by_hand = self.model.zoom is not None and self.config.simulation == "hand"
+        if not by_hand or square.side < zoom.LARGE * side or rng.random() >= _CLOSER:
+            return None
+        coarse = prompt_simulation.coarse(zoom.cut(whole, square, side)[0], rng)
+        found = zoom.paste(coarse.float().unsqueeze(0) - 0.5, square, (whole.shape[1], whole.shape[2])) > 0
+        if not bool(found.any()):
+            return None
+        centre = prompt_simulation.click_on(found[0].numpy(), rng)
+        piece = zoom.piece_side(square.side, side) * rng.uniform(0.8, 1.25)
+        shift = rng.normal(0, 0.2 * piece, 2)
+        near = Square.centred(centre.row + shift[0], centre.col + shift[1], piece, 1)
+        last = (zoom.cut(found.float(), near, side) > 0.5).float() * 2 - 1
+        return near, PromptGeometry(torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), None, last)
 
     def _size_bin(self, share: float) -> float:
         bins = self.model.zoom.size_bins if self.model.zoom else 2

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
 
 from napari_segsam.core.prompts import Box, Click
 
@@ -60,6 +63,16 @@ def med2d_rounds(iterations: int, rng: np.random.Generator) -> list[int]:
     if rounds:
         rounds[-1] = 0
     return rounds
+
+
+def coarse(share: Tensor, rng: np.random.Generator) -> Tensor:
+    """(s, s) share of the object in each pixel -> (s, s) bool, as a model may see it from too far away.
+
+    Thin parts are lost or swollen here and there: the threshold is drawn, and moves over the picture.
+    """
+    cells = torch.from_numpy(rng.normal(0, 0.12, (1, 1, 9, 9)).astype(np.float32))
+    uneven = F.interpolate(cells, share.shape, mode="bilinear", align_corners=True)[0, 0]
+    return share + uneven > float(rng.uniform(0.15, 0.5))
 
 
 def click_on(mask: NDArray[np.bool_], rng: np.random.Generator) -> Click:

@@ -21,9 +21,9 @@ class Watched(ZoomLook):
         super().__init__(model, model.config.zoom)
         self.asked = []
 
-    def _look(self, picture, features, scale, prompts, square):
-        self.asked.append((prompts, square))
-        return super()._look(picture, features, scale, prompts, square)
+    def _look(self, picture, features, scale, prompts, squares):
+        self.asked.append((prompts, squares))
+        return super()._look(picture, features, scale, prompts, squares)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ def answered(look, prompts):
 
 
 def on_picture(answer):
-    return zoom.paste(answer.masks[:1], answer.square, SHAPE)[0].numpy() > 0
+    return answer.on_picture(SHAPE)[0].numpy() > 0
 
 
 def test_a_box_is_looked_at_once_with_its_margin(look):
     answer = answered(look, Prompts(box=Box(20, 30, 39, 69)))
-    ((_, square),) = look.asked
+    ((_, (square,)),) = look.asked
     assert square.side == round(40 * TINY_NANO.zoom.margin)
     assert abs(answer.square.row0 + (answer.square.side - 1) / 2 - 29.5) <= 0.5
     assert abs(answer.square.col0 + (answer.square.side - 1) / 2 - 49.5) <= 0.5
@@ -59,12 +59,26 @@ def test_a_small_box_is_looked_at_in_the_least_square(look):
     assert answered(look, Prompts(box=Box(20, 30, 21, 30))).square.side == TINY_NANO.zoom.least
 
 
-def test_a_lone_click_is_looked_at_in_a_square_round_it(look):
+def test_a_lone_click_is_looked_at_in_squares_of_several_sizes_round_it(look):
     answered(look, Prompts((Click(40, 50),)))
-    ((prompts, square),) = look.asked
+    ((prompts, squares),) = look.asked
     assert prompts.is_lone_click
-    assert abs(square.row0 + (square.side - 1) / 2 - 40) <= 0.5
-    assert abs(square.col0 + (square.side - 1) / 2 - 50) <= 0.5
+    assert len({s.side for s in squares}) == len(squares) > 1
+    for square in squares:
+        assert abs(square.row0 + (square.side - 1) / 2 - 40) <= 0.5
+        assert abs(square.col0 + (square.side - 1) / 2 - 50) <= 0.5
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_of_a_clicks_squares_the_one_with_the_best_predicted_iou_is_taken(look, model, monkeypatch, best):
+    iou = torch.full((3, 4), 0.2)
+    iou[best, 2] = 0.8
+    iou[:, 0] = 0.9  # mask 0 does not answer clicks
+    monkeypatch.setattr(model.mask_decoder.iou_prediction_head, "forward", lambda tokens: iou[: len(tokens)])
+    answer = answered(look, Prompts((Click(40, 50),)))
+    assert answer.square == look.asked[0][1][best]
+    assert answer.order[0] == 2
+    assert answer.iou[0] == pytest.approx(0.8)
 
 
 def test_a_clear_prompt_takes_sams_first_mask_and_a_click_one_of_the_others(look):
@@ -148,6 +162,53 @@ def test_the_expected_size_of_a_clicked_object_sets_the_square(look, model, monk
         monkeypatch.setattr(model.size_head, "forward", lambda features, points, logits=logits: logits)
         features = SliceFeatures(torch.zeros(1, 16, 4, 4))
         prompts = PicturePrompts.of(Prompts((Click(40, 50),)), FRAME)
-        sides[n] = look._square(PICTURE, features, 0.64, prompts).side
+        sides[n] = max(s.side for s in look._squares(PICTURE, features, 0.64, prompts))
     assert sides["small"] < sides["large"]
     assert sides["large"] >= max(SHAPE)
+
+
+# --- a closer look
+
+
+def comb(height=80, width=100):
+    """Thin teeth: three pixels wide, less than one of the crop's."""
+    mask = np.zeros((height, width), bool)
+    for tooth in range(10, 90, 12):
+        mask[10:70, tooth : tooth + 3] = True
+    return mask
+
+
+def test_thin_parts_of_a_large_object_are_looked_at_again_at_the_pictures_resolution(look):
+    """The crop of this model has 32 pixels, so that a mask of 80 loses its teeth; the prior of a piece shows them."""
+    mask = comb()
+    answer = answered(look, Prompts((Click(40, 50),), mask=mask))
+    (_, (whole,)), *closer = look.asked
+    assert whole.side >= zoom.LARGE * TINY_NANO.zoom.crop
+    assert closer
+    assert all(p.last is not None and not p.clicks and p.box is None for p, _ in closer)
+    sides = {s.side for _, squares in closer for s in squares}
+    assert max(sides) <= 40 < whole.side
+    assert answer.fine.shape == (2, *SHAPE)
+
+
+def test_pieces_cover_the_mask_and_nothing_else():
+    mask = torch.zeros(*SHAPE, dtype=torch.bool)
+    mask[5:75, 8] = True
+    mask[40, 8:95] = True
+    square = zoom.Square(-10, 0, 100)
+    found = zoom.pieces(square, mask, 32)
+    covered = torch.zeros_like(mask)
+    for p in found:
+        inside = covered[max(p.row0, 0) : p.row0 + p.side, max(p.col0, 0) : p.col0 + p.side]
+        inside[:] = True
+        assert bool(mask[max(p.row0, 0) : p.row0 + p.side, max(p.col0, 0) : p.col0 + p.side].any())
+    assert bool(covered[mask].all())
+    assert not bool(covered.all())
+
+
+def test_a_compact_object_is_looked_at_once(look):
+    mask = np.zeros(SHAPE, bool)
+    mask[10:70, 15:85] = True
+    answer = answered(look, Prompts((Click(40, 50),), mask=mask))
+    assert len(look.asked) == 1
+    assert answer.fine is None

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.engine import zoom
 from napari_segsam.engine.zoom import bin_to_size
 from napari_segsam.train import augment, batches, crops
 from napari_segsam.train.batches import BatchMaker
@@ -40,6 +41,7 @@ def upright(monkeypatch):
     monkeypatch.setattr(augment, "recolour", lambda picture, rng: picture)
     monkeypatch.setattr(batches, "_INVERTED", 0)
     monkeypatch.setattr(batches, "_BENT", 0)
+    monkeypatch.setattr(crops, "_CLOSER", 0)
     monkeypatch.setattr(crops, "PromptNoise", lambda: PromptNoise(0))
 
 
@@ -105,7 +107,8 @@ def test_procedural_pictures_teach_masks_only(root):
     assert {c.name for c in crops} == {"a procedural picture"}
 
 
-def test_a_click_lies_on_the_target(root):
+def test_a_click_lies_on_the_target(root, monkeypatch):
+    monkeypatch.setattr(crops, "_CLOSER", 0)
     for crop in crops_of(maker_of(root, boxes=0.0)):
         assert (crop.ambiguous, crop.geometry.box) == (True, None)
         row, col = crop.geometry.clicks[0].round().long().clamp(0, SIDE - 1).tolist()
@@ -225,6 +228,20 @@ def test_a_picture_with_fewer_objects_than_prompts_is_prompted_again(root):
     four = BatchMaker(maker.samples, TOLD, maker.config.model_copy(update={"prompts": 5}), TINY_NANO)[0]
     assert (len(batch.crops), len(four.crops)) == (4, 10)
     assert four.owner.tolist() == [0] * 5 + [1] * 5
+
+
+def test_a_piece_of_a_large_object_comes_with_a_coarse_mask_and_no_other_prompt(root, monkeypatch):
+    """The crops of the tests' model are so small that every object is a large one."""
+    monkeypatch.setattr(crops, "_CLOSER", 1.0)
+    monkeypatch.setattr(zoom, "LARGE", 0.5)
+    pieces = [c for c in crops_of(maker_of(root)) if c.geometry.last is not None]
+    assert pieces
+    for piece in pieces:
+        assert (len(piece.geometry.clicks), piece.geometry.box, piece.ambiguous) == (0, None, False)
+        coarse = piece.geometry.last > 0
+        agree = (coarse == (piece.target > 0.5)).float().mean()
+        assert float(agree) > 0.6
+    assert any(not torch.equal(p.geometry.last > 0, p.target > 0.5) for p in pieces)
 
 
 def test_sam_med2ds_steps_are_all_boxes_or_all_clicks(root):
