@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from napari_segsam.cli.console import say
+from napari_segsam.cli.console import say, track
 from napari_segsam.core.errors import UnreadableInputError
+
+T = TypeVar("T")
 
 
 def train(
@@ -23,9 +27,17 @@ def train(
         raise UnreadableInputError(f"{config}: there is no such configuration file; check its name.")
     from napari_segsam.train.loop import train as run
 
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
+        run(config, resume)
+        return
     with _logged_aloud():
-        checkpoint = run(config, resume)
+        checkpoint = run(config, resume, _bar if sys.stderr.isatty() else None)
     say(f"done: {checkpoint}")
+
+
+def _bar(steps: Iterator[T], left: int) -> Iterator[T]:
+    """Only on a terminal: elsewhere a line every fiftieth step says more."""
+    return track(steps, left, "training")
 
 
 class _Say(logging.Handler):

@@ -129,6 +129,8 @@ class BatchMaker(Dataset[Batch]):
         """Batches ``first`` to ``last - 1``, the next ones being made while one is used."""
         steps = range(first, last)
         if self.config.workers:
+            # A batch is hundreds of small tensors, and each would hold a file descriptor until it is used up.
+            torch.multiprocessing.set_sharing_strategy("file_system")
             loader = DataLoader(self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True)
             yield from zip(steps, loader, strict=True)
             return

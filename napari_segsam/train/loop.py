@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -22,7 +23,7 @@ from napari_segsam.model.config import SegSamConfig, preset
 from napari_segsam.model.sam_weights import fitted_to
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.train import losses, run_log
-from napari_segsam.train.batches import BatchMaker
+from napari_segsam.train.batches import Batch, BatchMaker
 from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
@@ -158,8 +159,13 @@ def _load_backbone(model: SegSam, path: Path) -> None:
         ) from error
 
 
-def train(config_path: Path, resume: bool = False) -> Path:
+Steps = Iterator[tuple[int, Batch]]
+
+
+def train(config_path: Path, resume: bool = False, watch: Callable[[Steps, int], Steps] | None = None) -> Path:
     """Run (or go on with) what ``config_path`` says; returns the exported checkpoint's path.
+
+    ``watch`` is given the steps that are left and how many they are, and passes them on, so that it can show progress.
 
     Raises:
         SegsamError: a bad config, data set or run folder, a run in the way, or a loss that is not finite.
@@ -174,7 +180,8 @@ def train(config_path: Path, resume: bool = False) -> Path:
     if writes:
         run_log.keep_rows_before(log_path, trainer.step)
     began = time.monotonic()
-    for step, batch in maker.stream(trainer.step, config.steps):
+    steps = maker.stream(trainer.step, config.steps)
+    for step, batch in steps if watch is None else watch(steps, config.steps - trainer.step):
         terms = trainer.learn(batch)
         if writes:
             _note(config, trainer, {"step": step, **terms, "seconds": time.monotonic() - began})

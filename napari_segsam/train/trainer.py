@@ -165,7 +165,7 @@ class Trainer:
                 said = file.metadata()
             step, then = int(said["step"]), json.loads(said.get("config", "null"))
             self._check_same(then)
-            self._restore(load_file(path, device=str(self.accelerator.device)))
+            self._restore(load_file(path))
         except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
             raise BadCheckpointError(
                 f"{path.name} is no state of this run ({last_line(error)}); start in another folder, without --resume."
@@ -183,7 +183,7 @@ class Trainer:
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict(_under(tensors, "model."))
-        self.average = _under(tensors, "average.")
+        self.average = {k: v.to(self.accelerator.device) for k, v in _under(tensors, "average.").items()}
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _under(tensors, "optimiser.").items():
             index, key = name.split(".", 1)

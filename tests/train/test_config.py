@@ -3,7 +3,8 @@ import re
 import pytest
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.train.config import DataConfig, LossWeights, TrainConfig, read_config
+from napari_segsam.model.config import preset
+from napari_segsam.train.config import DataConfig, LossWeights, MethodConfig, TrainConfig, read_config
 from tests.conftest import ROOT
 
 WHOLE = 'run = "run"\nbackbone = "b.safetensors"\n[data]\nroot = "data"\n'
@@ -60,12 +61,14 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
 
 def test_the_page_on_training_says_what_is_so(tmp_path):
     page = (ROOT / "docs" / "how-to" / "train.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert read_config(written(tmp_path, example)).steps == 4000
+    first, vit = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert read_config(written(tmp_path, first)).steps == 4000
+    assert read_config(written(tmp_path, vit)).method.of(preset("vit_b", 3)).encoder_mode == "sammed2d"
     table = "".join(line for line in page.splitlines() if line.startswith("| `"))
     missing = [name for name in TrainConfig.model_fields if f"`{name}`" not in table]
-    assert missing == ["data", "losses", "model"]  # tables of their own, and there is one model
+    assert missing == ["data", "losses", "method"]  # tables of their own
+    assert [name for name in MethodConfig.model_fields if f"`{name}`" not in table] == []
     assert [name for name in DataConfig.model_fields if f"data.{name}`" not in page] == []
-    assert all(f"`{name}`" in table or f"losses.{name}`" in table for name in ("pixel", "alignment_kind"))
+    assert all(f"`{name}`" in table or f"losses.{name}`" in table for name in ("pixel", "alignment_kind", "no_object"))
     terms = (ROOT / "docs" / "concepts" / "segsam.md").read_text(encoding="utf-8")
     assert [name for name in WEIGHTS if f"`{name}`" not in terms] == []

@@ -1,5 +1,6 @@
 """Two processes learn what one does, as the guide on training says."""
 
+import contextlib
 import csv
 import os
 import socket
@@ -44,24 +45,36 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, name, processes):
-    """``segsam train`` in so many processes, as a launcher starts them."""
+def start(folder, name, *options, told=None):
+    """``segsam train`` in a process of its own."""
     (folder / f"{name}.toml").write_text(CONFIG.format(run=name))
+    program = "from napari_segsam.cli.app import main; main()"
+    command = [sys.executable, "-c", program, "train", str(folder / f"{name}.toml"), *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | (told or {})
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def finish(*started):
+    for process in started:
+        _, said = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+
+
+@pytest.fixture(scope="module")
+def one(folder):
+    """The folder of a run in one process that nobody interrupted."""
+    finish(start(folder, "one"))
+    return folder / "one"
+
+
+def launched(folder, name, processes):
+    """So many processes, as a launcher starts them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     told = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    told |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    several = processes > 1
-    program = "from napari_segsam.cli.app import main; main()"
-    command = [sys.executable, "-c", program, "train", str(folder / f"{name}.toml")]
-    ranks = [os.environ | (told if several else {}) | {"RANK": str(r), "LOCAL_RANK": str(r)} for r in range(processes)]
-    if not several:
-        ranks = [os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}]
-    started = [subprocess.Popen(command, env=e, stderr=subprocess.PIPE, text=True) for e in ranks]
-    for process in started:
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said
+    ranks = [told | {"RANK": str(r), "LOCAL_RANK": str(r)} for r in range(processes)]
+    finish(*[start(folder, name, told=rank) for rank in ranks])
     return folder / name
 
 
@@ -71,8 +84,8 @@ def losses_of(run):
     return {k: [float(r[k]) for r in rows] for k in rows[0] if k != "seconds"}
 
 
-def test_two_processes_have_the_loss_and_the_weights_of_one_with_the_same_global_batch(folder):
-    one, two = run(folder, "one", 1), run(folder, "two", 2)
+def test_two_processes_have_the_loss_and_the_weights_of_one_with_the_same_global_batch(folder, one):
+    two = launched(folder, "two", 2)
     alone, together = losses_of(one), losses_of(two)
     assert alone["step"] == list(range(STEPS))
     for name, values in alone.items():
@@ -86,3 +99,21 @@ def test_two_processes_have_the_loss_and_the_weights_of_one_with_the_same_global
     apart = sum(float((a[k] - b[k]).abs().sum()) for k in names)
     assert apart < 0.03 * moved
     assert all(bool(torch.isfinite(v).all()) for v in b.values())
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(folder, one):
+    """Not by an exception, which could tidy up, but by the signal that nothing can answer."""
+    process = start(folder, "killed")
+    state = folder / "killed" / STATE
+    while not state.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            assert process.wait(timeout=0.02) == 0, process.stderr.read()
+            break
+    process.kill()
+    process.communicate()
+    before = len(losses_of(folder / "killed")["step"])
+    assert 2 <= before <= STEPS
+    finish(start(folder, "killed", "--resume"))
+    assert losses_of(folder / "killed") == losses_of(one)
+    a, b = load_file(one / STATE), load_file(state)
+    assert [k for k in a if not torch.equal(a[k], b[k])] == []
