@@ -19,7 +19,7 @@ from napari_segsam.model.zoom_encoder import SliceFeatures
 
 _CLICK_SIZES = (0.6, 1.0, 1.7)
 """Squares round a lone click, in parts of the one that fits the expected size; predicted IoU chooses among them."""
-_THIN = 0.4
+_THIN = 0.7
 """A mask is looked at again if less than this share of it lies further than a crop's pixel from its edge."""
 _AT_ONCE = 8
 """Pieces of a closer look that are put to the model together."""

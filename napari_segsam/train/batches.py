@@ -130,7 +130,7 @@ class BatchMaker(Dataset[Batch]):
         steps = range(first, last)
         if self.config.workers:
             # A batch is hundreds of small tensors, and each would hold a file descriptor until it is used up.
-            torch.multiprocessing.set_sharing_strategy("file_system")
+            torch.multiprocessing.set_sharing_strategy("file_system")  # type: ignore[no-untyped-call]
             loader = DataLoader(self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True)
             yield from zip(steps, loader, strict=True)
             return

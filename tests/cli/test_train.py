@@ -19,7 +19,7 @@ def test_a_configuration_must_exist(run, tmp_path):
 
 
 def test_what_training_logs_is_said_aloud_and_the_checkpoint_named(run, config, tmp_path, monkeypatch):
-    def trained(path, resume):
+    def trained(path, resume, watch):
         logging.getLogger("napari_segsam.train.loop").info("step %d of %d", 50, 100 if resume else 200)
         return tmp_path / "run" / "model.safetensors"
 
