@@ -80,7 +80,8 @@ def bend(
 def recolour(picture: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """Gamma, gain, blur and noise on a (H, W, C) picture of 0..1; each now and then."""
     if rng.random() < 0.5:
-        picture = picture ** np.float32(np.exp(rng.uniform(-0.45, 0.45)))
+        # Resampling may leave a hair less than nothing, of which there is no power.
+        picture = np.maximum(picture, np.float32(0)) ** np.float32(np.exp(rng.uniform(-0.45, 0.45)))
     if rng.random() < 0.3:
         picture = picture * rng.uniform(0.7, 1.3, picture.shape[-1] if rng.random() < 0.5 else 1).astype(np.float32)
     if rng.random() < 0.2:

@@ -24,6 +24,11 @@ def test_colours_change_and_places_do_not():
     assert all(np.corrcoef(c.ravel(), picture.ravel())[0, 1] > 0.2 for c in changed)
 
 
+def test_a_hair_less_than_black_stays_a_number():
+    picture = np.full((4, 4, 1), -1e-7, np.float32)
+    assert all(np.isfinite(augment.recolour(picture, np.random.default_rng(seed))).all() for seed in range(20))
+
+
 def test_the_public_data_sets_own_name_for_radiographs_counts_as_anatomy():
     assert {"x", "xray", "ct", "mr"} <= set(augment.ANATOMICAL)
     assert "endoscopy" not in augment.ANATOMICAL
