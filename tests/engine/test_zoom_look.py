@@ -48,10 +48,10 @@ def on_picture(answer):
 
 
 def test_a_box_is_looked_at_once_with_its_margin(look):
-    answer = answered(look, Prompts(box=Box(20, 30, 39, 69)))
+    answer = answered(look, Prompts(box=Box(20, 30, 59, 69)))
     ((_, (square,)),) = look.asked
     assert square.side == round(40 * TINY_NANO.zoom.margin)
-    assert abs(answer.square.row0 + (answer.square.side - 1) / 2 - 29.5) <= 0.5
+    assert abs(answer.square.row0 + (answer.square.side - 1) / 2 - 39.5) <= 0.5
     assert abs(answer.square.col0 + (answer.square.side - 1) / 2 - 49.5) <= 0.5
 
 
