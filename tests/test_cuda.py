@@ -34,12 +34,9 @@ def test_a_gpu_answers_as_the_cpu_does(prompts):
 def test_a_training_on_the_gpu_goes_on_where_it_stopped(tmp_path):
     sa_med2d.write(tmp_path / "data")
     saved(tiny(), tmp_path, "start")
-    text = (
-        'run = "run"\nwarm_start = "start.safetensors"\nimages = 2\nprecision = "bf16"\nworkers = 2\nsave_every = 2\n'
-    )
-    (tmp_path / "run.toml").write_text(f'{text}steps = 2\n[data]\nroot = "data"\n')
+    (tmp_path / "run.toml").write_text(CONFIG.format(steps=2))
     train(tmp_path / "run.toml")
-    (tmp_path / "run.toml").write_text(f'{text}steps = 4\n[data]\nroot = "data"\n')
+    (tmp_path / "run.toml").write_text(CONFIG.format(steps=4))
     assert load_predictor(train(tmp_path / "run.toml", resume=True), "cuda").name == MODEL.removesuffix(".safetensors")
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert len(log) == 5
