@@ -17,9 +17,21 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA G
 NANO = ROOT / "weights" / "nano.safetensors"
 
 
-@pytest.mark.parametrize(
-    "prompts", [Prompts(box=Box(30, 40, 90, 110)), Prompts((Click(60, 70),))], ids=["box", "click"]
-)
+ASKED = {"box": Prompts(box=Box(30, 40, 90, 110)), "click": Prompts((Click(60, 70),))}
+CONFIG = """
+run = "run"
+warm_start = "start.safetensors"
+images = 2
+precision = "bf16"
+workers = 2
+save_every = 2
+steps = {steps}
+[data]
+root = "data"
+"""
+
+
+@pytest.mark.parametrize("prompts", ASKED.values(), ids=ASKED)
 def test_a_gpu_answers_as_the_cpu_does(prompts):
     mask = np.hypot(*(np.mgrid[:160, :180] - np.array([60, 75]).reshape(2, 1, 1))) < 32
     pixels = (60 + 120 * mask + np.random.default_rng(0).normal(0, 8, mask.shape)).clip(0, 255).astype(np.uint8)
