@@ -131,6 +131,24 @@ class SegSamPredictor:
 
         return self._on_device(answer)
 
+    def class_logits(self, embedding: Embedding, prompts: Prompts) -> Tensor:
+        """(K,) class logits of the prompted object as the model gives them: no class ruled out, not calibrated."""
+        mine = _own(embedding)
+        on_picture = PicturePrompts.of(prompts, mine.frame)
+
+        def ask() -> Tensor:
+            look = self._look.answer(mine.picture, self._here(mine.features), mine.scale, on_picture)
+            return look.output.semantic.class_logits[0]
+
+        return self._on_device(ask)
+
+    def tag_logits(self, embedding: Embedding) -> Tensor:
+        """(N_co, K + 1) logits of what stands unprompted on the slice, as the model gives them."""
+        mine = _own(embedding)
+        return self._on_device(
+            lambda: self.model.unprompted(self._here(mine.features)).co_class_logits[0].float().cpu()
+        )
+
     def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
         """What the classification-oriented tokens find on the slice when nothing is prompted."""
         mine = _own(embedding)

@@ -11,15 +11,16 @@ from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, NEGATIVE, PAD, P
 from napari_segsam.model.segsam import Zoomed
 
 
-def prompt_batch(geometries: list[PromptGeometry], mask_side: int) -> PromptBatch:
+def prompt_batch(geometries: list[PromptGeometry], mask_side: int, longest: int = 0) -> PromptBatch:
     """P objects' prompts -> tokens' input; shorter ones are padded with SAM's "not a point".
 
     Args:
         geometries: in the frame that masks are drawn on.
         mask_side: side of SAM's low-resolution mask prompt.
+        longest: pad to so many points at least.
     """
     rows = [_points(g) for g in geometries]
-    longest = max(len(labels) for _, labels in rows)
+    longest = max(longest, *(len(labels) for _, labels in rows))
     xy, labels = torch.zeros(len(rows), longest, 2), torch.full((len(rows), longest), PAD)
     for i, (points, meaning) in enumerate(rows):
         xy[i, : len(points)], labels[i, : len(meaning)] = points, meaning

@@ -60,6 +60,11 @@ class PromptGeometry:
     last: Tensor | None = None
 
 
+def widest(shape: tuple[int, int]) -> float:
+    """Side of the widest square worth looking at: it shows the whole (rows, cols) picture from any click on it."""
+    return 2.0 * max(shape)
+
+
 def piece_side(side: int, crop: int) -> float:
     """Side of the pieces in which a square of ``side`` pixels is looked at again, near the picture's own resolution."""
     return max(float(crop), 1.25 * side / _PIECES)

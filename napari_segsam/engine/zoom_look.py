@@ -140,7 +140,8 @@ class ZoomLook:
         if box is None:
             click = next(c for c in prompts.clicks if c.positive)
             side = self._expected_size(picture, features, scale, click) * _CLICK_MARGIN
-            return [Square.centred(click.row, click.col, side * s, self.config.least) for s in _CLICK_SIZES]
+            sides = [min(side * s, zoom.widest((picture.shape[1], picture.shape[2]))) for s in _CLICK_SIZES]
+            return [Square.centred(click.row, click.col, s, self.config.least) for s in sides]
         longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
         row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2
         return [Square.centred(row, col, longer * self.config.margin, self.config.least)]

@@ -28,6 +28,8 @@ def _image_encoder(config: SegSamConfig) -> nn.Module:
     if config.encoder == "mobilenet":
         return _zoom_encoder(config)
     width, depth, heads, global_blocks = _VITS[config.encoder]
+    if config.encoder_mode == "sammed2d" and config.img_size % (2 * _PATCH):
+        raise ValueError(f"encoder_mode 'sammed2d' halves the tokens: img_size must be a multiple of {2 * _PATCH}.")
     encoder = ImageEncoderViT(
         img_size=config.img_size,
         patch_size=_PATCH,

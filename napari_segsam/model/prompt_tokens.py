@@ -44,7 +44,8 @@ class PromptTokens(PromptEncoder):  # type: ignore[misc]  # segment_anything has
     def sparse(self, prompts: PromptBatch) -> Tensor:
         """(P, n, 2) points -> (P, n, C) tokens t_p."""
         points, labels = prompts.points_xy, prompts.labels.unsqueeze(-1)
-        encoded: Tensor = self.pe_layer.forward_with_coords(points + 0.5, self.input_image_size)
+        with torch.autocast(points.device.type, enabled=False):  # bfloat16 cannot tell pixels apart
+            encoded: Tensor = self.pe_layer.forward_with_coords(points + 0.5, self.input_image_size)
         encoded = torch.where(labels == PAD, torch.zeros_like(encoded) + self.not_a_point_embed.weight, encoded)
         for meaning, embedding in enumerate(self.point_embeddings):
             encoded = encoded + (labels == meaning) * embedding.weight

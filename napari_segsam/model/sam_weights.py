@@ -7,12 +7,19 @@ from torch.nn import functional as F
 
 from napari_segsam.model.segsam import SegSam
 
+_TWINS = {
+    "semantic_decoder.transformer.": "mask_decoder.transformer.",
+    "semantic_decoder.output_upscaling.": "mask_decoder.output_upscaling.",
+    "semantic_decoder.hypernetwork.": "mask_decoder.output_hypernetworks_mlps.0.",
+}
+"""Parts of Dec_saw -> the parts of SAM's decoder that they start from."""
+
 
 def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
     """Load SAM's image encoder, prompt encoder and mask decoder into a ViT SEG-SAM, and its decoder into Dec_saw.
 
     Position embeddings are resampled where the picture size differs: the absolute one bilinearly, each relative one
-    linearly along its axis. Parts that SAM has not (text, classes, t_co, adapters) keep their random start.
+    linearly along its axis. Parts that the file has not (text, classes, t_co, adapters) keep their random start.
 
     Args:
         model: without zoom.
@@ -23,15 +30,15 @@ def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
     """
     wanted = model.state_dict()
     parts = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
-    own = [k for k in wanted if k.startswith(parts) and not _is_ours(k)]
+    own = [k for k in wanted if k.startswith(parts) and (k in published or not _is_ours(k))]
     missing = [k for k in own if k not in published]
     if missing:
         raise RuntimeError(f"{len(missing)} of SAM's tensors are missing, the first is {missing[0]}")
     fitted = {k: _resampled(k, published[k], wanted[k]) for k in own}
-    saw, sag = "semantic_decoder.", "mask_decoder."
-    for part in ("transformer.", "output_upscaling."):
-        twins = {k: k.replace(saw, sag, 1) for k in wanted if k.startswith(saw + part)}
+    for saw, sag in _TWINS.items():
+        twins = {k: k.replace(saw, sag, 1) for k in wanted if k.startswith(saw)}
         fitted |= {k: fitted[twin] for k, twin in twins.items()}
+    fitted["semantic_decoder.so_token.weight"] = fitted["mask_decoder.mask_tokens.weight"][:1]
     model.load_state_dict(wanted | fitted)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from napari_segsam.model.binary_decoder import BinaryDecoder
 from napari_segsam.model.config import SegSamConfig
@@ -140,7 +141,8 @@ class SegSam(nn.Module):
         """The slice's own tokens, with SAM's positional encoding, as SAM has it."""
         tokens = features.tokens if dense is None else features.tokens + dense
         h, w = tokens.shape[-2:]
-        pe = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(len(tokens), -1, -1, -1)
+        with torch.autocast(tokens.device.type, enabled=False):
+            pe = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(len(tokens), -1, -1, -1)
         if self.config.zoom is not None:
             pe = pe + self.view_level.weight[1].reshape(1, -1, 1, 1)
         return Scene(tokens.flatten(2).unsqueeze(2), pe.flatten(2).unsqueeze(2), (h, w))
@@ -151,7 +153,9 @@ class SegSam(nn.Module):
         own, detail = self.image_encoder.look(zoomed.crops, zoomed.maps)
         context = self._slice_scene(features, None)
         tokens = own + self.prompt_encoder.dense(prompts)
-        pe = self.prompt_encoder.get_dense_pe() + self.view_level.weight[0].reshape(1, -1, 1, 1)
+        with torch.autocast(tokens.device.type, enabled=False):
+            pe = self.prompt_encoder.get_dense_pe()
+        pe = pe + self.view_level.weight[0].reshape(1, -1, 1, 1)
         pe = pe.expand(len(tokens), -1, -1, -1)
         scene = Scene(
             torch.cat([tokens.flatten(2).unsqueeze(2), context.tokens], -1),
@@ -165,7 +169,8 @@ class SegSam(nn.Module):
     def _place_token(self, places: Tensor) -> Tensor:
         """(P, 4) crop corners on the padded slice -> (P, 1, C) where the crop lies."""
         side = self.config.img_size
-        corners = self.prompt_encoder.pe_layer.forward_with_coords(places.reshape(-1, 2, 2), (side, side))
+        with torch.autocast(places.device.type, enabled=False):
+            corners = self.prompt_encoder.pe_layer.forward_with_coords(places.reshape(-1, 2, 2), (side, side))
         token: Tensor = self.place(corners.flatten(1))
         return token.unsqueeze(1)
 
@@ -188,8 +193,8 @@ class SegSam(nn.Module):
 def region_weights(prompts: PromptBatch, cells: tuple[int, int], frame: tuple[int, int]) -> Tensor:
     """(P, h, w) how much each cell belongs to the prompted region.
 
-    A box counts the cells within half a cell of it; otherwise positive clicks count by bilinear distance;
-    a prompt with neither counts all cells.
+    A box counts the cells within half a cell of it; otherwise positive clicks count by bilinear distance; otherwise the
+    last mask counts by its probability; a prompt with none of them counts all cells.
     """
     (h, w), (height, width) = cells, frame
     points, labels = prompts.points_xy, prompts.labels
@@ -207,5 +212,8 @@ def region_weights(prompts: PromptBatch, cells: tuple[int, int], frame: tuple[in
     boxed = (in_y.unsqueeze(2) & in_x.unsqueeze(1)).to(clicked.dtype)
     has_box = low.any(1, keepdim=True)
     weight = torch.where(has_box, boxed, clicked)
+    if prompts.mask_logits is not None and prompts.has_mask is not None:
+        masked = F.adaptive_avg_pool2d(prompts.mask_logits.sigmoid(), cells)[:, 0] * prompts.has_mask.reshape(-1, 1, 1)
+        weight = torch.where(weight.sum((1, 2), keepdim=True) > 0, weight, masked.to(weight.dtype))
     empty = weight.sum((1, 2), keepdim=True) <= 0
     return torch.where(empty, torch.ones_like(weight), weight)

@@ -9,11 +9,11 @@ from typing import Self
 import torch
 from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from napari_segsam.model.binary_decoder import BinaryDecoder
 from napari_segsam.model.config import SegSamConfig
 from napari_segsam.model.scene import Scene
+from napari_segsam.model.text_to_vision import cosine_logits
 
 
 @dataclass
@@ -64,11 +64,10 @@ class ClassHead(nn.Module):
 
     def forward(self, tokens: Tensor, cards: Tensor) -> Tensor:
         """(..., C) tokens, (K, A, C) projected cards -> (..., K + 1) logits, the last one for no object."""
-        projected = self.project(tokens)
+        projected, no_object = self.project(tokens), self.no_object(tokens)
         if self.cosine:
-            meaning = F.normalize(cards.mean(1), dim=-1)  # (K, C)
-            projected = self.log_scale.exp() * F.normalize(projected, dim=-1) @ meaning.T
-        return torch.cat([projected, self.no_object(tokens)], dim=-1)
+            projected = cosine_logits(projected, cards, self.log_scale)
+        return torch.cat([projected, no_object.to(projected)], dim=-1)
 
 
 class SemanticDecoder(nn.Module):

@@ -40,7 +40,7 @@ class ClassCards(nn.Module):
         _, singular, directions = torch.linalg.svd(means - self.centre, full_matrices=False)
         kept = min(self.basis.shape[1], len(singular))
         variance = singular.square() / len(means)
-        scale = (variance + shrinkage * variance.mean()).clamp(min=1e-12).rsqrt()  # a lone class differs from none
+        scale = (variance + shrinkage * variance.mean()).clamp(min=1e-8).rsqrt()  # a lone class differs from none
         self.basis.zero_()
         self.basis[:, :kept] = (directions * scale.unsqueeze(1))[:kept].T
 
@@ -48,6 +48,16 @@ class ClassCards(nn.Module):
         """(K, A, C) projected cards T'."""
         projected: Tensor = self.norm(self.project((self.sentences - self.centre) @ self.basis))
         return projected
+
+
+def cosine_logits(tokens: Tensor, cards: Tensor, log_scale: Tensor) -> Tensor:
+    """(..., C) tokens, (K, A, C) projected cards -> (..., K) scaled cosines to the classes' meanings, in float32.
+
+    In bfloat16 neighbouring classes would tie.
+    """
+    with torch.autocast(tokens.device.type, enabled=False):
+        meaning = F.normalize(cards.float().mean(1), dim=-1)
+        return log_scale.float().exp() * F.normalize(tokens.float(), dim=-1) @ meaning.T
 
 
 class TextToVision(nn.Module):
@@ -87,8 +97,7 @@ class TextToVision(nn.Module):
         text = cards.flatten(0, 1).expand(len(image), -1, -1)
         query = self.norms[1](query + self.read(query, text, text, need_weights=False)[0])
         summed = self.norms[2](query + self.think(query))
-        meaning = F.normalize(cards.mean(1), dim=-1)
-        return summed, self.log_scale.exp() * F.normalize(summed.squeeze(1), dim=-1) @ meaning.T
+        return summed, cosine_logits(summed.squeeze(1), cards, self.log_scale)
 
 
 class MeanText(nn.Module):

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from napari_segsam.core.errors import UnreadableInputError
@@ -21,7 +20,9 @@ from napari_segsam.train import augment, synthetic
 from napari_segsam.train.config import TrainConfig
 from napari_segsam.train.crops import Object, PromptedCrop, Prompter
 from napari_segsam.train.dataset import LoadedSample
+from napari_segsam.train.draws import draws
 from napari_segsam.train.losses import SetTargets
+from napari_segsam.train.standing import OnSlice, Standing
 
 _MIN_VISIBLE = 12
 """Objects with fewer pixels are not prompted."""
@@ -31,8 +32,6 @@ _INVERTED = 0.05
 """Share of pictures shown light for dark."""
 _CLASSES_COUNTED = 8
 """Classes of a data set beyond so many do not make it be drawn more often."""
-_STANDS_KEPT = 8192
-"""Pictures of which it is remembered what stands on them: some 30 kB each."""
 _TRIES = 1000
 """Pictures drawn in vain, one after the other, before the data set is blamed."""
 
@@ -66,7 +65,7 @@ class _Drawn:
     pixels: NDArray[np.float32]
     masks: list[NDArray[np.bool_]]
     class_ids: list[int]
-    stands: SetTargets | None
+    stands: OnSlice | None
     name: str
 
 
@@ -88,15 +87,13 @@ class BatchMaker(Dataset[Batch]):
         self.samples, self.config, self.model = samples, config, model
         self.prompter = Prompter(config, model)
         self.pictures = range(share[0], config.images, share[1])
-        self.told = {name: torch.from_numpy(t) for name, t in told.items()}
+        self.standing = Standing(samples, told, model)
         groups: dict[str, list[int]] = {}
         for i, s in enumerate(samples):
             groups.setdefault(s.sample.dataset, []).append(i)
         self.groups = list(groups.values())
         weights = np.sqrt([len(g) * self._variety(g) for g in self.groups])
         self.chances = weights / weights.sum()
-        self.cells = model.img_size // 4
-        self._stands: dict[int, SetTargets] = {}
 
     def _variety(self, group: list[int]) -> int:
         """How many classes a data set teaches, within reason: twenty tissues are harder than one nodule."""
@@ -111,9 +108,9 @@ class BatchMaker(Dataset[Batch]):
         slices: list[Tensor] = []
         crops: list[PromptedCrop] = []
         present: list[SetTargets | None] = []
-        as_box = np.random.default_rng((self.config.seed, step)).random() < 0.5
+        as_box = draws(self.config.seed, step, "kind of prompt").random() < 0.5
         for number in self.pictures:
-            rng = np.random.default_rng((self.config.seed, step, number))
+            rng = draws(self.config.seed, step, "picture", number)
             made = next((m for _ in range(_TRIES) if (m := self._picture(rng, number, as_box)) is not None), None)
             if made is None:
                 raise UnreadableInputError(
@@ -128,6 +125,8 @@ class BatchMaker(Dataset[Batch]):
     def stream(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
         """Batches ``first`` to ``last - 1``, the next ones being made while one is used."""
         steps = range(first, last)
+        if not steps:
+            return
         if self.config.workers:
             # A batch is hundreds of small tensors, and each would hold a file descriptor until it is used up.
             torch.multiprocessing.set_sharing_strategy("file_system")  # type: ignore[no-untyped-call]
@@ -157,11 +156,11 @@ class BatchMaker(Dataset[Batch]):
         crops = []
         for n, i in enumerate(self._choose(usable, rng)):
             k = drawn.class_ids[i] - 1
-            others = self._others(drawn.stands, drawn.masks[i], k, scale)
+            others = None if drawn.stands is None else drawn.stands.without(i, k)
             thing = Object(drawn.masks[i], k, others, drawn.name, number * self.config.prompts + n)
             is_box = as_box if self._published else bool(rng.random() < self.config.boxes)
             crops.append(self.prompter(picture, scale, thing, is_box, rng))
-        return square, crops, drawn.stands
+        return square, crops, None if drawn.stands is None else drawn.stands.present()
 
     @property
     def _published(self) -> bool:
@@ -194,7 +193,7 @@ class BatchMaker(Dataset[Batch]):
             drawn.pixels, drawn.masks = augment.turn(drawn.pixels, drawn.masks, rng)
             drawn.class_ids = [0] * len(chosen) if anatomical else drawn.class_ids
         else:
-            drawn.stands = self._standing(index)
+            drawn.stands = self.standing.of(index, chosen, rng)
         if rng.random() < _BENT:
             self._bend(drawn, augment.Bend.drawn(rng))
         if rng.random() < _INVERTED:
@@ -206,39 +205,6 @@ class BatchMaker(Dataset[Batch]):
         height, width = drawn.pixels.shape[:2]
         drawn.pixels, drawn.masks = augment.bend(drawn.pixels, drawn.masks, how)
         if drawn.stands is not None:
-            scale = self.cells / max(height, width)
+            scale = self.standing.cells / max(height, width)
             within = max(round(height * scale), 1), max(round(width * scale), 1)
-            drawn.stands.masks = how(drawn.stands.masks, within)
-
-    def _standing(self, index: int) -> SetTargets:
-        """All annotated classes of a sample as set targets on the slice's cells, made once."""
-        if index not in self._stands:
-            if len(self._stands) >= _STANDS_KEPT:
-                self._stands.pop(next(iter(self._stands)))
-            s = self.samples[index]
-            extent = max(s.picture.shape[:2])
-            known = sorted(s.known)[: self.model.n_co]
-            scale = self.model.img_size / extent
-            masks = [self._cells(s.class_mask(k), scale) for k in known]
-            self._stands[index] = SetTargets(
-                torch.tensor([k - 1 for k in known], dtype=torch.long),
-                torch.stack(masks).half() if masks else torch.zeros(0, self.cells, self.cells).half(),
-                self.told[s.sample.dataset],
-            )
-        kept = self._stands[index]
-        return SetTargets(kept.classes, kept.masks.float(), kept.told_absent)
-
-    def _cells(self, mask: NDArray[np.bool_], scale: float) -> Tensor:
-        """(H, W) mask -> (cells, cells) share of each cell of the padded slice."""
-        h, w = (max(round(n * scale / 4), 1) for n in mask.shape)
-        small = F.interpolate(torch.from_numpy(mask.astype(np.float32))[None, None], (h, w), mode="area")[0, 0]
-        return F.pad(small, (0, self.cells - w, 0, self.cells - h))
-
-    def _others(self, stands: SetTargets | None, mask: NDArray[np.bool_], k: int, scale: float) -> SetTargets | None:
-        """What stands on the slice besides the prompted object."""
-        if stands is None:
-            return None
-        masks = stands.masks.clone()
-        masks[stands.classes == k] = (masks[stands.classes == k] - self._cells(mask, scale)).clamp(min=0)
-        left = masks.sum((1, 2)) > 0.5
-        return SetTargets(stands.classes[left], masks[left], stands.told_absent)
+            drawn.stands = drawn.stands.bent(how, within)

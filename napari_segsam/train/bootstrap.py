@@ -34,7 +34,10 @@ def of_mean(groups: Sequence[Values]) -> Interval | None:
     if n < 2:
         return None
     rng = np.random.default_rng(_SEED)
-    sums = sum(len(g) * _resampled_means(g, RESAMPLES, rng) for g in groups)
+    several = [g for g in groups if len(g) > 1]
+    alone = [g for g in groups if len(g) == 1]  # one value says nothing of how far it would move: these move together
+    strata = [*several, np.concatenate(alone)] if alone else several
+    sums = sum(len(g) * _resampled_means(g, RESAMPLES, rng) for g in strata)
     return _interval(np.asarray(sums) / n)
 
 
@@ -77,8 +80,15 @@ def of_ratio(numerators: Values, denominators: Values) -> Interval | None:
 
 
 def _resampled_means(values: Values, times: int, rng: np.random.Generator) -> Values:
-    """(n,) -> (times,) means of resamples."""
-    return np.concatenate([values[b].mean(1) for b in _blocks(len(values), times, rng)] or [np.empty(0)])
+    """(n,) -> (times,) means of resamples, their deviations stretched by sqrt(n / (n - 1)).
+
+    A resample of few values varies too little otherwise (Rao and Wu, "Resampling Inference With Complex Survey Data",
+    1988).
+    """
+    n = len(values)
+    means = np.concatenate([values[b].mean(1) for b in _blocks(n, times, rng)] or [np.empty(0)])
+    stretched: Values = values.mean() + (means - values.mean()) * np.sqrt(n / max(n - 1, 1))
+    return stretched
 
 
 def _blocks(n: int, times: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

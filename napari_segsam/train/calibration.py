@@ -7,7 +7,7 @@ validation logits by their likelihood.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,22 +18,21 @@ from torch.nn import functional as F
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.prompts import Box, Prompts
+from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine import zoom
 from napari_segsam.engine.answers import rule_out
-from napari_segsam.engine.predictor import look_of
-from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.slice_look import SliceLook
-from napari_segsam.engine.zoom_look import PicturePrompts, ZoomLook
+from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
 from napari_segsam.model import checkpoint
-from napari_segsam.model.segsam import SegSam
-from napari_segsam.train.dataset import LoadedSample, SAMed2D, load, volume_modality
+from napari_segsam.train.listing import SAMed2D, Sample
+from napari_segsam.train.targets import read_mask, read_picture
 
 log = logging.getLogger(__name__)
 _TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(4.0), 61))
 _THRESHOLDS = np.linspace(0.2, 0.9, 15)
 _PER_PICTURE = 3
 """Masks of one picture that count for the temperature."""
+_PICTURES = 1000
+"""Pictures that are asked, at most: both numbers are known well enough long before."""
 _TAGGED = 2
 """Pictures with at least so many annotated classes count for the threshold, as they do in evaluation."""
 
@@ -76,42 +75,45 @@ class _Answers:
     truth: set[int]
 
 
-def _possible(vocabulary: Vocabulary, sample: LoadedSample) -> Tensor:
-    """(K,) which classes the product would consider on this picture, and those that are annotated on it anyway."""
-    possible = torch.tensor(vocabulary.possible(volume_modality(sample.sample.modality, sample.picture.ndim == 3)))
-    possible[[k - 1 for k in sample.known]] = True
-    return possible
+@dataclass
+class _Asking:
+    """Puts a data set's pictures to the product, in an order of its own: a listing is sorted by modality."""
+
+    predictor: SegSamPredictor
+    samples: list[Sample]
+    left: int
+
+    def answers(self) -> Iterator[_Answers]:
+        """One for each picture that can be used."""
+        rng = np.random.default_rng(0)
+        for n in rng.permutation(len(self.samples))[:_PICTURES]:
+            try:
+                yield self._ask(self.samples[n], rng)
+            except UnreadableInputError as error:
+                log.warning("not asked: %s", error)
+
+    def _ask(self, sample: Sample, rng: np.random.Generator) -> _Answers:
+        """A box round some of its objects, and no prompt at all."""
+        predictor = self.predictor
+        named = {i: k for i, name in enumerate(sample.classes) if (k := _class_id(predictor.vocabulary, name))}
+        volume, asked = read_picture(sample)
+        view = SliceView(volume, 2, 0)
+        embedding = predictor.embed(view, predictor.window_for(view, None, asked))
+        possible = embedding.possible.clone()
+        possible[[k - 1 for k in named.values()]] = True  # the annotation knows better than the class's card
+        logits, classes = [], []
+        for i in rng.permutation(list(named))[: min(_PER_PICTURE, self.left)].tolist():
+            box = Box.around(read_mask(sample.masks[i].path, view.shape))
+            logits.append(rule_out(predictor.class_logits(embedding, Prompts(box=box)), possible))
+            classes.append(named[i] - 1)
+        self.left -= len(logits)
+        return _Answers(logits, classes, rule_out(predictor.tag_logits(embedding), possible), set(named.values()))
 
 
-@torch.inference_mode()
-def _ask(
-    model: SegSam, look: ZoomLook | SliceLook, vocabulary: Vocabulary, sample: LoadedSample, masks: list[int]
-) -> _Answers:
-    """A box round each of ``masks``, and no prompt at all, through the product's own look."""
-    channels = sample.picture.reshape(*sample.picture.shape[:2], -1).transpose(2, 0, 1)
-    picture = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))
-    square, scale = zoom.fit_slice(picture, model.config.img_size)
-    features = model.encode(look.normalise(square.expand(3, -1, -1), picture).unsqueeze(0))
-    rows, cols = sample.picture.shape[:2]
-    frame = PictureFrame(rows, cols, rows, cols)
-    boxes = [PicturePrompts.of(Prompts(box=Box.around(sample.mask(i))), frame) for i in masks]
-    possible = _possible(vocabulary, sample)
-    said = [look.answer(picture, features, scale, b).output.semantic.class_logits[0] for b in boxes]
-    logits = [rule_out(s, possible) for s in said]
-    tags = rule_out(model.unprompted(features).co_class_logits[0], possible)
-    return _Answers(logits, [sample.class_ids[i] - 1 for i in masks], tags, sample.known)
-
-
-def _draw_masks(samples: list[LoadedSample], limit: int) -> list[list[int]]:
-    """For each sample the masks to prompt, at most three; ``limit`` in all, from samples in an even draw."""
-    rng = np.random.default_rng(0)
-    drawn: list[list[int]] = [[] for _ in samples]
-    left = limit
-    for n in rng.permutation(len(samples)):  # a listing is sorted by modality: its beginning is not like the rest
-        named = [i for i, k in enumerate(samples[n].class_ids) if k]
-        drawn[n] = rng.permutation(named)[: min(_PER_PICTURE, left)].tolist()
-        left -= len(drawn[n])
-    return drawn
+def _class_id(vocabulary: Vocabulary, name: str) -> int:
+    """Its class id, 0 where the vocabulary has no such name."""
+    found = vocabulary.canonical(name)
+    return 0 if found is None else vocabulary.id_of(found)
 
 
 def _tag_scores(co_logits: Tensor, temperature: float) -> dict[int, float]:
@@ -124,7 +126,7 @@ def _tag_scores(co_logits: Tensor, temperature: float) -> dict[int, float]:
 
 
 def calibrate(
-    path: Path, data: Path, split: str = "val", limit: int = 400, exclude: Collection[str] = ()
+    path: Path, data: Path, split: str = "val", limit: int = 400, exclude: Collection[str] = (), device: str = "cpu"
 ) -> checkpoint.Header:
     """Fit temperature and threshold on pictures that were not trained on; both go into the checkpoint's header.
 
@@ -134,26 +136,27 @@ def calibrate(
         split: of its ``split.json``.
         limit: masks that count for the temperature.
         exclude: data sets to leave out.
+        device: where to ask the model, see ``predictor.choose_device``.
 
     Raises:
         UnreadableInputError: no such split, or none of its masks has a class that the model names; nothing changed.
+        BadCheckpointError: the checkpoint is damaged, or its weights are no numbers.
     """
-    model, header = checkpoint.load(path)
-    look = look_of(model)
-    vocabulary = Vocabulary(header.names, header.aliases, header.modalities)
-    samples = load(SAMed2D(data, split), vocabulary)
-    samples = [s for s in samples if s.known and s.sample.dataset not in exclude]
-    if not samples:
+    predictor = load_predictor(path, device)
+    samples = [
+        s
+        for s in SAMed2D(data, split).samples
+        if s.dataset not in exclude and any(_class_id(predictor.vocabulary, name) for name in s.classes)
+    ]
+    log.info("fitting scores to pictures of split '%s', at most %d of %d", split, _PICTURES, len(samples))
+    answers = list(_Asking(predictor, samples, limit).answers())
+    if not any(a.logits for a in answers):
         raise UnreadableInputError(
             f"{data}: no mask of split '{split}' has a class that {path.name} names, so there is nothing to fit its "
             "scores to; choose another split or data set."
         )
-    log.info("fitting scores to %d pictures of split '%s'", len(samples), split)
-    answers = [
-        _ask(model, look, vocabulary, s, masks) for s, masks in zip(samples, _draw_masks(samples, limit), strict=True)
-    ]
-    fitted = _fit(header, answers)
-    checkpoint.save(path, model, fitted)
+    fitted = _fit(predictor.header, answers)
+    checkpoint.save(path, predictor.model.to("cpu"), fitted)
     return fitted
 
 

@@ -109,7 +109,7 @@ class TrainConfig(_Strict):
         device: where to train; ``auto`` takes a CUDA GPU where there is one.
         threads: of torch on the CPU, 0 for torch's own choice.
         workers: processes that prepare batches; 0 for a thread.
-        train_slice_backbone: let the slice's view train the backbone too (the crops always do).
+        train_slice_backbone: for ``nano``: let the slice's view train the backbone too (the crops always do).
     """
 
     data: DataConfig

@@ -64,10 +64,13 @@ class PromptedCrop:
 
 
 def to_model(
-    geometries: list[PromptGeometry], crops: list[PromptedCrop], mask_side: int
+    geometries: list[PromptGeometry], crops: list[PromptedCrop], mask_side: int, longest: int = 0
 ) -> tuple[PromptBatch, Zoomed | None]:
-    """Prompts as tokens, and as maps where the model zooms; ``mask_side`` is that of SAM's low-resolution mask."""
-    batch = prompt_batch(geometries, mask_side)
+    """Prompts as tokens, and as maps where the model zooms.
+
+    ``mask_side`` is that of SAM's low-resolution mask; prompts of fewer than ``longest`` points are padded.
+    """
+    batch = prompt_batch(geometries, mask_side, longest)
     if not crops[0].crop.numel():
         return batch, None
     look = zoomed(geometries, [c.crop for c in crops], [c.inside for c in crops], [c.place for c in crops])
@@ -182,6 +185,7 @@ class Prompter:
         else:
             low, high = (0.3, 6.0) if rng.random() < _ANY_SIZE else (1.0, 2.8)
             side = longer * np.exp(rng.uniform(np.log(low), np.log(high)))
+            side = min(side, zoom.widest((picture.shape[1], picture.shape[2])))
             row, col = click.row, click.col
         shift = rng.normal(0, 0.03 * side, 2)
         return Square.centred(row + shift[0], col + shift[1], side, self.model.zoom.least)

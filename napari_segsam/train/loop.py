@@ -47,19 +47,23 @@ def start(config: TrainConfig) -> tuple[Trainer, BatchMaker]:
     if config.threads:
         torch.set_num_threads(config.threads)
     accelerator = Accelerator(
-        cpu=config.device == "cpu",
+        cpu=config.device == "cpu" or not torch.cuda.is_available(),
         mixed_precision="no",  # Objective keeps layers and losses apart by itself
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if config.images < accelerator.num_processes:
+        raise TrainingError(
+            f"'images' is {config.images}, fewer than the {accelerator.num_processes} processes; raise it."
+        )
     data = SAMed2D(config.data.root, config.data.split, config.data.unions)
-    model, header = _begin(config, data)
-    vocabulary = Vocabulary(header.names, header.aliases, header.modalities)
-    samples = load(data, vocabulary)
-    samples = [s for s in samples if s.sample.dataset not in config.data.exclude]
-    if not samples:
+    data.samples = [s for s in data.samples if s.dataset not in config.data.exclude]
+    if not data.samples:
         raise UnreadableInputError(
             f"{config.data.root.name}: no picture is left to train on; see 'split' and 'exclude'."
         )
+    model, header = _begin(config, data)
+    vocabulary = Vocabulary(header.names, header.aliases, header.modalities)
+    samples = load(data, vocabulary)
     model.image_encoder.to(memory_format=torch.channels_last)  # a quarter faster on CPUs
     mean_objects = float(np.mean([len(s.known) for s in samples]))
     w0 = config.losses.no_object or losses.no_object_weight(header.config.n_co, mean_objects)
@@ -215,11 +219,11 @@ def _calibrate(config: TrainConfig) -> None:
         log.warning("not calibrated: split '%s' was trained on, so no picture is left to fit scores to", data.split)
         return
     try:
-        calibrate(config.run / MODEL, data.root, "val", exclude=data.exclude)
+        calibrate(config.run / MODEL, data.root, "val", exclude=data.exclude, device=config.device)
     except UnreadableInputError as error:  # the model is trained all the same
         log.warning("not calibrated: %s", error)
-    except checkpoint.CheckpointError as error:
-        raise TrainingError(f"{config.run / MODEL}: {error}; train with a lower learning_rate.") from error
+    except BadCheckpointError as error:
+        raise TrainingError(f"{config.run / MODEL}: {error} Train with a lower learning_rate.") from error
     except (SafetensorError, OSError) as error:
         raise WriteError(
             f"{config.run / MODEL}: the fitted scores were not saved ({last_line(error)}); free some space and go on "

@@ -17,6 +17,7 @@ from napari_segsam.train import losses, prompt_simulation
 from napari_segsam.train.batches import Batch
 from napari_segsam.train.config import TrainConfig
 from napari_segsam.train.crops import PromptedCrop, to_model
+from napari_segsam.train.draws import draws
 
 TERMS = ("binary", "semantic", "alignment", "classes", "text", "size", "co_classes", "co_masks")
 _ORACLE_TOLD = 0.5
@@ -36,10 +37,7 @@ class _Step:
     classes: Tensor
     ambiguous: Tensor
     beyond: Tensor
-    seed: tuple[int, int]
-
-    def rng(self, *more: int) -> np.random.Generator:
-        return np.random.default_rng((*self.seed, *more))
+    number: int
 
 
 class Objective(nn.Module):
@@ -63,17 +61,18 @@ class Objective(nn.Module):
             torch.tensor([c.class_index for c in crops], device=device),
             torch.tensor([c.ambiguous for c in crops], device=device),
             torch.tensor([c.beyond for c in crops], device=device),
-            (self.config.seed, step),
+            step,
         )
         geometries = [c.geometry for c in crops]
         first = self._ask(now, geometries)
         passes = [self._mask_terms(now, first, now.ambiguous)]
-        for number, wanted in enumerate(self._rounds(now), start=1):
+        for number, wanted in enumerate(self._rounds(step)):
             geometries = [
-                self._corrected(c, g, m, wanted, now.rng(1, c.lot, number))
+                self._corrected(c, g, m, wanted, self._correction(step, c.lot, number))
                 for c, g, m in zip(crops, geometries, passes[-1][1].cpu(), strict=True)
             ]
-            passes.append(self._mask_terms(now, self._ask(now, geometries), torch.zeros_like(now.ambiguous)))
+            answer = self._ask(now, geometries, self._longest(step, number, wanted))
+            passes.append(self._mask_terms(now, answer, torch.zeros_like(now.ambiguous)))
         shares = {name: torch.stack([terms[name] for terms, _ in passes]).mean(0) for name in passes[0][0]}
         with self._precision(device):
             unprompted = self.model.unprompted(features).to(torch.float32)
@@ -83,12 +82,13 @@ class Objective(nn.Module):
         """Layers in bfloat16 where the run says so; losses stay outside, in float32."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
 
-    def _ask(self, now: _Step, geometries: list[PromptGeometry]) -> SegSamOutput:
+    def _ask(self, now: _Step, geometries: list[PromptGeometry], longest: int = 2) -> SegSamOutput:
         device = now.targets.device
-        prompts, look = to_model(geometries, now.batch.crops, self.model.prompt_encoder.mask_input_size[0])
+        prompts, look = to_model(geometries, now.batch.crops, self.model.prompt_encoder.mask_input_size[0], longest)
         told = None
         if self.model.config.text_mode == "oracle":
-            hidden = [now.rng(2, c.lot).random() >= _ORACLE_TOLD for c in now.batch.crops]
+            chance = [draws(self.config.seed, now.number, "told its class", c.lot).random() for c in now.batch.crops]
+            hidden = [x >= _ORACLE_TOLD for x in chance]
             told = now.classes.masked_fill(torch.tensor(hidden, device=device), -1)
         with self._precision(device):
             answer: SegSamOutput = self.model(
@@ -103,24 +103,37 @@ class Objective(nn.Module):
             )
         return answer
 
-    def _rounds(self, now: _Step) -> list[int | None]:
+    def _rounds(self, step: int) -> list[int | None]:
         """Corrective passes of this step and the clicks that each adds; None: as many as a hand would."""
-        rng = now.rng(0)
+        rng = draws(self.config.seed, step, "rounds")
         if self.config.simulation == "sam-med2d":
             return list(prompt_simulation.med2d_rounds(self.config.iterations, rng))
         return [None] if rng.random() < self.config.corrections else []
 
+    def _correction(self, step: int, lot: int, number: int) -> np.random.Generator:
+        return draws(self.config.seed, step, "correction", lot, number)
+
+    def _longest(self, step: int, number: int, wanted: int | None) -> int:
+        """Points of the longest prompt in all processes' parts of a pass: padding is seen, so all have to pad alike."""
+        if wanted is not None:
+            return wanted + 1
+        lots = range(self.config.images * self.config.prompts)
+        return 2 + max(prompt_simulation.hands_clicks(self._correction(step, lot, number)) for lot in lots)
+
     def _corrected(
         self, crop: PromptedCrop, g: PromptGeometry, predicted: Tensor, wanted: int | None, rng: np.random.Generator
     ) -> PromptGeometry:
-        """The prompts so far, clicks on what ``predicted`` (s, s) has wrong, and ``predicted`` as the last mask."""
+        """Clicks on what ``predicted`` (s, s) has wrong, and ``predicted`` as the last mask.
+
+        A hand adds them to the prompts so far; SAM-Med2D has them in the place of box and clicks.
+        """
         last = predicted.float().unsqueeze(0) * 2 - 1
-        if wanted == 0:
-            return PromptGeometry(torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), None, last)
-        n = int(rng.choice([0, 1, 1, 2, 3])) if wanted is None else wanted
+        n = prompt_simulation.hands_clicks(rng) if wanted is None else wanted
         clicks = prompt_simulation.corrections(predicted.numpy(), crop.target[0].numpy() > 0.5, rng, n)
         at = torch.tensor([[c.row, c.col] for c in clicks]).reshape(-1, 2)
         sign = torch.tensor([c.positive for c in clicks], dtype=torch.bool)
+        if wanted is not None:
+            return PromptGeometry(at, sign, None, last)
         return PromptGeometry(torch.cat([g.clicks, at]), torch.cat([g.positive, sign]), g.box, last)
 
     def _mask_terms(self, now: _Step, output: SegSamOutput, ambiguous: Tensor) -> tuple[Shares, Tensor]:

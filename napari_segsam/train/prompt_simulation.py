@@ -82,6 +82,11 @@ def click_on(mask: NDArray[np.bool_], rng: np.random.Generator) -> Click:
     return Click(float(row), float(col))
 
 
+def hands_clicks(rng: np.random.Generator) -> int:
+    """How many clicks a hand adds before it looks again; none: it asks for the last mask to be drawn better."""
+    return int(rng.choice([0, 1, 1, 2, 3]))
+
+
 def corrections(
     predicted: NDArray[np.bool_], truth: NDArray[np.bool_], rng: np.random.Generator, n: int
 ) -> list[Click]:

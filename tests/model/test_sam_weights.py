@@ -29,6 +29,20 @@ def test_sams_three_parts_are_taken_over_and_both_decoders_start_from_its_decode
     twins = [k for k in now if k.startswith("semantic_decoder.transformer.")]
     assert twins
     assert all(torch.equal(now[k], sam[k.replace("semantic_", "mask_", 1)]) for k in twins)
+    kernel = "layers.0.weight"
+    first = sam[f"mask_decoder.output_hypernetworks_mlps.0.{kernel}"]
+    assert torch.equal(now[f"semantic_decoder.hypernetwork.{kernel}"], first)
+    assert torch.equal(now["semantic_decoder.so_token.weight"], sam["mask_decoder.mask_tokens.weight"][:1])
+
+
+def test_adapters_that_the_file_brings_are_taken_over_and_others_stay_as_they_were():
+    model, sam = tiny(replace(TINY_VIT, encoder_mode="sammed2d")), published()
+    before = model.state_dict()["image_encoder.blocks.0.Adapter.channel.0.weight"].clone()
+    fitted_to(model, sam)
+    assert torch.equal(model.state_dict()["image_encoder.blocks.0.Adapter.channel.0.weight"], before)
+    name = "image_encoder.blocks.1.Adapter.norm.weight"
+    fitted_to(model, sam | {name: torch.full((16,), 3.0)})
+    assert bool((model.state_dict()[name] == 3).all())
 
 
 def test_positions_are_resampled_where_the_picture_size_differs():

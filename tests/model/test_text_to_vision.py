@@ -49,3 +49,9 @@ def test_the_card_of_a_lone_class_stays_finite():
 def test_cards_and_their_basis_are_not_trained():
     names = {name for name, _ in cards_of(torch.randn(K, A, D)).named_parameters()}
     assert names == {"project.weight", "project.bias", "norm.weight", "norm.bias"}
+
+
+def test_the_cards_of_a_single_class_survive_half_precision():
+    cards = ClassCards(replace(TINY_NANO, n_classes=1))
+    cards.fill(torch.randn(1, TINY_NANO.n_aspects, TINY_NANO.text_dim))
+    assert bool(torch.isfinite(cards.basis.half()).all())

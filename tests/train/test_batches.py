@@ -42,6 +42,7 @@ def upright(monkeypatch):
     monkeypatch.setattr(batches, "_INVERTED", 0)
     monkeypatch.setattr(batches, "_BENT", 0)
     monkeypatch.setattr(crops, "_CLOSER", 0)
+    monkeypatch.setattr(crops, "_ANY_SIZE", 0)
     monkeypatch.setattr(crops, "PromptNoise", lambda: PromptNoise(0))
 
 

@@ -98,7 +98,9 @@ def test_sam_med2ds_corrections_end_with_the_last_mask_alone(root, monkeypatch):
     objective, maker = made(root, simulation="sam-med2d", iterations=4)
     asked = []
     ask = objective._ask
-    monkeypatch.setattr(objective, "_ask", lambda now, geometries: asked.append(geometries) or ask(now, geometries))
+    monkeypatch.setattr(
+        objective, "_ask", lambda now, geometries, *more: asked.append(geometries) or ask(now, geometries, *more)
+    )
     learned(objective, maker)
     assert len(asked) == 5
     assert all(g.last is None for g in asked[0])
