@@ -28,10 +28,10 @@ from napari_segsam.core.errors import SegsamError
 from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.io.atomic import replacing
 from napari_segsam.train.config import LossWeights, read_config
-from napari_segsam.train.evaluation import Evaluation
+from napari_segsam.train.evaluation.rows import Row as Answer
+from napari_segsam.train.evaluation.run import Evaluation
+from napari_segsam.train.evaluation.targets import Target, draw, list_targets
 from napari_segsam.train.loop import train
-from napari_segsam.train.rows import Row as Answer
-from napari_segsam.train.targets import Target, draw, list_targets
 from napari_segsam.train.trainer import STATE
 
 CONFIG, RESULT, TABLE = "config.toml", "result.json", "ablation.csv"

@@ -31,11 +31,11 @@ from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.engine.protocols import Predictor
 from napari_segsam.io.atomic import replacing, write_bytes
 from napari_segsam.io.registry import locate
-from napari_segsam.train import bootstrap
-from napari_segsam.train.dataset import LoadedSample, load
-from napari_segsam.train.evaluation import Picture
-from napari_segsam.train.listing import CLASSES, SAMed2D
-from napari_segsam.train.unet import Lesson, UNet, named_masks, train_unet
+from napari_segsam.train.data.dataset import LoadedSample, load
+from napari_segsam.train.data.listing import CLASSES, SAMed2D
+from napari_segsam.train.evaluation import bootstrap
+from napari_segsam.train.evaluation.run import Picture
+from napari_segsam.train.evaluation.unet import Lesson, UNet, named_masks, train_unet
 
 LEAST_PIXELS = 20
 """A class that the U-Net gives fewer pixels is not counted among its tags."""

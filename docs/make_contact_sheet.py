@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from napari_segsam.train import synthetic
+from napari_segsam.train.data import synthetic
 
 SIDE, TILE, COLUMNS = 256, 128, 6
 SHOWN = {"CT": 6, "MR": 6, "ultrasound": 6, "X-ray": 6, "microscopy": 6, "PET": 3, "OCT": 3}

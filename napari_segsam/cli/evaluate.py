@@ -17,8 +17,8 @@ from napari_segsam.cli.outputs import Staging
 
 if TYPE_CHECKING:
     from napari_segsam.engine.protocols import Predictor
-    from napari_segsam.train.evaluation import Evaluation, Load
-    from napari_segsam.train.rows import Row
+    from napari_segsam.train.evaluation.rows import Row
+    from napari_segsam.train.evaluation.run import Evaluation, Load
 
 _SKIPPED_SHOWN = 5
 
@@ -47,9 +47,9 @@ def evaluate(
     ] = None,
 ) -> None:
     """Dice and IoU per mask; the last line on standard output is the JSON summary (one line per --prompt)."""
-    from napari_segsam.train.evaluation import Evaluation, check_kind, is_baseline
-    from napari_segsam.train.report import page
-    from napari_segsam.train.targets import draw, list_targets
+    from napari_segsam.train.evaluation.report import page
+    from napari_segsam.train.evaluation.run import Evaluation, check_kind, is_baseline
+    from napari_segsam.train.evaluation.targets import draw, list_targets
 
     for kind in prompt:
         check_kind(kind)
@@ -74,13 +74,13 @@ def evaluate(
 def _loader(model: str, predictor: Predictor) -> Load:
     """What gives another process the model that this one has loaded."""
     from napari_segsam.io.registry import locate
-    from napari_segsam.train.workers import load_on_one_core
+    from napari_segsam.train.evaluation.workers import load_on_one_core
 
     return partial(load_on_one_core, locate(model), predictor.device)
 
 
 def _csv(rows: list[Row]) -> str:
-    from napari_segsam.train.rows import Row
+    from napari_segsam.train.evaluation.rows import Row
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -16,10 +16,11 @@ from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.engine import zoom
 from napari_segsam.engine.slice_look import sam_pixels
 from napari_segsam.model.config import SegSamConfig
-from napari_segsam.train import augment, synthetic
+from napari_segsam.train import augment
 from napari_segsam.train.config import TrainConfig
 from napari_segsam.train.crops import Object, PromptedCrop, Prompter
-from napari_segsam.train.dataset import LoadedSample
+from napari_segsam.train.data import synthetic
+from napari_segsam.train.data.dataset import LoadedSample
 from napari_segsam.train.draws import draws
 from napari_segsam.train.losses import SetTargets
 from napari_segsam.train.standing import OnSlice, Standing
@@ -83,7 +84,7 @@ class BatchMaker(Dataset[Batch]):
         model: SegSamConfig,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        """``told`` as :func:`~napari_segsam.train.dataset.partial_labels` gives it; ``share`` is (rank, processes)."""
+        """``told`` as ``data.dataset.partial_labels`` gives it; ``share`` is (rank, processes)."""
         self.samples, self.config, self.model = samples, config, model
         self.prompter = Prompter(config, model)
         self.pictures = range(share[0], config.images, share[1])

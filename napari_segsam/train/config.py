@@ -26,7 +26,7 @@ class DataConfig(_Strict):
 
     Attributes:
         root, split: the folder, and which pictures of its ``split.json``.
-        synthetic: share of procedural pictures, see ``train/synthetic``.
+        synthetic: share of procedural pictures, see ``train/data/synthetic``.
         exclude: data sets to leave out.
         unions: what becomes of ``union_*`` masks: ``drop`` them, or take each for the class that covers most of it.
         partial_labels: an object that a data set does not annotate is unknown; false takes it for absent.

@@ -27,7 +27,7 @@ from napari_segsam.train.batches import Batch, BatchMaker
 from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
-from napari_segsam.train.dataset import LoadedSample, SAMed2D, load, partial_labels
+from napari_segsam.train.data.dataset import LoadedSample, SAMed2D, load, partial_labels
 from napari_segsam.train.run_log import LOG
 from napari_segsam.train.text import Tfidf, embed_cards, text_encoder
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError, last_line

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_segsam.model.config import SegSamConfig
 from napari_segsam.train.augment import Bend
-from napari_segsam.train.dataset import LoadedSample
+from napari_segsam.train.data.dataset import LoadedSample
 from napari_segsam.train.losses import SetTargets
 
 _KEPT = 256_000_000

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import task_specific
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.train import unet
+from napari_segsam.train.evaluation import unet
 from tests.fakes import FakePredictor
 from tests.train import sa_med2d
 

@@ -13,7 +13,7 @@ from napari_segsam.train import augment, batches, crops
 from napari_segsam.train.batches import BatchMaker
 from napari_segsam.train.config import DataConfig, TrainConfig
 from napari_segsam.train.crops import to_model
-from napari_segsam.train.dataset import SAMed2D, load, partial_labels
+from napari_segsam.train.data.dataset import SAMed2D, load, partial_labels
 from napari_segsam.train.prompt_simulation import PromptNoise
 from tests.tiny import NAMES, TINY_NANO
 from tests.train import sa_med2d

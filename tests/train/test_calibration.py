@@ -11,7 +11,7 @@ from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.model import build as building
 from napari_segsam.model import checkpoint
 from napari_segsam.train.calibration import calibrate, fit_temperature, fit_threshold
-from napari_segsam.train.pictures import read_mask, read_picture
+from napari_segsam.train.data.pictures import read_mask, read_picture
 from tests.tiny import SLIM_VIT, TINY_VIT, picture_view, saved, tiny
 from tests.train import sa_med2d
 

@@ -9,7 +9,7 @@ from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.model import build as building
 from napari_segsam.train.batches import BatchMaker
 from napari_segsam.train.config import DataConfig, MethodConfig, TrainConfig
-from napari_segsam.train.dataset import SAMed2D, load, partial_labels
+from napari_segsam.train.data.dataset import SAMed2D, load, partial_labels
 from napari_segsam.train.objective import TERMS, Objective
 from tests.tiny import NAMES, SLIM_VIT, TINY_NANO, TINY_VIT, tiny
 from tests.train import sa_med2d

@@ -7,7 +7,7 @@ import torch
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.train import standing
 from napari_segsam.train.augment import Bend
-from napari_segsam.train.dataset import SAMed2D, load
+from napari_segsam.train.data.dataset import SAMed2D, load
 from napari_segsam.train.losses import SetTargets
 from napari_segsam.train.standing import OnSlice, Standing
 from tests.tiny import NAMES, TINY_NANO

@@ -1,0 +1,45 @@
+"""Which cases of a data set are for training and which for validation."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+
+from napari_segsam.core.errors import WriteError
+from napari_segsam.io.atomic import replacing
+from napari_segsam.train.data.listing import SPLIT, SAMed2D, Sample
+
+
+def split_by_case(root: Path, share: float = 0.1, seed: int = 0) -> tuple[int, int]:
+    """Write ``root``/split.json: all pictures of a case go to the same side, since neighbouring slices look alike.
+
+    A case's side hangs on its name, its data set's and the seed alone, so cases that are added later move no other.
+
+    Args:
+        root: a folder in the SA-Med2D layout.
+        share: of the cases that go to ``val``, 0..1.
+        seed: another one draws others.
+
+    Returns:
+        How many pictures are for training and for validation.
+
+    Raises:
+        UnreadableInputError: no such folder.
+        WriteError: there is a split already, or the disk is full.
+    """
+    path = root / SPLIT
+    if path.exists():
+        raise WriteError(f"{path} is there already, and models were perhaps trained by it; remove it first.")
+    split: dict[str, list[str]] = {"train": [], "val": []}
+    for sample in SAMed2D(root).samples:
+        split["val" if _lot(sample, seed) < share else "train"].append(sample.name)
+    with replacing(path) as (part,):
+        part.write_text(json.dumps(split), encoding="utf-8")
+    return len(split["train"]), len(split["val"])
+
+
+def _lot(sample: Sample, seed: int) -> float:
+    """A number of 0..1 for a case."""
+    digest = blake2b(f"{seed}:{sample.dataset}:{sample.case}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,1 @@
+"""Measure a model on pictures with known masks, through the same code that answers a click."""
