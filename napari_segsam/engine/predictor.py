@@ -24,10 +24,11 @@ from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Window
 from napari_segsam.engine import zoom
 from napari_segsam.engine.answers import rank_classes, rule_out, suggestions, to_bool
+from napari_segsam.engine.look import Look, PicturePrompts
 from napari_segsam.engine.preprocess import PictureFrame, choose_window, make_picture
 from napari_segsam.engine.protocols import Embedding
 from napari_segsam.engine.slice_look import SliceLook
-from napari_segsam.engine.zoom_look import Look, PicturePrompts, ZoomLook
+from napari_segsam.engine.zoom_look import ZoomLook
 from napari_segsam.model import checkpoint
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.model.semantic_decoder import Unprompted

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_segsam.engine import zoom
+from napari_segsam.engine.look import Look, PicturePrompts, mask_order
 from napari_segsam.engine.prompting import prompt_batch
 from napari_segsam.engine.zoom import PromptGeometry, Square
-from napari_segsam.engine.zoom_look import Look, PicturePrompts, mask_order
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 

@@ -4,9 +4,9 @@ import torch
 
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
+from napari_segsam.engine.look import PicturePrompts
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.slice_look import SliceLook
-from napari_segsam.engine.zoom_look import PicturePrompts
 from napari_segsam.model import build as building
 from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, PAD, POSITIVE
 from tests.tiny import SLIM_VIT, TINY_VIT, loaded, picture_view, tiny

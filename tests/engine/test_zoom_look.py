@@ -4,8 +4,9 @@ import torch
 
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
+from napari_segsam.engine.look import PicturePrompts
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.zoom_look import PicturePrompts, ZoomLook
+from napari_segsam.engine.zoom_look import ZoomLook
 from napari_segsam.model.zoom_encoder import SliceFeatures
 from tests.tiny import TINY_NANO, tiny, trust_the_prior
 

@@ -1,0 +1,87 @@
+"""What an object's prompts are on the picture, and what the model answered there, with or without zoom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_segsam.core.prompts import Box, Click, Prompts
+from napari_segsam.engine import zoom
+from napari_segsam.engine.preprocess import PictureFrame
+from napari_segsam.engine.zoom import Square
+from napari_segsam.model.segsam import SegSamOutput
+
+
+@dataclass(frozen=True)
+class PicturePrompts:
+    """One object's prompts on the picture.
+
+    Attributes:
+        clicks, box: in picture pixels.
+        last: (1, H, W) 0..1, the mask to be corrected.
+    """
+
+    clicks: tuple[Click, ...]
+    box: Box | None
+    last: Tensor | None
+
+    @classmethod
+    def of(cls, prompts: Prompts, frame: PictureFrame) -> PicturePrompts:
+        """Prompts on the slice -> on its picture; a mask of which the picture shows nothing is left out."""
+        last = None if prompts.mask is None else frame.mask(prompts.mask)
+        return cls(
+            tuple(frame.click(c) for c in prompts.clicks),
+            None if prompts.box is None else frame.box(prompts.box),
+            last if last is not None and bool((last > 0.5).any()) else None,
+        )
+
+    @property
+    def is_lone_click(self) -> bool:
+        """One positive click and nothing else: SAM's ambiguous case."""
+        return self.box is None and self.last is None and len(self.clicks) == 1
+
+    def extent(self) -> Box:
+        """The box round everything prompted: the last mask, the box and all clicks."""
+        boxes = [Box(c.row, c.col, c.row, c.col) for c in self.clicks]
+        boxes += [self.box] if self.box is not None else []
+        boxes += [Box.around((self.last[0] > 0.5).numpy())] if self.last is not None else []
+        rows, cols = [[b.row_min, b.row_max] for b in boxes], [[b.col_min, b.col_max] for b in boxes]
+        return Box.between((min(min(rows)), min(min(cols))), (max(map(max, rows)), max(map(max, cols))))
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One object's answer.
+
+    Attributes:
+        square: what was looked at.
+        output: what the model said there, one row.
+        order: its binary masks, best first.
+        fine: (2, H, W) logits of the best binary and the semantic mask on the picture, where a closer look was taken.
+    """
+
+    square: Square
+    output: SegSamOutput
+    order: list[int]
+    fine: Tensor | None = None
+
+    def on_picture(self, shape: tuple[int, int]) -> Tensor:
+        """(M + 1, H, W) logits: binary masks, best first, then the semantic one."""
+        coarse = torch.cat([self.output.mask_logits[0, self.order], self.output.semantic.mask_logits[0]])
+        logits = zoom.paste(coarse, self.square, shape)
+        if self.fine is not None:
+            logits[0], logits[-1] = self.fine[0], self.fine[1]
+        return logits
+
+    @property
+    def iou(self) -> list[float]:
+        """Predicted IoU of each of the binary masks."""
+        return [float(v) for v in self.output.iou[0, self.order].clamp(0, 1)]
+
+
+def mask_order(output: SegSamOutput, ambiguous: bool) -> list[int]:
+    """SAM's masks best first: a clear prompt takes mask 0, a lone click the one of masks 1 to 3 with the best IoU."""
+    ranked: list[int] = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
+    return ranked if ambiguous else [0, *ranked]
