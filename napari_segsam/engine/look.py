@@ -13,6 +13,9 @@ from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.zoom import Square
 from napari_segsam.model.segsam import SegSamOutput
 
+_COMPARED = 96
+"""Side of the frame, in cells, in which masks of several squares are compared."""
+
 
 @dataclass(frozen=True)
 class PicturePrompts:
@@ -85,3 +88,25 @@ def mask_order(output: SegSamOutput, ambiguous: bool) -> list[int]:
     """SAM's masks best first: a clear prompt takes mask 0, a lone click the one of masks 1 to 3 with the best IoU."""
     ranked: list[int] = (1 + output.iou[0, 1:].argsort(descending=True)).tolist()
     return ranked if ambiguous else [0, *ranked]
+
+
+def likeliest(output: SegSamOutput, squares: list[Square]) -> tuple[int, int]:
+    """Of masks 1 to 3 in several squares round a lone click, the one that agrees best with all of them.
+
+    Each counts as much as its predicted IoU: the mask of the highest expected Dice, if the truth were one of them.
+
+    Returns:
+        Row of ``output`` and number of the mask.
+    """
+    widest = max(squares, key=lambda s: s.side)
+    scale = _COMPARED / widest.side
+    masks = []
+    for row, s in enumerate(squares):
+        at = round((s.row0 - widest.row0) * scale), round((s.col0 - widest.col0) * scale)
+        small = Square(*at, max(round(s.side * scale), 1))
+        masks.append(zoom.paste(output.mask_logits[row, 1:], small, (_COMPARED, _COMPARED)) > 0)
+    flat = torch.cat(masks).flatten(1).float()  # (3 squares, cells)
+    sizes = flat.sum(1)
+    dice = 2 * flat @ flat.T / (sizes.unsqueeze(1) + sizes).clamp(min=1)
+    best = int((dice @ output.iou[:, 1:].flatten().clamp(0, 1)).argmax())
+    return best // 3, 1 + best % 3

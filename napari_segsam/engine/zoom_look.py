@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from napari_segsam.core.prompts import Click
 from napari_segsam.engine import zoom
-from napari_segsam.engine.look import Look, PicturePrompts, mask_order
+from napari_segsam.engine.look import Look, PicturePrompts, likeliest, mask_order
 from napari_segsam.engine.prompting import prompt_batch, zoomed
 from napari_segsam.engine.zoom import PromptGeometry, Square
 from napari_segsam.model.config import ZoomConfig
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
-_CLICK_SIZES = (0.6, 1.0, 1.7)
-"""Squares round a lone click, in parts of the one that fits the expected size; predicted IoU chooses among them."""
+_CLICK_SIZES = (0.55, 0.8, 1.15, 1.7)
+"""Squares round a lone click, in parts of the one that fits the expected size."""
 _THIN = 0.7
 """A mask is looked at again if less than this share of it lies further than a crop's pixel from its edge."""
 _AT_ONCE = 8
@@ -56,9 +56,12 @@ class ZoomLook:
             prompts = PicturePrompts(prompts.clicks, None, last.float() if last.any() else None)
         squares = self._squares(picture, features, scale, prompts)
         output = self._look(picture, features, scale, prompts, squares)
-        best = int(output.iou[:, 1:].amax(1).argmax()) if len(squares) > 1 else 0
-        row = output.row(best)
-        look = Look(squares[best], row, mask_order(row, prompts.is_lone_click))
+        if len(squares) == 1:
+            look = Look(squares[0], output, mask_order(output, prompts.is_lone_click))
+        else:
+            row, mask = likeliest(output, squares)
+            others = [m for m in mask_order(output.row(row), True) if m != mask]
+            look = Look(squares[row], output.row(row), [mask, *others])
         return self._closer(picture, features, scale, look)
 
     def _squares(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> list[Square]:
@@ -67,7 +70,8 @@ class ZoomLook:
         if box is None:
             click = next(c for c in prompts.clicks if c.positive)
             side = self._expected_size(picture, features, scale, click) * _CLICK_MARGIN
-            sides = [min(side * s, zoom.widest((picture.shape[1], picture.shape[2]))) for s in _CLICK_SIZES]
+            several = _CLICK_SIZES if prompts.is_lone_click else (1.0,)
+            sides = [min(side * s, zoom.widest((picture.shape[1], picture.shape[2]))) for s in several]
             return [Square.centred(click.row, click.col, s, self.config.least) for s in sides]
         longer = max(box.row_max - box.row_min, box.col_max - box.col_min) + 1
         row, col = (box.row_min + box.row_max) / 2, (box.col_min + box.col_max) / 2

@@ -12,6 +12,7 @@ _PLAIN = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",
     "less_than_equal": "must be at most {le:g}",
+    "multiple_of": "must be a multiple of {multiple_of:g}",
     "literal_error": "must be {expected}",
     "too_short": "needs {min_length} or more entries",
     "too_long": "takes {max_length} or fewer entries",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.errors import SegsamError, UnreadableInputError
 from napari_segsam.engine import zoom
 from napari_segsam.engine.slice_look import sam_pixels
 from napari_segsam.model.config import SegSamConfig
@@ -131,8 +131,7 @@ class BatchMaker(Dataset[Batch]):
         if self.config.workers:
             # A batch is hundreds of small tensors, and each would hold a file descriptor until it is used up.
             torch.multiprocessing.set_sharing_strategy("file_system")  # type: ignore[no-untyped-call]
-            loader = DataLoader(self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True)
-            yield from zip(steps, loader, strict=True)
+            yield from zip(steps, self._prepared(steps), strict=True)
             return
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(self.__getitem__, first)
@@ -141,6 +140,19 @@ class BatchMaker(Dataset[Batch]):
                 if step + 1 < last:
                     coming = pool.submit(self.__getitem__, step + 1)
                 yield step, batch
+
+    def _prepared(self, steps: range) -> Iterator[Batch]:
+        """Batches of ``steps``, made by other processes."""
+        loader = DataLoader(self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True)
+        try:
+            yield from loader
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            raise SegsamError(
+                "A process that prepares batches was ended from outside, perhaps for want of memory; go on with "
+                "--resume and fewer 'workers'."
+            ) from error
 
     def _picture(
         self, rng: np.random.Generator, number: int, as_box: bool

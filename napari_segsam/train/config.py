@@ -120,7 +120,7 @@ class TrainConfig(_Strict):
     text_encoder: str = "minilm"
     backbone: Path | None = None
     warm_start: Path | None = None
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     steps: int = Field(4000, gt=0)
     images: int = Field(8, gt=0)
     prompts: int = Field(2, gt=0)
@@ -138,8 +138,15 @@ class TrainConfig(_Strict):
     train_slice_backbone: bool = False
     calibrate: bool = True
     device: Literal["auto", "cpu"] = "auto"
-    threads: int = Field(0, ge=0)
-    workers: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
+    workers: int = Field(0, ge=0, le=1024)
+
+    @model_validator(mode="after")
+    def _begins_in_one_way(self) -> TrainConfig:
+        for other in ("backbone", "text_encoder"):
+            if self.warm_start is not None and other in self.model_fields_set:
+                raise ValueError(f"'warm_start' brings all weights and words along; leave '{other}' out")
+        return self
 
 
 def read_config(path: Path) -> TrainConfig:

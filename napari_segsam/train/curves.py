@@ -49,7 +49,7 @@ def write_curves(log: Path, picture: Path) -> None:
     rows = math.ceil(len(PANELS) / _COLUMNS)
     sheet = Image.new("RGB", (_COLUMNS * _WIDTH, rows * _HEIGHT), _PAPER)
     for number, (title, names) in enumerate(PANELS):
-        shown = {n: smooth(columns[n]) for n in names if n in columns and np.isfinite(columns[n]).all()}
+        shown = {n: curve for n in names if (curve := _curve(columns, n)) is not None}
         panel = _Panel.of(columns["step"], shown)
         sheet.paste(panel.drawn(title), (number % _COLUMNS * _WIDTH, number // _COLUMNS * _HEIGHT))
     with replacing(picture) as (beside,):
@@ -59,7 +59,16 @@ def write_curves(log: Path, picture: Path) -> None:
 def _read(log: Path) -> dict[str, Values]:
     with log.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: np.array([float(row[name]) for row in rows]) for name in (rows[0] if rows else ["step"])}
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in (rows[0] if rows else ["step"])}
+
+
+def _curve(columns: dict[str, Values], name: str) -> tuple[Values, Values] | None:
+    """Steps at which there was something to learn, and the smoothed loss there."""
+    values = columns.get(name, np.empty(0))
+    known = ~np.isnan(values)
+    if not known.any() or not np.isfinite(values[known]).all():
+        return None
+    return columns["step"][known], smooth(values[known])
 
 
 def smooth(values: Values) -> Values:
@@ -92,19 +101,19 @@ class _Panel:
 
     Attributes:
         steps: (n,) along the x axis.
-        shown: name -> (n,) along the y axis.
+        shown: name -> steps and values of its curve.
         x, y: ends of both axes; losses start at 0, so that a fall looks as large as it is.
     """
 
     steps: Values
-    shown: dict[str, Values]
+    shown: dict[str, tuple[Values, Values]]
     x: tuple[float, float]
     y: tuple[float, float]
 
     @classmethod
-    def of(cls, steps: Values, shown: dict[str, Values]) -> _Panel:
+    def of(cls, steps: Values, shown: dict[str, tuple[Values, Values]]) -> _Panel:
         last = max(float(steps[-1]), 1.0) if len(steps) else 1.0
-        highest = max((float(v.max()) for v in shown.values() if len(v)), default=0.0)
+        highest = max((float(v.max()) for _, v in shown.values()), default=0.0)
         return cls(steps, shown, (0.0, last), (0.0, 1.05 * highest if highest > 0 else 1.0))
 
     def drawn(self, title: str) -> Image.Image:
@@ -112,8 +121,8 @@ class _Panel:
         draw = ImageDraw.Draw(image)
         self._draw_axes(draw, title)
         place = _LEFT
-        for (name, values), colour in zip(self.shown.items(), _COLOURS, strict=False):
-            self._draw_line(draw, values, colour)
+        for (name, (steps, values)), colour in zip(self.shown.items(), _COLOURS, strict=False):
+            self._draw_line(draw, steps, values, colour)
             _text(draw, (place, _TOP - 10 * _FINE), name, colour, "ls")
             place += round(draw.textlength(name, _font())) + 14 * _FINE
         return image
@@ -137,10 +146,9 @@ class _Panel:
         width = 2 * _half(len(self.steps)) + 1
         return f"step (lines: mean over {width} steps)" if width > 1 else "step"
 
-    def _draw_line(self, draw: ImageDraw.ImageDraw, values: Values, colour: Colour) -> None:
-        if len(values):
-            points = [self._at(float(s), float(v)) for s, v in zip(self.steps, values, strict=True)]
-            draw.line(points if len(points) > 1 else points * 2, colour, 2 * _FINE, joint="curve")
+    def _draw_line(self, draw: ImageDraw.ImageDraw, steps: Values, values: Values, colour: Colour) -> None:
+        points = [self._at(float(s), float(v)) for s, v in zip(steps, values, strict=True)]
+        draw.line(points if len(points) > 1 else points * 2, colour, 2 * _FINE, joint="curve")
 
     def _at(self, step: float, value: float) -> tuple[float, float]:
         """Pixel of a point."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,19 +10,46 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from safetensors import SafetensorError
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError, WriteError
 from napari_segsam.core.terminology import ClassCard, Kind
 from napari_segsam.io.faults import first_fault
 from napari_segsam.model import checkpoint
+from napari_segsam.train.data.listing import UNION
 from napari_segsam.train.text import embed_cards, text_encoder
 
 _ROWS = "class_cards.sentences"
+_SAME = 2e-3
+"""Distance of two unit vectors that are one but for the half precision in which a checkpoint keeps them."""
+_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+_SIDES = {"left", "right"}
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$")]
-Sentence = Annotated[str, StringConstraints(min_length=1)]
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be lower-case words of a-z and 0-9 joined by '_', as in kidney_left")
+    return text
+
+
+def _no_union(name: str) -> str:
+    if name.startswith(UNION):
+        raise ValueError(f"must not begin with {UNION}, which data sets keep for masks of several classes")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class _Strict(BaseModel):
@@ -51,7 +79,16 @@ class CardEntry(_Strict):
 class CardFile(_Strict):
     """The whole file."""
 
-    classes: Annotated[dict[Name, CardEntry], Field(alias="class", min_length=1)]
+    classes: Annotated[dict[Annotated[Name, AfterValidator(_no_union)], CardEntry], Field(alias="class", min_length=1)]
+
+    @field_validator("classes")
+    @classmethod
+    def _one_side(cls, classes: dict[str, CardEntry]) -> dict[str, CardEntry]:
+        for name, card in classes.items():
+            sides = _SIDES.intersection(name.split("_"))
+            if card.laterality and sides and card.laterality not in sides:
+                raise ValueError(f"'{name}' has the laterality '{card.laterality}', which its name contradicts")
+        return classes
 
 
 def read_new_cards(path: Path) -> list[ClassCard]:
@@ -61,9 +98,10 @@ def read_new_cards(path: Path) -> list[ClassCard]:
         UnreadableInputError: names the place in the file and what is wrong there.
     """
     try:
-        entries = CardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).classes
+        entries = CardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))).classes
     except ValidationError as error:
         where, what = first_fault(error)
+        where = where.removesuffix(".[key]")  # pydantic's mark for the name of a table
         raise UnreadableInputError(f"{path.name}: '{where}': {what}; see docs/how-to/add-a-class.md.") from error
     except OSError as error:
         raise UnreadableInputError.not_opened(path, error) from error
@@ -90,7 +128,8 @@ def add_classes(
 
     Raises:
         BadCheckpointError: no checkpoint, or one whose list of classes is closed.
-        SegsamError: names or aliases that are taken, or another encoder than the checkpoint's.
+        SegsamError: names or aliases that are taken, sentences that another class has, or another encoder than the
+            checkpoint's.
         WriteError: ``out`` could not be written.
     """
     added = list(cards)
@@ -102,6 +141,7 @@ def add_classes(
     _check_free(checkpoint_path, header, added)
     tensors[_ROWS] = torch.cat([tensors[_ROWS], _rows(header, added, encoder).to(tensors[_ROWS].dtype)])
     grown = _grown(header, added)
+    _check_told_apart(tensors[_ROWS].float(), grown.names, len(added))
     try:
         checkpoint.write(out, tensors, grown)
     except (OSError, SafetensorError) as error:
@@ -128,11 +168,34 @@ def _check_free(path: Path, header: checkpoint.Header, cards: Sequence[ClassCard
     for card in cards:
         for spelling in dict.fromkeys((card.name, *card.aliases)):
             if spelling in owners:
-                raise SegsamError(
-                    f"'{spelling}' of the new class '{card.name}' already means '{owners[spelling]}' in {path.name}; "
-                    "choose another name or leave the alias out."
-                )
+                raise SegsamError(_taken(path, header, card, spelling, owners[spelling]))
             owners[spelling] = card.name
+
+
+def _taken(path: Path, header: checkpoint.Header, card: ClassCard, spelling: str, owner: str) -> str:
+    is_name = spelling == card.name
+    said = f"The name of the new class '{card.name}'" if is_name else f"The alias '{spelling}' of '{card.name}'"
+    taken = "the name of a class" if spelling == owner else f"another name of '{owner}'"
+    where = f"in {path.name}" if owner in header.names else "among the new classes"
+    return f"{said} is already {taken} {where}; {'choose another name' if is_name else 'leave the alias out'}."
+
+
+def _check_told_apart(rows: torch.Tensor, names: Sequence[str], n_new: int) -> None:
+    """Refuse a new card that says what another one says: an encoder gives the same words the same vectors.
+
+    Args:
+        rows: (K, A, d) embeddings of all cards, the new ones last.
+        names: their K names.
+        n_new: how many are new.
+    """
+    for i in range(len(names) - n_new, len(names)):
+        apart = (rows[:i] - rows[i]).norm(dim=-1).amax(-1)
+        nearest = int(apart.argmin())
+        if apart[nearest] < _SAME:
+            raise SegsamError(
+                f"To the model all sentences of the new class '{names[i]}' are those of '{names[nearest]}', so it could "
+                "not tell the two apart; write what is different."
+            )
 
 
 def _rows(header: checkpoint.Header, cards: Sequence[ClassCard], encoder: str | None) -> torch.Tensor:

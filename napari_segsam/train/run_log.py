@@ -13,7 +13,7 @@ LOG = "log.csv"
 
 
 def append(path: Path, row: dict[str, float]) -> None:
-    """Add a row; the names of its values come first in a new log.
+    """Add a row; the names of its values come first in a new log, and what is NaN stays blank.
 
     Raises:
         WriteError: the disk is full or gone.
@@ -24,7 +24,8 @@ def append(path: Path, row: dict[str, float]) -> None:
             writer = csv.writer(file)
             if fresh:
                 writer.writerow(row)
-            writer.writerow([row["step"], *(f"{v:.6g}" for k, v in row.items() if k != "step")])
+            values = ("" if math.isnan(v) else f"{v:.6g}" for k, v in row.items() if k != "step")
+            writer.writerow([row["step"], *values])
     except OSError as error:
         raise WriteError(
             f"{path}: step {row['step']} was not logged ({error.strerror}); free some space or choose another folder, "
@@ -51,7 +52,7 @@ def keep_rows_before(path: Path, step: int) -> None:
 def _step(row: list[str]) -> float:
     """Of which step a row is; infinity where it is damaged."""
     try:
-        step, *_ = map(float, row)
+        step, *_ = (float(v or "nan") for v in row)
     except ValueError:
         return math.inf
     return step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from napari_segsam.train.objective import TERMS, Objective, Shares
 STATE, MODEL = "state.safetensors", "model.safetensors"
 _MAY_CHANGE = {"run", "steps", "save_every", "calibrate", "device", "threads", "workers", "backbone", "warm_start"}
 """Keys of the config that may differ when a run is resumed: they change its length, its place or its pace."""
+
+
+_READABLE = 240
+"""Characters of a library's message: torch names every tensor that does not fit."""
 
 
 class TrainingError(SegsamError):
@@ -83,10 +88,10 @@ class Trainer:
         return c.learning_rate * min((step + 1) / max(c.warm_up, 1), 1) * 0.5 * (1 + math.cos(math.pi * step / c.steps))
 
     def learn(self, batch: Batch) -> dict[str, float]:
-        """One step of all processes; returns the loss terms, of all of them together.
+        """One step of all processes; returns everyone's loss terms, NaN where there was nothing to learn.
 
         Raises:
-            TrainingError: the loss is not finite; names the batch's files.
+            TrainingError: the loss is not finite, and names the batch's files; or no term could teach this model.
         """
         self.model.train()
         shares: Shares = self.objective(batch, self.step)
@@ -94,22 +99,27 @@ class Trainer:
         nothing = torch.zeros(2, device=self.accelerator.device)
         mine = torch.stack([shares.get(name, nothing).detach() for name in TERMS])
         sums, counts = self.accelerator.reduce(mine, "sum").unbind(1)
+        there = {name: n > 0 for name, n in zip(TERMS, counts.tolist(), strict=True)}
         counts = counts.clamp(min=1e-6)
         terms = dict(zip(TERMS, (sums / counts).tolist(), strict=True))
-        total = sum(terms[name] * weights[name] for name in TERMS)
+        total = sum(value * weights[name] for name, value in terms.items() if weights[name] and there[name])
         if not math.isfinite(total):
             raise TrainingError(f"The loss is {total} at step {self.step}; look at: {', '.join(batch.names)}.")
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate(self.step) * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)
         taught = [shares[n][0] * (weights[n] / counts[i]) for i, n in enumerate(TERMS) if weights[n] and n in shares]
+        if not any(t.requires_grad for t in taught):
+            raise TrainingError(
+                "No term of [losses] that has a weight can teach this [method]; give another one a weight."
+            )
         # Gradients are averaged over processes, and the loss is a sum over them.
         self.accelerator.backward(torch.stack(taught).sum() * self.accelerator.num_processes)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self._follow()
         self.step += 1
-        return {"total": total} | terms
+        return {"total": total} | {name: value if there[name] else math.nan for name, value in terms.items()}
 
     def _weights(self) -> dict[str, float]:
         w = self.config.losses
@@ -165,7 +175,10 @@ class Trainer:
                 said = file.metadata()
             step, then = int(said["step"]), json.loads(said.get("config", "null"))
             self._check_same(then)
-            self._restore(load_file(path))
+            tensors = load_file(path)
+            if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
+                raise ValueError("it holds numbers that are not finite")
+            self._restore(tensors)
         except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
             raise BadCheckpointError(
                 f"{path.name} is no state of this run ({last_line(error)}); start in another folder, without --resume."
@@ -202,8 +215,8 @@ def _compared(config: TrainConfig) -> dict[str, object]:
 
 
 def last_line(error: Exception) -> str:
-    """The last line of what a library says, which is the one that counts."""
-    return str(error).splitlines()[-1].strip()
+    """The last line of what a library says, which is the one that counts, and not more of it than can be read."""
+    return textwrap.shorten(str(error).splitlines()[-1].strip().rstrip("."), _READABLE, placeholder=" ...")
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -4,9 +4,11 @@ import torch
 
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
-from napari_segsam.engine.look import PicturePrompts
+from napari_segsam.engine.look import PicturePrompts, likeliest
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.zoom_look import ZoomLook
+from napari_segsam.model.segsam import SegSamOutput
+from napari_segsam.model.semantic_decoder import SemanticOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 from tests.tiny import TINY_NANO, tiny, trust_the_prior
 
@@ -70,16 +72,43 @@ def test_a_lone_click_is_looked_at_in_squares_of_several_sizes_round_it(look):
         assert abs(square.col0 + (square.side - 1) / 2 - 50) <= 0.5
 
 
-@pytest.mark.parametrize("best", [0, 1, 2])
-def test_of_a_clicks_squares_the_one_with_the_best_predicted_iou_is_taken(look, model, monkeypatch, best):
-    iou = torch.full((3, 4), 0.2)
-    iou[best, 2] = 0.8
-    iou[:, 0] = 0.9  # mask 0 does not answer clicks
-    monkeypatch.setattr(model.mask_decoder.iou_prediction_head, "forward", lambda tokens: iou[: len(tokens)])
-    answer = answered(look, Prompts((Click(40, 50),)))
-    assert answer.square == look.asked[0][1][best]
-    assert answer.order[0] == 2
-    assert answer.iou[0] == pytest.approx(0.8)
+def answer_of(masks, iou):
+    """Logits of masks 1 to 3 in each square; mask 0 does not answer clicks."""
+    logits = torch.cat([torch.ones(len(masks), 1, 32, 32), torch.stack(masks)], 1)
+    semantic = SemanticOutput(*(torch.zeros(len(masks), 1, 1, 1) for _ in range(4)))
+    return SegSamOutput(logits, torch.tensor(iou), semantic, None)
+
+
+def disk_in(square, radius, at=(50.0, 50.0)):
+    """Logits of a disk on the picture, as a crop of ``square`` shows it."""
+    cells = (torch.arange(32) + 0.5) * square.side / 32 - 0.5
+    rows, cols = cells + square.row0, cells + square.col0
+    inside = torch.hypot(rows.reshape(-1, 1) - at[0], cols.reshape(1, -1) - at[1]) < radius
+    return inside.float() * 8 - 4
+
+
+def test_of_a_clicks_squares_the_mask_is_taken_that_agrees_best_with_the_others():
+    """Two squares see the same disk; the third is sure of a speck, and nobody else is."""
+    squares = [zoom.Square(50 - s // 2, 50 - s // 2, s) for s in (20, 40, 80)]
+    empty = torch.full((32, 32), -4.0)
+    masks = [
+        torch.stack([disk_in(squares[0], 2), empty, empty]),
+        torch.stack([empty, disk_in(squares[1], 15), empty]),
+        torch.stack([empty, empty, disk_in(squares[2], 15)]),
+    ]
+    iou = [[0.9, 0.7, 0.1, 0.1], [0.9, 0.1, 0.5, 0.1], [0.9, 0.1, 0.1, 0.6]]
+    assert likeliest(answer_of(masks, iou), squares) in {(1, 2), (2, 3)}
+    iou[0][1] = 5.0  # however sure, it counts as one at most
+    assert likeliest(answer_of(masks, iou), squares) in {(1, 2), (2, 3)}
+
+
+def test_a_mask_that_its_predicted_iou_gives_up_convinces_nobody():
+    squares = [zoom.Square(30, 30, 40)] * 2
+    empty = torch.full((32, 32), -4.0)
+    small, large = disk_in(squares[0], 4), disk_in(squares[0], 14)
+    masks = [torch.stack([large, large, small]), torch.stack([small, empty, empty])]
+    iou = [[0.0, 0.05, 0.05, 0.8], [0.0, 0.8, 0.0, 0.0]]
+    assert likeliest(answer_of(masks, iou), squares) in {(0, 3), (1, 1)}
 
 
 def test_a_clear_prompt_takes_sams_first_mask_and_a_click_one_of_the_others(look):

@@ -53,7 +53,7 @@ def test_a_run_that_has_hardly_begun_has_a_picture_too(tmp_path, n):
 
 
 def test_a_term_that_is_not_finite_is_left_out(tmp_path):
-    with_nan = drawn(tmp_path, {"total": [3.0, 2.0], "binary": [1.0, 1.0], "semantic": [1.0, np.nan]})
+    with_nan = drawn(tmp_path, {"total": [3.0, 2.0], "binary": [1.0, 1.0], "semantic": [1.0, np.inf]})
     assert np.array_equal(with_nan, drawn(tmp_path, {"total": [3.0, 2.0], "binary": [1.0, 1.0]}))
 
 
@@ -71,3 +71,10 @@ def test_smoothing_keeps_straight_lines_and_calms_noise():
 )
 def test_axes_have_round_numbers(low, high, expected):
     assert ticks(low, high) == pytest.approx(list(expected))
+
+
+def test_a_step_without_anything_to_learn_leaves_the_curve_as_it_goes(tmp_path):
+    """The log's cell is blank there; a fall to zero would be no fall of the loss."""
+    gap = drawn(tmp_path, {"total": [3.0, 2.0, 2.5], "classes": [1.0, np.nan, 1.0]})
+    flat = drawn(tmp_path, {"total": [3.0, 2.0, 2.5], "classes": [1.0, 1.0, 1.0]})
+    assert np.array_equal(gap, flat)

@@ -6,19 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from napari_segsam.core.errors import BadCheckpointError, UnreadableInputError, WriteError
+from napari_segsam.core.errors import BadCheckpointError, UnknownNameError, UnreadableInputError, WriteError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.model import checkpoint
-from napari_segsam.train import loop
+from napari_segsam.train import beginning
 from napari_segsam.train import trainer as training
 from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import read_config
-from napari_segsam.train.loop import CURVES, LOG, start, train
+from napari_segsam.train.loop import CURVES, LOCK, LOG, start, train
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError
 from tests.tiny import NAMES, TINY_NANO, picture_view, saved, tiny
 from tests.train import sa_med2d
@@ -38,8 +39,8 @@ def random_cards(cards, encoder):
 @pytest.fixture(scope="module", autouse=True)
 def small():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "preset", tiny_preset)
-        patch.setattr(loop, "embed_cards", random_cards)
+        patch.setattr(beginning, "preset", tiny_preset)
+        patch.setattr(beginning, "embed_cards", random_cards)
         yield
 
 
@@ -66,9 +67,10 @@ def rows(run):
 
 
 def test_a_run_leaves_a_state_a_model_and_a_row_for_each_step(trained):
-    assert sorted(p.name for p in trained.iterdir()) == sorted([STATE, MODEL, LOG, CURVES])
+    assert sorted(p.name for p in trained.iterdir()) == sorted([STATE, MODEL, LOG, CURVES, LOCK])
     assert [int(r["step"]) for r in rows(trained)] == list(range(STEPS))
-    assert all(np.isfinite(float(v)) for r in rows(trained) for v in r.values())
+    assert all(np.isfinite(float(v)) for r in rows(trained) for v in r.values() if v)
+    assert all(r["total"] and r["binary"] for r in rows(trained))
 
 
 def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(root, trained, monkeypatch):
@@ -120,7 +122,7 @@ def test_what_is_exported_is_the_average_of_the_weights(trained):
 
 
 def test_the_loss_goes_down_on_one_picture(root, monkeypatch):
-    monkeypatch.setattr(loop, "preset", lambda name, k: replace(tiny_preset(name, k), dim=32))
+    monkeypatch.setattr(beginning, "preset", lambda name, k: replace(tiny_preset(name, k), dim=32))
     options = "steps = 60\nimages = 1\nwarm_up = 3\nlearning_rate = 0.004\ncorrections = 0.0\nboxes = 1.0"
     trainer, maker = start(read_config(config_at(root, "one", options, "synthetic = 0.0\n")))
     batch = maker[0]
@@ -275,6 +277,7 @@ def test_a_run_folder_that_cannot_be_made_is_refused_by_name(root):
 def test_a_state_of_another_run_or_a_damaged_one_is_refused_by_name(root, trained, damage):
     run = root.parent / damage
     run.mkdir()
+    shutil.copy(trained / MODEL, run)
     if damage == "damaged":
         (run / STATE).write_bytes((trained / STATE).read_bytes()[:-100])
     else:
@@ -353,3 +356,73 @@ def test_a_run_may_be_resumed_for_longer_and_at_another_pace(root, trained):
     options = OPTIONS.replace(f"steps = {STEPS}", f"steps = {STEPS + 1}") + "threads = 1\nworkers = 1\n"
     train(config_at(root, "longer", options), resume=True)
     assert len(rows(run)) == STEPS + 1
+
+
+def test_a_run_keeps_its_classes_whatever_its_data_annotates_by_now(root, trained):
+    """The same weights would get other names."""
+    run = root.parent / "renamed"
+    shutil.copytree(trained, run)
+    before = checkpoint.load(run / MODEL)[1].names
+    data = root.parent / "other-words"
+    shutil.copytree(root, data)
+    classes = {"A": {"spleen": 1, "aorta": 2, "union_organs": 3, "thing": 4}}
+    (data / "SAMed2D_v1_class_mapping_id.json").write_text(json.dumps({"A": classes["A"], "B": classes["A"]}))
+    path = root.parent / "renamed.toml"
+    path.write_text(f'run = "renamed"\n{OPTIONS.replace("steps = 5", "steps = 6")}\n[data]\nroot = "other-words"\n')
+    train(path, resume=True)
+    assert checkpoint.load(run / MODEL)[1].names == before
+
+
+def test_to_resume_neither_the_backbone_nor_the_warm_start_is_needed(root, trained):
+    run = root.parent / "alone"
+    shutil.copytree(trained, run)
+    options = OPTIONS.replace("steps = 5", "steps = 6") + 'warm_start = "deleted.safetensors"\n'
+    train(config_at(root, "alone", options), resume=True)
+    assert len(rows(run)) == 6
+
+
+def test_a_slip_in_what_is_to_be_left_out_is_refused_by_name(root):
+    with pytest.raises(UnknownNameError, match="'a'"):
+        train(config_at(root, "slip", data='exclude = ["a"]\n'))
+
+
+def test_two_programs_do_not_train_in_one_folder(root):
+    run = root.parent / "shared"
+    run.mkdir()
+    with FileLock(run / LOCK), pytest.raises(WriteError, match="another program is training there"):
+        train(config_at(root, "shared"))
+
+
+def test_a_state_that_holds_no_numbers_is_refused(root, trained):
+    run = root.parent / "nans"
+    shutil.copytree(trained, run)
+    tensors = load_file(run / STATE)
+    with safe_open(run / STATE, framework="pt") as file:
+        said = file.metadata()
+    name = next(k for k in tensors if k.startswith("model.") and tensors[k].is_floating_point())
+    save_file(tensors | {name: tensors[name].float() * float("nan")}, run / STATE, said)
+    with pytest.raises(BadCheckpointError, match="not finite"):
+        train(config_at(root, "nans", OPTIONS.replace("steps = 5", "steps = 6")), resume=True)
+
+
+def test_a_method_that_no_weighed_term_can_teach_is_refused(root):
+    losses = "".join(
+        f"{n} = 0\n" for n in ("binary", "semantic", "classes", "co_classes", "co_masks", "alignment", "size")
+    )
+    with pytest.raises(TrainingError, match=r"No term of \[losses\]"):
+        train(config_at(root, "mute", data=f'[losses]\n{losses}[method]\ntext_mode = "off"\n'))
+
+
+def test_a_warm_start_beside_a_backbone_is_refused(root):
+    with pytest.raises(UnreadableInputError, match="leave 'backbone' out"):
+        train(config_at(root, "both", OPTIONS + 'warm_start = "a.safetensors"\nbackbone = "b.safetensors"\n'))
+
+
+def test_one_class_is_enough(root):
+    data = root.parent / "single"
+    shutil.copytree(root, data)
+    listing = sa_med2d.listing_of(data)
+    sa_med2d.describe(data, {image: masks[:1] for image, masks in listing.items()})
+    path = root.parent / "single.toml"
+    path.write_text(f'run = "single-run"\n{OPTIONS}\n[data]\nroot = "single"\n')
+    assert checkpoint.load(train(path))[1].names == ("liver",)

@@ -40,7 +40,11 @@ def encoder(monkeypatch):
     monkeypatch.setattr(new_classes, "text_encoder", lambda spec: Lengths())
 
 
-def card(name="renal_stent", *aliases, sentences=("A long thin tube.", "Very bright on CT.")):
+SAID = ("A long thin tube.", "Very bright on CT.")
+OTHER = ("A round bead.", "Dark on MR.")
+
+
+def card(name="renal_stent", *aliases, sentences=SAID):
     return ClassCard(name, ("ct",), aliases, "", (), sentences)
 
 
@@ -68,7 +72,7 @@ def test_the_logits_of_the_old_classes_stay_and_the_new_class_has_its_own(path, 
 
 
 def test_where_no_text_is_read_whole_answers_stay_as_they_were(tmp_path, out):
-    add_classes(saved(tiny(SILENT), tmp_path), [card(), card("stone")], out)
+    add_classes(saved(tiny(SILENT), tmp_path), [card(), card("stone", sentences=OTHER)], out)
     (old, _), (new, _) = checkpoint.load(tmp_path / "tiny.safetensors"), checkpoint.load(out)
     picture, asked, crops = torch.randn(1, 3, 64, 64), prompts([[2, 3]], 32), zoomed(1)
     with torch.no_grad():
@@ -120,17 +124,44 @@ def test_a_model_whose_class_list_is_closed_is_refused(tmp_path, out, choice, wh
 @pytest.mark.parametrize(
     ("cards", "taken"),
     [
-        ([card("liver")], "'liver' of the new class 'liver' already means 'liver'"),
-        ([card("hepar")], "'hepar' of the new class 'hepar' already means 'liver'"),
-        ([card("organ", "spleen")], "'spleen' of the new class 'organ' already means 'spleen'"),
-        ([card("organ", "hepar")], "'hepar' of the new class 'organ' already means 'liver'"),
-        ([card("stent"), card("tube", "stent")], "'stent' of the new class 'tube' already means 'stent'"),
+        (
+            [card("liver")],
+            "The name of the new class 'liver' is already the name of a class in tiny.safetensors; choose another name.",
+        ),
+        (
+            [card("hepar")],
+            "The name of the new class 'hepar' is already another name of 'liver' in tiny.safetensors; "
+            "choose another name.",
+        ),
+        (
+            [card("organ", "spleen")],
+            "The alias 'spleen' of 'organ' is already the name of a class in tiny.safetensors; leave the alias out.",
+        ),
+        (
+            [card("organ", "hepar")],
+            "The alias 'hepar' of 'organ' is already another name of 'liver' in tiny.safetensors; leave the alias out.",
+        ),
+        (
+            [card("stent"), card("tube", "stent")],
+            "The alias 'stent' of 'tube' is already the name of a class among the new classes; leave the alias out.",
+        ),
     ],
 )
-def test_a_spelling_that_already_means_something_is_refused(path, out, cards, taken):
-    with pytest.raises(SegsamError, match=taken):
+def test_a_spelling_that_already_means_something_is_refused_in_plain_words(path, out, cards, taken):
+    with pytest.raises(SegsamError) as refusal:
         add_classes(path, cards, out)
+    assert str(refusal.value) == taken
     assert not out.exists()
+
+
+def test_a_card_that_says_what_another_says_is_refused(tmp_path, path, out):
+    add_classes(path, [card(), card("bead", sentences=(SAID[0], OTHER[1]))], out)  # one sentence may be the same
+    again = tmp_path / "again.safetensors"
+    with pytest.raises(SegsamError, match="all sentences of the new class 'tube' are those of 'renal_stent'"):
+        add_classes(out, [card("tube")], again)
+    with pytest.raises(SegsamError, match="the new class 'tube' are those of 'stent'"):
+        add_classes(path, [card("stent", sentences=OTHER), card("tube", sentences=OTHER)], again)
+    assert not again.exists()
 
 
 def test_vectors_of_another_encoder_are_not_mixed_in(path, out):
@@ -175,11 +206,32 @@ def test_a_card_file_gives_cards_in_its_order(tmp_path):
     assert first.sentences[0] == "Between kidney and bladder." and len(first.sentences) == 5
 
 
+def test_a_side_that_agrees_with_the_name_or_stands_alone_is_read(tmp_path):
+    file = tmp_path / "cards.toml"
+    for name in ("stent_left", "stent"):
+        file.write_text(CARD.replace("renal_stent]", f'{name}]\nlaterality = "left"'))
+        assert read_new_cards(file)[0].laterality == "left"
+
+
+def test_a_card_file_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "cards.toml").write_text(CARD, encoding="utf-8-sig")
+    assert read_new_cards(tmp_path / "cards.toml")[0].name == "renal_stent"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
         ("shape = ", "form = ", "class.renal_stent.shape': is missing"),
         ('"A stone is short."', '""', "class.renal_stent.lookalike': must not be empty"),
+        ('"A stone is short."', '"  "', "class.renal_stent.lookalike': must not be empty"),
+        ("renal_stent]", '"Renal stent"]', "class.Renal stent': must be lower-case words"),
+        ("ureter_stent", "Ureter", r"class.renal_stent.aliases\[0\]': must be lower-case words"),
+        ("renal_stent]", "union_stents]", "class.union_stents': must not begin with union_"),
+        (
+            "renal_stent]",
+            'stent_left]\nlaterality = "right"',
+            "class': 'stent_left' has the laterality 'right', which its name contradicts",
+        ),
         ('"ct"', '"cat"', r"class.renal_stent.modalities\[0\]': must be 'ct'"),
         ('["ct", "xray"]', "[]", "class.renal_stent.modalities': needs 1 or more"),
         ("[class.renal_stent]", "[klass.renal_stent]", "class': is missing"),

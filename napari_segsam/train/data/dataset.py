@@ -101,14 +101,10 @@ class PixelStore:
 
     def _picture(self, sample: Sample) -> NDArray[np.uint8] | None:
         try:
-            picture = read_picture(sample.path)
+            return read_picture(sample.path)
         except UnreadableInputError as error:
             self.data.left_out.add(_reason(error, sample.path), sample.name)
             return None
-        if min(picture.shape[:2]) < 2:
-            self.data.left_out.add("a picture of one row or column", sample.name)
-            return None
-        return picture
 
     def _mask(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         nothing = np.zeros(shape, bool)

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -154,9 +154,9 @@ class SAMed2D:
     left_out: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        listed = _read_json(self.root / LISTING)
+        listed = read_json(self.root / LISTING)
         names = _class_names(self.root / CLASSES)
-        wanted = None if self.split == "all" else _read_split(self.root, self.split)
+        wanted = None if self.split == "all" else _read_split(self.root, self.split, listed)
         there = _Files(self.root)
         for image, masks in listed.items():
             if wanted is None or image in wanted:
@@ -176,7 +176,7 @@ class SAMed2D:
         if n:
             log.warning("%s: %d masks of %s are read the right way round", self.root.name, n, ", ".join(INVERTED))
 
-    def _add(self, image: str, masks: list[str], names: Mapping[str, Mapping[int, str]], there: _Files) -> None:
+    def _add(self, image: str, masks: list[object], names: Mapping[str, Mapping[int, str]], there: _Files) -> None:
         fields = _fields(image)
         fault = (
             "unexpected file name" if len(fields) < 4
@@ -192,10 +192,11 @@ class SAMed2D:
         if found:
             self.samples.append(Sample(self.root, image, tuple(found), tuple(found.values())))
 
-    def _masks(self, image: str, masks: list[str], known: Mapping[int, str], there: _Files) -> dict[str, str]:
+    def _masks(self, image: str, masks: list[object], known: Mapping[int, str], there: _Files) -> dict[str, str]:
         """Code of each usable mask -> what the data set calls its class."""
         begin, found = _mask_begin(image), {}
-        for mask in masks:
+        for entry in masks:
+            mask = entry if isinstance(entry, str) else f"{json.dumps(entry)} of {image}"
             code = mask[len(begin) : -len(_PNG)] if mask.startswith(begin) and mask.endswith(_PNG) else ""
             digits = code.partition("_")[0]
             name = known.get(int(digits), "") if digits.isdecimal() else ""
@@ -237,36 +238,67 @@ def _class_names(path: Path) -> dict[str, dict[int, str]]:
     """Data set -> class id -> class name; ids are written as numbers or as text, and count from 0 or from 1.
 
     Raises:
-        UnreadableInputError: names the data set whose classes are no table of ids.
+        UnreadableInputError: names the data set whose classes are no table of ids, or that gives an id twice.
     """
     names: dict[str, dict[int, str]] = {}
-    for dataset, classes in _read_json(path).items():
+    for dataset, classes in read_json(path).items():
         try:
-            names[dataset] = {int(v): sys.intern(k) for k, v in classes.items()}
+            ids = {sys.intern(k): int(v) for k, v in classes.items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise UnreadableInputError(
                 f"{path.name}: '{dataset}' should be a table of class names and whole numbers."
             ) from error
+        names[dataset] = known = {}
+        for name, class_id in ids.items():
+            if known.setdefault(class_id, name) != name:
+                raise UnreadableInputError(
+                    f"{path.name}: in '{dataset}' both '{known[class_id]}' and '{name}' have the id {class_id}; "
+                    "give each class an id of its own."
+                )
     return names
 
 
-def _read_split(root: Path, split: str) -> set[str]:
+def _read_split(root: Path, split: str, listed: Collection[str]) -> set[str]:
     """The pictures that ``root``/split.json counts to ``split``; empty where it does not name that split.
 
     Raises:
-        UnreadableInputError: there is no such file, or it is damaged.
+        UnreadableInputError: there is no such file, it is damaged, or it has a picture on both sides.
     """
     path = root / SPLIT
     if not path.is_file():
         raise UnreadableInputError(
             f"{root}: there is no split.json that says what is '{split}'; write one, or use split 'all'."
         )
-    return set(_read_json(path).get(split, ()))
+    content = read_json(path)
+    sides = {side: _names(path, content.get(side, []), side) for side in ("train", "val", split)}
+    both = [name for name in sides["train"] if name in sides["val"]]
+    if both:
+        raise UnreadableInputError(
+            f"{path}: 'train' and 'val' share {len(both)} pictures, first {both[0]}; take each out of one of them, or "
+            "a model is measured on what it has learnt."
+        )
+    strange = [name for name in sides[split] if name not in listed]
+    if strange:
+        said = "%s: %d pictures of split '%s' are not in %s and are left out; first: %s"
+        log.warning(said, root.name, len(strange), split, LISTING, strange[0])
+    return set(sides[split])
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _names(path: Path, names: object, side: str) -> dict[str, None]:
+    """The names on one side of a split, in their order."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UnreadableInputError(f"{path}: '{side}' should be a list of pictures, by their names in {LISTING}.")
+    return dict.fromkeys(names)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One of the layout's files; a byte order mark, as editors on Windows write it, is no fault.
+
+    Raises:
+        UnreadableInputError: there is no such file, it is damaged, or it holds no JSON object.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UnreadableInputError(f"{path} cannot be read ({error}); is this an SA-Med2D folder?") from error
     if not isinstance(content, dict):

@@ -22,15 +22,22 @@ _DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """(rows, cols) grey or (rows, cols, 3) RGB; deeper greys are spread over 8 bits.
+    """(rows, cols) grey or (rows, cols, 3) RGB; deeper greys are spread over 8 bits, and opacity is dropped.
+
+    A picture whose three channels are the same is grey, however it was saved: its modality hangs on that.
 
     Raises:
-        UnreadableInputError: no picture, a damaged one, or a known fault of the published data set.
+        UnreadableInputError: no picture, a damaged one, one of a single row or column, or a known fault of the
+            published data set.
     """
     pixels, mode = _pixels(path, colour="RGB")
+    if min(pixels.shape[:2]) < 2:
+        raise UnreadableInputError(f"{path.name}: a picture of one row or column")
     if _dataset(path) in _MASKS_AS_PICTURES and len(np.unique(pixels)) <= 2:
         raise UnreadableInputError(f"{path.name}: the picture is a mask itself, a known fault")
-    return _eight_bit(pixels.astype(np.float64)) if mode.startswith(_DEEP) else np.asarray(pixels, np.uint8)
+    if mode.startswith(_DEEP):
+        return _eight_bit(pixels.astype(np.float64))
+    return np.asarray(pixels[..., 0] if _grey_in_colour(pixels) else pixels, np.uint8)
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -46,7 +53,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
 
 def picture_bytes(path: Path, masks: int) -> int:
-    """Memory that the picture and its masks, one bit a pixel, would take, from its header; 0 if it has none."""
+    """Memory that the picture and its masks, one bit a pixel, would take at most, from its header; 0 without one."""
     try:
         with Image.open(path) as image:
             pixels, grey = image.width * image.height, image.mode.startswith((*_DEEP, "L", "1"))
@@ -73,6 +80,10 @@ def _pixels(path: Path, colour: str) -> tuple[NDArray[Any], str]:
     except _DAMAGE as error:
         said = f"{path.name}: cannot be read as a picture ({type(error).__name__}); copy the data set again."
         raise UnreadableInputError(said) from error
+
+
+def _grey_in_colour(pixels: NDArray[Any]) -> bool:
+    return pixels.ndim == 3 and bool((pixels == pixels[..., :1]).all())
 
 
 def _eight_bit(deep: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import json
 from hashlib import blake2b
 from pathlib import Path
 
-from napari_segsam.core.errors import WriteError
+from napari_segsam.core.errors import SegsamError, WriteError
 from napari_segsam.io.atomic import replacing
 from napari_segsam.train.data.listing import SPLIT, SAMed2D, Sample
 
@@ -25,9 +25,12 @@ def split_by_case(root: Path, share: float = 0.1, seed: int = 0) -> tuple[int, i
         How many pictures are for training and for validation.
 
     Raises:
+        SegsamError: ``share`` is no share.
         UnreadableInputError: no such folder.
         WriteError: there is a split already, or the disk is full.
     """
+    if not 0 <= share <= 1:
+        raise SegsamError(f"{share:g} of the cases cannot be for validation; choose a share from 0 to 1, such as 0.1.")
     path = root / SPLIT
     if path.exists():
         raise WriteError(f"{path} is there already, and models were perhaps trained by it; remove it first.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.train.data import pictures
-from napari_segsam.train.data.listing import CLASSES, SAMed2D, Sample, volume_modality
+from napari_segsam.train.data.listing import CLASSES, SAMed2D, Sample, read_json, volume_modality
 
 SPLITS = ("train", "val", "all")
 # Pictures in the data set were windowed when they were made; this window shows every one of their 256 greys.
@@ -82,7 +81,7 @@ def list_targets(root: Path, split: str = "all") -> tuple[tuple[Target, ...], tu
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
     data = SAMed2D(root, split)
-    mapping = json.loads((root / CLASSES).read_text(encoding="utf-8"))  # has been read and found in order
+    mapping = read_json(root / CLASSES)  # has been read and found in order
     annotates = {dataset: frozenset(names) for dataset, names in mapping.items()}
     targets = tuple(
         Target(sample, index, annotates[sample.dataset])
@@ -135,7 +134,7 @@ def read_picture(sample: Sample) -> tuple[Volume, Window | None]:
     """An 8-bit picture as a Volume of one slice, so that it takes the product's own path, and the window to ask for.
 
     Raises:
-        UnreadableInputError: no picture.
+        UnreadableInputError: no picture, or one that training leaves out as well, see ``pictures.read_picture``.
     """
     pixels = pictures.read_picture(sample.path)
     voxels = np.ascontiguousarray(pixels.swapaxes(0, 1)[:, :, None])  # (cols, rows, 1[, 3]): i is the column

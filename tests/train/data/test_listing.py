@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from napari_segsam.core.errors import UnreadableInputError
@@ -21,6 +23,44 @@ def test_without_a_split_file_only_all_can_be_read(root):
     assert len(SAMed2D(root).samples) == 6
     with pytest.raises(UnreadableInputError, match=r"split\.json"):
         SAMed2D(root, "train")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_picture_on_both_sides_of_the_split_is_refused_by_name(root, split):
+    names = list(listing_of(root))
+    (root / "split.json").write_text(json.dumps({"train": names[:4], "val": names[2:]}))
+    with pytest.raises(UnreadableInputError, match=rf"share 2 pictures, first {names[2]};"):
+        SAMed2D(root, split)
+
+
+def test_names_of_the_split_that_the_listing_lacks_are_said_in_one_line(root, caplog):
+    names = list(listing_of(root))
+    (root / "split.json").write_text(json.dumps({"train": ["images/gone.png", names[0], "images/b.png"], "val": []}))
+    assert [s.name for s in SAMed2D(root, "train").samples] == names[:1]
+    (line,) = [r.getMessage() for r in caplog.records if "split" in r.getMessage()]
+    assert "2 pictures" in line and line.endswith("first: images/gone.png")
+
+
+@pytest.mark.parametrize("value", [None, 5, "images/a.png", [["images/a.png"]], ["images/a.png", None], {"a": 1}])
+def test_a_split_that_is_no_list_of_names_is_refused(root, value):
+    (root / "split.json").write_text(json.dumps({"train": list(listing_of(root)), "val": value}))
+    for split in ("train", "val"):
+        with pytest.raises(UnreadableInputError, match=r"split\.json: 'val' should be a list of pictures"):
+            SAMed2D(root, split)
+
+
+def test_entries_that_are_no_names_are_left_out_and_counted(root):
+    image, masks, _ = first(root)
+    describe(root, {image: [5, masks[0], None, ["a"]]})
+    data = SAMed2D(root)
+    assert [m.path for m in data.samples[0].masks] == [root / masks[0]]
+    assert data.skipped == [f"{e} of {image}: not named after its picture" for e in ("5", "null", '["a"]')]
+
+
+def test_files_with_a_byte_order_mark_are_read(root):
+    for file in root.glob("*.json"):
+        file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert len(SAMed2D(root, "train").samples) == 4
 
 
 def test_listed_files_that_are_not_there_are_skipped_and_said(root):
@@ -92,6 +132,14 @@ def test_a_data_set_with_an_empty_class_map_is_skipped_and_said(root):
 def test_class_ids_that_are_no_numbers_are_refused_by_the_data_sets_name(root, classes):
     describe(root, listing_of(root), {"A": {"Liver": 1}, "B": classes})
     with pytest.raises(UnreadableInputError, match="'B'"):
+        SAMed2D(root)
+
+
+@pytest.mark.parametrize("ids", [(1, 1), (1, "1")])
+def test_two_classes_of_one_id_are_refused_by_name(root, ids):
+    twice = dict(zip(("benign", "malignant"), ids, strict=True))
+    describe(root, listing_of(root), {"A": {"Liver": 1}, "B": twice})
+    with pytest.raises(UnreadableInputError, match="'B' both 'benign' and 'malignant' have the id 1"):
         SAMed2D(root)
 
 

@@ -14,16 +14,42 @@ def written(path, pixels, mode=None):
     return path
 
 
-@pytest.mark.parametrize(("mode", "shape"), [("RGB", (*SHAPE, 3)), ("P", (*SHAPE, 3)), ("L", SHAPE), ("1", SHAPE)])
-def test_pictures_are_grey_or_rgb(tmp_path, mode, shape):
-    picture = read_picture(written(tmp_path / "a.png", np.full(SHAPE, 200, np.uint8), mode))
-    assert (picture.shape, picture.dtype) == (shape, np.uint8)
+COLOUR = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_pictures_in_colour_are_rgb(tmp_path, mode):
+    picture = read_picture(written(tmp_path / "a.png", COLOUR, mode))
+    assert (picture.shape, picture.dtype) == ((*SHAPE, 3), np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "P", "RGB", "RGBA"])
+def test_pictures_without_a_colour_are_grey_however_they_were_saved(tmp_path, mode):
+    grey = COLOUR[..., 0] if mode != "1" else np.full(SHAPE, 255, np.uint8)
+    picture = read_picture(written(tmp_path / "a.png", grey, mode))
+    assert np.array_equal(picture, grey) and picture.dtype == np.uint8
+
+
+def test_one_coloured_pixel_makes_a_picture_coloured(tmp_path):
+    pixels = np.full((*SHAPE, 3), 90, np.uint8)
+    pixels[4, 5, 2] = 91
+    assert np.array_equal(read_picture(written(tmp_path / "a.png", pixels)), pixels)
+
+
+def test_opacity_is_dropped(tmp_path):
+    pixels = np.dstack([COLOUR, np.zeros(SHAPE, np.uint8)])
+    assert np.array_equal(read_picture(written(tmp_path / "a.png", pixels)), COLOUR)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
+def test_a_picture_of_one_row_or_column_is_refused(tmp_path, shape):
+    with pytest.raises(UnreadableInputError, match=r"a\.png: a picture of one row or column"):
+        read_picture(written(tmp_path / "a.png", np.full(shape, 9, np.uint8)))
 
 
 def test_eight_bit_pictures_come_as_they_are(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), np.uint8)
-    assert np.array_equal(read_picture(written(tmp_path / "a.png", pixels)), pixels)
-    assert np.array_equal(read_picture(written(tmp_path / "b.png", pixels[..., 0])), pixels[..., 0])
+    assert np.array_equal(read_picture(written(tmp_path / "a.png", COLOUR)), COLOUR)
+    assert np.array_equal(read_picture(written(tmp_path / "b.png", COLOUR[..., 0])), COLOUR[..., 0])
 
 
 def test_sixteen_bit_pictures_keep_their_contrast(tmp_path):
@@ -92,7 +118,7 @@ def test_a_published_picture_that_is_a_mask_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("L", 1), ("1", 1)])
 def test_the_header_says_how_much_memory_a_picture_takes(tmp_path, mode, channels):
-    path = written(tmp_path / "a.png", np.full(SHAPE, 200, np.uint8), mode)
+    path = written(tmp_path / "a.png", COLOUR, mode)
     assert picture_bytes(path, 4) == 600 * channels + 4 * 600 // 8
     assert read_picture(path).nbytes == 600 * channels
     assert picture_bytes(tmp_path / "none.png", 4) == 0

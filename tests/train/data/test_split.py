@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from napari_segsam.core.errors import WriteError
+from napari_segsam.core.errors import SegsamError, WriteError
 from napari_segsam.train.data.dataset import SAMed2D
 from napari_segsam.train.data.split import split_by_case
 from tests.train import sa_med2d
@@ -46,6 +46,13 @@ def test_a_case_stays_on_its_side_when_others_come(root):
     sa_med2d.describe(root, listing)
     split_by_case(root, 0.3)
     assert before < cases(root, "val")
+
+
+@pytest.mark.parametrize("share", [5, -1, 1.01, float("nan")])
+def test_a_share_that_is_none_is_refused_and_nothing_is_written(root, share):
+    with pytest.raises(SegsamError, match="choose a share from 0 to 1"):
+        split_by_case(root, share)
+    assert not (root / "split.json").exists()
 
 
 def test_another_seed_draws_other_cases(root):

@@ -165,6 +165,33 @@ def test_dirt_is_skipped_and_said(data):
     assert (run.summary("box")["n"], len(run.skipped)) == (6, 4)
 
 
+def test_a_picture_of_one_pixel_is_skipped_and_said_as_in_training(data):
+    target = list_targets(data)[0][0]
+    Image.fromarray(np.zeros((1, 1), np.uint8)).save(target.image)
+    for file in target.sample.masks:
+        Image.fromarray(np.ones((1, 1), bool)).save(file.path)
+    run = evaluated(data, "box", predictor=FakePredictor())
+    said = run.summary("box")
+    assert (said["n"], said["skipped"], said["dice_mean"]) == (9, 1, 1.0)
+    assert run.skipped[0].endswith("a picture of one row or column")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_grey_picture_saved_in_colour_keeps_its_modality(data, mode):
+    target = list_targets(data)[0][0]
+    grey = Image.open(target.image)
+    grey.convert(mode).save(target.image)
+    volume, window = read_picture(target.sample)
+    assert (volume.modality, window.limits) == ("ct", (0.0, 255.0))
+    assert np.array_equal(SliceView(volume, 2, 0).pixels, np.asarray(grey))
+
+
+def test_targets_are_listed_from_files_with_a_byte_order_mark(data):
+    for file in data.glob("*.json"):
+        file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert len(list_targets(data, "val")[0]) == 3
+
+
 def test_colour_pictures_keep_their_channels(tmp_path, data):
     target = list_targets(data)[0][0]
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
