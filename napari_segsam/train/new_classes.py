@@ -27,9 +27,11 @@ from napari_segsam.core.terminology import ClassCard, Kind
 from napari_segsam.io.faults import first_fault
 from napari_segsam.model import checkpoint
 from napari_segsam.train.data.listing import UNION
-from napari_segsam.train.text import embed_cards, text_encoder
+from napari_segsam.train.text import TextEncoder, embed_cards, text_encoder
 
 _ROWS = "class_cards.sentences"
+_NEAREST = 8
+"""Classes with which a new card's words are compared."""
 _SAME = 2e-3
 """Distance of two unit vectors that are one but for the half precision in which a checkpoint keeps them."""
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
@@ -139,9 +141,10 @@ def add_classes(
         raise BadCheckpointError(f"{checkpoint_path.name} is no model that can be used here: {error}.") from error
     _check_open(checkpoint_path, header)
     _check_free(checkpoint_path, header, added)
-    tensors[_ROWS] = torch.cat([tensors[_ROWS], _rows(header, added, encoder).to(tensors[_ROWS].dtype)])
+    made = _encoder(header, encoder)
+    tensors[_ROWS] = torch.cat([tensors[_ROWS], _rows(header, added, made).to(tensors[_ROWS].dtype)])
     grown = _grown(header, added)
-    _check_told_apart(tensors[_ROWS].float(), grown.names, len(added))
+    _check_words(tensors[_ROWS].float(), grown.names, added, made)
     try:
         checkpoint.write(out, tensors, grown)
     except (OSError, SafetensorError) as error:
@@ -180,26 +183,8 @@ def _taken(path: Path, header: checkpoint.Header, card: ClassCard, spelling: str
     return f"{said} is already {taken} {where}; {'choose another name' if is_name else 'leave the alias out'}."
 
 
-def _check_told_apart(rows: torch.Tensor, names: Sequence[str], n_new: int) -> None:
-    """Refuse a new card that says what another one says: an encoder gives the same words the same vectors.
-
-    Args:
-        rows: (K, A, d) embeddings of all cards, the new ones last.
-        names: their K names.
-        n_new: how many are new.
-    """
-    for i in range(len(names) - n_new, len(names)):
-        apart = (rows[:i] - rows[i]).norm(dim=-1).amax(-1)
-        nearest = int(apart.argmin())
-        if apart[nearest] < _SAME:
-            raise SegsamError(
-                f"To the model all sentences of the new class '{names[i]}' are those of '{names[nearest]}', so it could "
-                "not tell the two apart; write what is different."
-            )
-
-
-def _rows(header: checkpoint.Header, cards: Sequence[ClassCard], encoder: str | None) -> torch.Tensor:
-    """(M, A, d) embeddings of the new cards by the checkpoint's own encoder."""
+def _encoder(header: checkpoint.Header, encoder: str | None) -> TextEncoder:
+    """The checkpoint's own."""
     spec = encoder or header.text_encoder
     if encoder is None and spec.startswith("tfidf:"):
         raise SegsamError(f"The cards were embedded with {spec}; name its fitted file: tfidf:FILE.safetensors.")
@@ -209,13 +194,41 @@ def _rows(header: checkpoint.Header, cards: Sequence[ClassCard], encoder: str | 
             f"The model's cards were embedded with {header.text_encoder}, not with {made.name}, and the vectors of two "
             "encoders cannot be compared; use the model's own."
         )
-    rows = embed_cards(cards, made)
+    return made
+
+
+def _rows(header: checkpoint.Header, cards: Sequence[ClassCard], encoder: TextEncoder) -> torch.Tensor:
+    """(M, A, d) embeddings of the new cards."""
+    rows = embed_cards(cards, encoder)
     if rows.shape[1:] != (header.config.n_aspects, header.config.text_dim):
         raise SegsamError(
             f"A new card gives {rows.shape[1]} vectors of {rows.shape[2]} numbers where the model's cards have "
             f"{header.config.n_aspects} of {header.config.text_dim}; choose a model whose cards have as many sentences."
         )
     return rows
+
+
+def _check_words(rows: torch.Tensor, names: Sequence[str], cards: Sequence[ClassCard], encoder: TextEncoder) -> None:
+    """Refuse a new card with the sentences of another one.
+
+    A checkpoint has no sentences, but their vectors. Each was read with its class's name before it, so the new card's
+    are read again with the names of the nearest classes.
+
+    Args:
+        rows: (K, A, d) float32 embeddings of all cards, the new ones last.
+        names: their K names.
+        cards: the new ones.
+        encoder: what embedded them.
+    """
+    for i, card in enumerate(cards, len(names) - len(cards)):
+        nearest = (rows[:i] - rows[i]).norm(dim=-1).mean(-1).topk(min(_NEAREST, i), largest=False).indices
+        renamed = embed_cards([replace(card, name=names[n]) for n in nearest], encoder)
+        apart = (renamed - rows[nearest]).norm(dim=-1).amax(-1)
+        if apart.min() < _SAME:
+            raise SegsamError(
+                f"All sentences of the new class '{card.name}' are those of '{names[nearest[apart.argmin()]]}', so "
+                "only their names would tell the two apart; write what is different."
+            )
 
 
 def _grown(header: checkpoint.Header, cards: Sequence[ClassCard]) -> checkpoint.Header:

@@ -54,7 +54,7 @@ def test_a_described_class_joins_the_list_of_the_model_that_is_written(run, mode
 def test_what_cannot_be_added_leaves_no_file_and_says_why(run, model, cards, tmp_path):
     cards.write_text(CARD.replace("renal_stent", "liver"))
     done = run("classes", "add", cards, "--model", model, "--out", tmp_path / "mine.safetensors")
-    assert (done.exit_code, "already means 'liver'" in done.stderr) == (2, True)
+    assert (done.exit_code, "already the name of a class" in done.stderr) == (2, True)
     assert not (tmp_path / "mine.safetensors").exists()
 
 

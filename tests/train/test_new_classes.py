@@ -126,7 +126,8 @@ def test_a_model_whose_class_list_is_closed_is_refused(tmp_path, out, choice, wh
     [
         (
             [card("liver")],
-            "The name of the new class 'liver' is already the name of a class in tiny.safetensors; choose another name.",
+            "The name of the new class 'liver' is already the name of a class in tiny.safetensors; "
+            "choose another name.",
         ),
         (
             [card("hepar")],
@@ -157,7 +158,7 @@ def test_a_spelling_that_already_means_something_is_refused_in_plain_words(path,
 def test_a_card_that_says_what_another_says_is_refused(tmp_path, path, out):
     add_classes(path, [card(), card("bead", sentences=(SAID[0], OTHER[1]))], out)  # one sentence may be the same
     again = tmp_path / "again.safetensors"
-    with pytest.raises(SegsamError, match="all sentences of the new class 'tube' are those of 'renal_stent'"):
+    with pytest.raises(SegsamError, match="All sentences of the new class 'tube' are those of 'renal_stent'"):
         add_classes(out, [card("tube")], again)
     with pytest.raises(SegsamError, match="the new class 'tube' are those of 'stent'"):
         add_classes(path, [card("stent", sentences=OTHER), card("tube", sentences=OTHER)], again)

@@ -248,7 +248,7 @@ def _class_names(path: Path) -> dict[str, dict[int, str]]:
             raise UnreadableInputError(
                 f"{path.name}: '{dataset}' should be a table of class names and whole numbers."
             ) from error
-        names[dataset] = known = {}
+        known = names[dataset] = dict[int, str]()
         for name, class_id in ids.items():
             if known.setdefault(class_id, name) != name:
                 raise UnreadableInputError(
