@@ -2,12 +2,13 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from napari_segsam.core.errors import UnknownNameError
-from napari_segsam.train import loop
+from napari_segsam.train import beginning
 from napari_segsam.train.config import read_config
 from napari_segsam.train.trainer import STATE
 from tests.tiny import TINY_NANO
@@ -36,9 +37,10 @@ def table(modules):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(
-        loop, "preset", lambda name, n_classes: replace(TINY_NANO, n_classes=n_classes, n_aspects=5, text_dim=384)
+        beginning, "preset", lambda name, n_classes: replace(TINY_NANO, n_classes=n_classes, n_aspects=5, text_dim=384)
     )
-    monkeypatch.setattr(loop, "embed_cards", lambda cards, *_, **__: torch.randn(len(list(cards)), 5, 384))
+    monkeypatch.setattr(beginning, "text_encoder", lambda spec, cards: SimpleNamespace(name=spec))
+    monkeypatch.setattr(beginning, "embed_cards", lambda cards, *_, **__: torch.randn(len(list(cards)), 5, 384))
 
 
 @pytest.fixture

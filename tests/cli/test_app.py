@@ -73,12 +73,14 @@ def test_ctrl_c_and_a_termination_end_it_alike(monkeypatch, capsys, while_, sent
             return lambda prog_name: signal.raise_signal(sent)
 
     monkeypatch.setitem(sys.modules, "napari_segsam.cli.commands", Commands())
-    before = signal.getsignal(signal.SIGTERM)
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started without it
     try:
         with pytest.raises(SystemExit) as ended:
             app.main()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert (ended.value.code, capsys.readouterr().err) == (130, f"{app.INTERRUPTED_MESSAGE}\n")
 
 

@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(beginning, "preset", tiny_preset)
         patch.setattr(beginning, "embed_cards", random_cards)
+        patch.setattr(beginning, "text_encoder", lambda spec, cards: SimpleNamespace(name=spec))
         yield
 
 
