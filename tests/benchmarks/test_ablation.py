@@ -118,7 +118,7 @@ def test_an_interrupted_run_goes_on(command, modules, monkeypatch):
     assert (command.out / "full-0" / STATE).is_file()
     assert command("--rows", "full", "--seeds", "0") == 0
     assert sorted(p.name for p in (command.out / "full-0").iterdir()) == [
-        "config.toml", "curves.png", "log.csv", "model.safetensors", "result.json",
+        ".lock", "config.toml", "curves.png", "log.csv", "model.safetensors", "result.json",
     ]  # fmt: skip
 
 
