@@ -29,8 +29,8 @@ class BinaryDecoder(MaskDecoder):  # type: ignore[misc]  # segment_anything has 
 
     def forward(self, scene: Scene, prompt_tokens: Tensor) -> tuple[Tensor, Tensor]:
         """A scene, (P, n, C) prompt tokens -> (P, 4, H, W) mask logits, (P, 4) predicted IoU."""
-        hs, pixels = scene.attend(self.transformer, self.output_upscaling, self.own, prompt_tokens)
-        return self.read(scene, hs, pixels)
+        hs, image = scene.attend(self.transformer, self.own, prompt_tokens)
+        return self.read(scene, hs, scene.pixels(self.output_upscaling, image))
 
     def read(self, scene: Scene, hs: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """(P, 5, C) what became of :attr:`own`, (P, C/8, H, W) pixels -> mask logits and predicted IoU.

@@ -42,22 +42,23 @@ class Scene:
         """(P, M, H, W) logits plus the prompt's own prior times the learned scalar ``trust``."""
         return logits if self.prior is None else logits + trust * self.prior
 
-    def attend(
-        self, transformer: nn.Module, upscaling: nn.Module, own: Tensor, prompts: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def attend(self, transformer: nn.Module, own: Tensor, prompts: Tensor | None) -> tuple[Tensor, Tensor]:
         """A decoder's tokens and the prompt's look at the scene, and the scene at them.
 
         Args:
             transformer: the decoder's.
-            upscaling: the decoder's.
             own: (n, C) the decoder's tokens.
             prompts: (P, m, C) prompt tokens, None for none.
 
         Returns:
-            (P, n, C) what became of the decoder's tokens, and (P, C/8, H, W) pixels that masks are read from.
+            (P, n, C) what became of the decoder's tokens, and (P, N, C) of the scene's.
         """
         tokens = own.expand(len(self.tokens), -1, -1)
-        hs, image = transformer(
-            self.tokens, self.pe, tokens if prompts is None else torch.cat([tokens, prompts], dim=1)
-        )
-        return hs[:, : len(own)], self.refine(upscaling(self.focus_map(image)))
+        if prompts is not None:
+            tokens = torch.cat([tokens, prompts], dim=1)
+        hs, image = transformer(self.tokens, self.pe, tokens)
+        return hs[:, : len(own)], image
+
+    def pixels(self, upscaling: nn.Module, image: Tensor) -> Tensor:
+        """(P, N, C) what became of the scene's tokens -> (P, C/8, H, W) pixels that masks are read from."""
+        return self.refine(upscaling(self.focus_map(image)))

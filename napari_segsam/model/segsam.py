@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from napari_segsam.model.binary_decoder import BinaryDecoder
 from napari_segsam.model.config import SegSamConfig
-from napari_segsam.model.prompt_tokens import PromptBatch, PromptTokens
+from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, POSITIVE, PromptBatch, PromptTokens
 from napari_segsam.model.scene import Scene
 from napari_segsam.model.semantic_decoder import SemanticDecoder, SemanticOutput, Unprompted
 from napari_segsam.model.text_to_vision import ClassCards, OracleText, text_module
@@ -123,19 +123,24 @@ class SegSam(nn.Module):
         for_saw, text_logits = self._read_text(scene, sparse, region, cards, classes)
         for_sag = for_saw if self.config.text_to == "both" else sparse
         sag, saw = self.mask_decoder, self.semantic_decoder
+        transformer, upscaling = saw.path(sag)
         if self.config.decoders == "shared":
-            both, pixels = scene.attend(*saw.path(sag), torch.cat([sag.own, saw.own]), for_saw)
-            (masks, iou), hs = sag.read(scene, both[:, : len(sag.own)], pixels), both[:, len(sag.own) :]
+            both, image = scene.attend(transformer, torch.cat([sag.own, saw.own]), for_saw)
+            pixels, hs = scene.pixels(upscaling, image), both[:, len(sag.own) :]
+            masks, iou = sag.read(scene, both[:, : len(sag.own)], pixels)
         else:
             masks, iou = sag(scene, for_sag)
-            hs, pixels = scene.attend(*saw.path(sag), saw.own, for_saw)
+            hs, image = scene.attend(transformer, saw.own, for_saw)
+            pixels = scene.pixels(upscaling, image)
         return SegSamOutput(masks, iou, saw.read(scene, hs, pixels, cards, detail), text_logits)
 
     def unprompted(self, features: SliceFeatures) -> Unprompted:
         """What stands on B slices when nobody prompts anything."""
         scene, saw = self._slice_scene(features, None), self.semantic_decoder
-        hs, pixels = scene.attend(*saw.path(self.mask_decoder), saw.co_tokens.weight, None)
-        return saw.read_unprompted(hs, pixels if features.detail is None else features.detail, self.class_cards())
+        transformer, upscaling = saw.path(self.mask_decoder)
+        hs, image = scene.attend(transformer, saw.co_tokens.weight, None)
+        pixels = scene.pixels(upscaling, image) if features.detail is None else features.detail
+        return saw.read_unprompted(hs, pixels, self.class_cards())
 
     def _slice_scene(self, features: SliceFeatures, dense: Tensor | None) -> Scene:
         """The slice's own tokens, with SAM's positional encoding, as SAM has it."""
@@ -203,8 +208,8 @@ def region_weights(prompts: PromptBatch, cells: tuple[int, int], frame: tuple[in
     px, py = points[..., 0:1] + 0.5, points[..., 1:2] + 0.5  # (P, n, 1)
     near_x = (1 - (xs - px).abs() / (width / w)).clamp(min=0)  # (P, n, w)
     near_y = (1 - (ys - py).abs() / (height / h)).clamp(min=0)
-    clicked = torch.einsum("pnh,pnw,pn->phw", near_y, near_x, (labels == 1).to(near_x.dtype))
-    low, high = ((labels == corner).unsqueeze(-1) for corner in (2, 3))
+    clicked = torch.einsum("pnh,pnw,pn->phw", near_y, near_x, (labels == POSITIVE).to(near_x.dtype))
+    low, high = ((labels == corner).unsqueeze(-1) for corner in (BOX_MIN, BOX_MAX))
     x0, y0 = (torch.where(low, p, 1e9).amin(1) for p in (px, py))  # (P, 1)
     x1, y1 = (torch.where(high, p, -1e9).amax(1) for p in (px, py))
     in_x = (xs > x0 - width / w / 2) & (xs < x1 + width / w / 2)
