@@ -266,7 +266,8 @@ class Session:
 
     def accept(self, view: SliceView, mask: NDArray[np.bool_], suggestion: Suggestion) -> Step:
         """Commit the (rows, cols) mask of a refined suggestion as a new object; the current one stays current."""
-        pristine = self._state.current.pristine
+        # A brush may have used the current object's value while the suggestion was being refined.
+        pristine = self._state.current.pristine and self.value not in self._state.names
         value = self.value if pristine else self._free_value()
         title = f"accept {suggestion.name}"
         patch, _ = CurrentObject(value).commit(self.labels, view, mask, title)
