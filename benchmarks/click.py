@@ -25,8 +25,8 @@ from segment_anything import SamPredictor, sam_model_registry
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
+from napari_segsam.io.phantom.sample import torso_phantom
 from napari_segsam.io.registry import locate
-from napari_segsam.io.sample import torso_phantom
 
 AIMS = {"first mask (s)": 1.0, "click, lone (ms)": 60.0, "box (ms)": 60.0, "peak memory (GB)": 3.0}
 _WARM_UP = 3

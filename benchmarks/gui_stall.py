@@ -27,7 +27,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.reader import layer_of
-from napari_segsam.io.sample import torso_phantom
+from napari_segsam.io.phantom.sample import torso_phantom
 
 _DUE_MS = 2
 _STEP_MS = 120

@@ -58,7 +58,7 @@ def headless(out: Path, model: str, device: str) -> None:
         SegsamError: no weights, or a folder that cannot be written.
     """
     from napari_segsam.cli.segmentation import Segmentation
-    from napari_segsam.io.sample import torso_phantom, torso_phantom_labels
+    from napari_segsam.io.phantom.sample import torso_phantom, torso_phantom_labels
 
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from napari_segsam.core.errors import WriteError
 from napari_segsam.io.atomic import sync_folder
-from napari_segsam.io.label_names import names_path
+from napari_segsam.io.labels.names import names_path
 
 
 class Staging:
@@ -136,7 +136,7 @@ def check_label_maps(*targets: Path | None) -> None:
     Raises:
         WriteError: names the suffixes there are.
     """
-    from napari_segsam.io.label_files import LABEL_SUFFIXES
+    from napari_segsam.io.labels.files import LABEL_SUFFIXES
 
     for target in targets:
         if target is not None and not target.name.lower().endswith(tuple(LABEL_SUFFIXES)):

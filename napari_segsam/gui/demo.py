@@ -15,7 +15,7 @@ from napari_segsam.core.prompts import Box
 from napari_segsam.core.slices import SliceView
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.plugin import open_sample
-from napari_segsam.io.sample import torso_phantom_labels
+from napari_segsam.io.phantom.sample import torso_phantom_labels
 
 ORGAN = "liver"
 _SIZE = (1280, 840)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume
 from napari_segsam.io.formats import list_series, read_labels, read_volume
-from napari_segsam.io.label_names import names_path
-from napari_segsam.io.sample import torso_phantom
+from napari_segsam.io.labels.names import names_path
+from napari_segsam.io.phantom.sample import torso_phantom
 
 VOLUME_KEY = "segsam_volume"
 """Where a layer's metadata holds the Volume it shows."""

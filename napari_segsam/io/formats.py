@@ -7,12 +7,12 @@ from pathlib import Path
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.volume import Volume
-from napari_segsam.io.dicom import list_dicom, read_dicom
-from napari_segsam.io.label_files import LABEL_SUFFIXES, read_labels, write_labels
-from napari_segsam.io.nifti import read_nifti
-from napari_segsam.io.nrrd import read_nrrd
-from napari_segsam.io.nrrd_check import voxel_file
-from napari_segsam.io.pictures import read_picture
+from napari_segsam.io.dicom.read import list_dicom, read_dicom
+from napari_segsam.io.images.nifti import read_nifti
+from napari_segsam.io.images.nrrd import read_nrrd
+from napari_segsam.io.images.nrrd_check import voxel_file
+from napari_segsam.io.images.pictures import read_picture
+from napari_segsam.io.labels.files import LABEL_SUFFIXES, read_labels, write_labels
 from napari_segsam.io.series_info import SeriesInfo
 
 __all__ = [

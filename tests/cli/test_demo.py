@@ -27,7 +27,7 @@ def test_without_a_window_the_same_job_leaves_four_files(run, fake, tmp_path):
 
 
 def test_boxes_are_tight_around_the_truth():
-    from napari_segsam.io.sample import torso_phantom, torso_phantom_labels
+    from napari_segsam.io.phantom.sample import torso_phantom, torso_phantom_labels
 
     truth = torso_phantom_labels()
     placed = demo.box_prompts(torso_phantom(), truth)

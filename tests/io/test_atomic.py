@@ -89,7 +89,7 @@ import numpy as np
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
-from napari_segsam.io.label_files import write_labels
+from napari_segsam.io.labels.files import write_labels
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 voxels = np.random.default_rng(0).integers(0, 60000, (40, 40, 40)).astype(np.uint16)
 labels = LabelMap(Grid(voxels.shape, np.eye(4)), voxels)

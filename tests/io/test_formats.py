@@ -11,7 +11,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.io.formats import list_series, read_volume, write_labels
 from tests.core.grids import affine_of
-from tests.io.dicom_files import SERIES, ct_series
+from tests.io.dicom.dicom_files import SERIES, ct_series
 
 
 def test_the_suffix_or_else_the_content_finds_the_reader(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.terminology import colour_of
 from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.io.atomic import write_bytes
+from napari_segsam.io.images.nrrd_check import check_whole
 from napari_segsam.io.intensities import Voxels, finite, narrowed
-from napari_segsam.io.nrrd_check import check_whole
 
 ItkImage = Any
 """A SimpleITK image; its methods have no types."""

@@ -13,9 +13,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_frames import frames_of
-from napari_segsam.io.dicom_header import Frame, read_header
-from napari_segsam.io.dicom_stack import IrregularSlicesError, Stack, stack
+from napari_segsam.io.dicom.frames import frames_of
+from napari_segsam.io.dicom.header import Frame, read_header
+from napari_segsam.io.dicom.stack import IrregularSlicesError, Stack, stack
 
 _SAME_DIRECTION = 2e-3
 _MODALITIES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_segsam.io.phantom_shapes import Column, Ellipsoid, Organ, Point, Solid, Tube
+from napari_segsam.io.phantom.shapes import Column, Ellipsoid, Organ, Point, Solid, Tube
 
 _CAVITY = Column((0, -6), (133, 88), 2.3)
 _FIRST_VERTEBRA_Z, _VERTEBRA_STEP = -112.0, 28.0  # the lowest is L3

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from napari_segsam.core.errors import SegsamError, UnreadableInputError, WriteError
 from napari_segsam.core.grid import LPS_RAS, Grid
 from napari_segsam.core.labels import Label, LabelMap
-from napari_segsam.io import label_files
-from napari_segsam.io.label_files import LABEL_SUFFIXES, read_labels, write_labels
-from napari_segsam.io.nifti import read_nifti
+from napari_segsam.io.images.nifti import read_nifti
+from napari_segsam.io.labels import files as label_files
+from napari_segsam.io.labels.files import LABEL_SUFFIXES, read_labels, write_labels
 from tests.core.grids import AXIS_CODES, affine_of, affines, shapes
 
 NIFTI = (".nii.gz", ".nii")

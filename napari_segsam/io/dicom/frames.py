@@ -10,8 +10,8 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_header import DAMAGE, MOSAIC_COUNT, Frame, number, numbers
-from napari_segsam.io.siemens_mosaic import mosaic_tiles
+from napari_segsam.io.dicom.header import DAMAGE, MOSAIC_COUNT, Frame, number, numbers
+from napari_segsam.io.dicom.siemens_mosaic import mosaic_tiles
 
 _FILMS = ("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OT", "OP")
 _NO_IMAGES = {

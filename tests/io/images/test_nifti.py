@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
 from napari_segsam.core.grid import LPS_RAS
-from napari_segsam.io.nifti import read_nifti
+from napari_segsam.io.images.nifti import read_nifti
 from tests.core.grids import AXIS_CODES, affine_of, affines
 
 

@@ -11,8 +11,8 @@ from scipy import ndimage
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.volume import Volume, Window
-from napari_segsam.io.phantom_anatomy import torso
-from napari_segsam.io.phantom_shapes import Canvas, Organ
+from napari_segsam.io.phantom.anatomy import torso
+from napari_segsam.io.phantom.shapes import Canvas, Organ
 
 SHAPE = (168, 144, 56)
 SPACING_MM = (2.4, 2.4, 5.0)

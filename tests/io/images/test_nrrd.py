@@ -9,9 +9,9 @@ import SimpleITK as sitk
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
-from napari_segsam.io.label_files import write_labels
-from napari_segsam.io.nifti import read_nifti
-from napari_segsam.io.nrrd import read_nrrd
+from napari_segsam.io.images.nifti import read_nifti
+from napari_segsam.io.images.nrrd import read_nrrd
+from napari_segsam.io.labels.files import write_labels
 from tests.core.grids import affine_of
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from napari_segsam.core.errors import SegsamError, UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import LPS_RAS
 from napari_segsam.core.volume import Volume
-from napari_segsam.io.dicom import list_dicom, read_dicom
+from napari_segsam.io.dicom.read import list_dicom, read_dicom
 from tests.core.grids import rotation
-from tests.io.dicom_files import SERIES, ct_series, slice_file
+from tests.io.dicom.dicom_files import SERIES, ct_series, slice_file
 
 
 def test_a_series_is_sorted_along_its_normal(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from pydicom.dataset import Dataset
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.volume import Volume, Window
-from napari_segsam.io.dicom_header import DAMAGE, Frame, number, quiet, transfer_syntax
-from napari_segsam.io.dicom_pixels import read_voxels, unsupported_syntax
-from napari_segsam.io.dicom_series import Found, Refused, Series, find_series
+from napari_segsam.io.dicom.header import DAMAGE, Frame, number, quiet, transfer_syntax
+from napari_segsam.io.dicom.pixels import read_voxels, unsupported_syntax
+from napari_segsam.io.dicom.series import Found, Refused, Series, find_series
 from napari_segsam.io.intensities import Voxels, finite
 from napari_segsam.io.series_info import SeriesInfo
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from napari_segsam.core.grid import LPS_RAS, Grid
 from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.io.atomic import write_bytes
-from napari_segsam.io.compressed import read_whole
+from napari_segsam.io.images.compressed import read_whole
+from napari_segsam.io.images.nifti_header import HEAD_BYTES, Header, NiftiLayout, read_layout
 from napari_segsam.io.intensities import Voxels, finite, narrowed, rescaled
-from napari_segsam.io.nifti_header import HEAD_BYTES, Header, NiftiLayout, read_layout
 
 _NIFTI1_LARGEST = np.iinfo(np.int16).max
 _SCANNER = 1  # qform and sform code: coordinates of the scanner

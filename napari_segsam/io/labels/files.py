@@ -18,10 +18,17 @@ from napari_segsam.core.errors import SegsamError, UnreadableInputError, WriteEr
 from napari_segsam.core.grid import LPS_RAS, Grid
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap
 from napari_segsam.io.atomic import replacing, write_bytes
+from napari_segsam.io.images.nifti import read_nifti, write_nifti_labels
+from napari_segsam.io.images.nrrd import (
+    itk_grid,
+    itk_voxels,
+    read_itk,
+    segment_names,
+    write_meta_labels,
+    write_nrrd_labels,
+)
 from napari_segsam.io.intensities import Voxels
-from napari_segsam.io.label_names import names_path, names_text, read_names
-from napari_segsam.io.nifti import read_nifti, write_nifti_labels
-from napari_segsam.io.nrrd import itk_grid, itk_voxels, read_itk, segment_names, write_meta_labels, write_nrrd_labels
+from napari_segsam.io.labels.names import names_path, names_text, read_names
 
 _TOLERANCE_MM = 1e-3
 _UNREADABLE = (SegsamError, ImageFileError, HeaderDataError, RuntimeError, ValueError, EOFError, zlib.error)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.slices import SliceView
-from napari_segsam.io.pictures import read_picture
+from napari_segsam.io.images.pictures import read_picture
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
 from napari_segsam.core.grid import Grid
-from napari_segsam.io.dicom_header import Frame
+from napari_segsam.io.dicom.header import Frame
 
 _EVEN = 0.02  # part of the slice distance by which a slice may lie beside its place, ...
 _EVEN_MM = 0.02  # ... but at least as much as headers are rounded

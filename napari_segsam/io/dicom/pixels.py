@@ -12,8 +12,8 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_header import DAMAGE, Frame, refusal, transfer_syntax
-from napari_segsam.io.dicom_stack import Stack
+from napari_segsam.io.dicom.header import DAMAGE, Frame, refusal, transfer_syntax
+from napari_segsam.io.dicom.stack import Stack
 from napari_segsam.io.intensities import Voxels
 
 _INT16 = np.iinfo(np.int16)

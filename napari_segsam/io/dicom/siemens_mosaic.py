@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom_header import MOSAIC_COUNT, MOSAIC_CSA, Frame, number
+from napari_segsam.io.dicom.header import MOSAIC_COUNT, MOSAIC_CSA, Frame, number
 
 _NAME_BYTES, _ELEMENT_BYTES, _MOST_ELEMENTS = 64, 84, 1024
 

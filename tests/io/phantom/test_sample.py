@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_segsam.core.terminology import read_cards
-from napari_segsam.io import sample
-from napari_segsam.io.sample import torso_phantom, torso_phantom_labels
+from napari_segsam.io.phantom import sample
+from napari_segsam.io.phantom.sample import torso_phantom, torso_phantom_labels
 
-CARDS = Path(__file__).resolve().parents[2] / "weights" / "class_cards.toml"
+CARDS = Path(__file__).resolve().parents[3] / "weights" / "class_cards.toml"
 
 
 def mean_of(name: str) -> float:

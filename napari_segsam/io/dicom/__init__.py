@@ -1,0 +1,1 @@
+"""DICOM: which files and frames make a volume, where it lies, and its voxels."""

@@ -1,0 +1,1 @@
+"""Scans and pictures in the formats of research: NIfTI, NRRD, MetaImage, PNG, JPEG and TIFF."""

@@ -1,0 +1,1 @@
+"""Label maps in and out, each save proven by reading it back."""

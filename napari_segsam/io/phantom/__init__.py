@@ -1,0 +1,1 @@
+"""The built-in sample: a torso painted by rule."""
