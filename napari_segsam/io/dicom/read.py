@@ -56,6 +56,11 @@ def read_dicom(path: Path, series: str | None = None) -> Volume:
         return _volume(chosen, voxels, (*chosen.stack.warnings, *warned, *_left_out(found)))
 
 
+def series_at(path: Path, series: str | None = None) -> Series:
+    """The series that :func:`read_dicom` reads with the same arguments, by its headers; raises what that raises."""
+    return _choose(_found(path), path, series)
+
+
 def _found(path: Path) -> Found:
     found = find_series(path)
     if found.series:
