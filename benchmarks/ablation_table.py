@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from ablation_rows import ROWS
 from numpy.typing import NDArray
+from pages import table, write_between
 
-from napari_segsam.core.errors import SegsamError
 from napari_segsam.io.atomic import replacing
 
-BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
 _RESAMPLES = 2000
 _PER_MASK = ("box", "point", "semantic", "named", "agreement")
 
@@ -124,29 +123,13 @@ def write_csv(path: Path, runs: Sequence[Run]) -> None:
         for run in of_row:
             values = ("" if v is None else f"{v:.5f}" for v in run.summary().values())
             writer.writerow((name, run.seed, run.steps, len(run.datasets), *values))
-    _write(path, text.getvalue())
+    with replacing(path) as (part,):
+        part.write_text(text.getvalue(), encoding="utf-8")
 
 
 def write_page(path: Path, runs: Sequence[Run]) -> None:
-    """Put the tables between the page's two markers.
-
-    Raises:
-        SegsamError: the page is not there, or lacks a marker.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        before, rest = text.split(BEGIN)
-        _, after = rest.split(END)
-    except (OSError, ValueError) as error:
-        raise SegsamError(
-            f"{path}: no page with the markers '{BEGIN}' and '{END}'; restore it, or give --page."
-        ) from error
-    _write(path, f"{before}{BEGIN}\n{tables(runs)}{END}{after}")
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as (part,):
-        part.write_text(text, encoding="utf-8")
+    """Put the tables between the page's two markers; see :func:`pages.write_between`."""
+    write_between(path, "ablation", tables(runs))
 
 
 def tables(runs: Sequence[Run]) -> str:
@@ -157,17 +140,13 @@ def tables(runs: Sequence[Run]) -> str:
     datasets = len(set(runs[0].datasets.values()))
     return (
         f"{steps} steps of 4 pictures with 2 prompts each; {masks} masks of {datasets} data sets.\n\n"
-        + _table(("row", "", "seeds", *FIGURES.values()), (_means(n, r) for n, r in rows.items()))
+        + table(("row", "", "seeds", *FIGURES.values()), (_means(n, r) for n, r in rows.items()))
         + "\n"
-        + _table(
+        + table(
             ("row", "against", *COMPARED.values()),
             (_differences(n, r, rows) for n, r in rows.items() if ROWS[n].against in rows),
         )
     )
-
-
-def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in (header, ["---"] * len(header), *lines))
 
 
 def _means(name: str, runs: Sequence[Run]) -> list[str]:
