@@ -54,6 +54,8 @@ LADDER = (
 
 ONE_CHANGE = (
     Row("shared_decoder", "one decoder for both", {"method": {"decoders": "shared"}}),
+    Row("saw_random", "semantic-aware decoder begins at random", {"method": {"saw_init": "random"}}),
+    Row("sag_frozen", "SAM's decoder stays as it begins", {"method": {"train_sag": False}}),
     Row("linear_head", "linear class head", {"method": {"cls_head": "linear"}}),
     Row("class_queries", "t_co: one query for each class", {"method": {"co": "class_queries"}}),
     Row(
@@ -78,16 +80,19 @@ ONE_CHANGE = (
     Row("focal", "focal instead of cross-entropy", {"losses": {"pixel": "focal"}}),
 )
 
-ROWS = {row.name: row for row in (*LADDER, *ONE_CHANGE)}
+FEW_CLASSES = (Row("k_masks", "t_so draws a mask for each class", {"method": {"cls_head": "k_masks"}}, "linear_head"),)
+"""Chosen by name only, for data of so few classes that training offers them."""
+
+ROWS = {row.name: row for row in (*LADDER, *ONE_CHANGE, *FEW_CLASSES)}
 
 
 def chosen(names: str) -> tuple[Row, ...]:
-    """``ladder``, ``all``, or names with commas -> rows in the table's order.
+    """``ladder``, ``all`` (but for those of few classes), or names with commas -> rows in the table's order.
 
     Raises:
         UnknownNameError: a row has another name.
     """
-    groups: Mapping[str, Sequence[Row]] = {"ladder": LADDER, "all": tuple(ROWS.values())}
+    groups: Mapping[str, Sequence[Row]] = {"ladder": LADDER, "all": (*LADDER, *ONE_CHANGE)}
     if names in groups:
         return tuple(groups[names])
     asked = names.split(",")

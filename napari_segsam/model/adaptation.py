@@ -6,14 +6,14 @@ Names inside the blocks are the published ones, so that SAM's and SAM-Med2D's fi
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from segment_anything.modeling import ImageEncoderViT
 from segment_anything.modeling.image_encoder import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-EncoderMode = Literal["full", "frozen", "lora", "adapters", "sammed2d"]
+from napari_segsam.model.config import EncoderMode
+
 _RANK = 4
 """Rank of each LoRA update, as SAMed has it."""
 _BOTTLENECK = 64

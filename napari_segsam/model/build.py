@@ -13,6 +13,7 @@ from napari_segsam.model.binary_decoder import BinaryDecoder
 from napari_segsam.model.config import SegSamConfig
 from napari_segsam.model.prompt_tokens import PromptTokens
 from napari_segsam.model.segsam import SegSam
+from napari_segsam.model.semantic_decoder import SemanticDecoder
 from napari_segsam.model.zoom_encoder import ZoomEncoder
 
 # width, depth, heads, blocks with global attention: SAM's published encoders
@@ -58,8 +59,19 @@ def _zoom_encoder(config: SegSamConfig) -> ZoomEncoder:
     return encoder
 
 
+def _binary_decoder(config: SegSamConfig) -> BinaryDecoder:
+    transformer = TwoWayTransformer(
+        depth=config.depth, embedding_dim=config.dim, num_heads=config.heads, mlp_dim=config.mlp_dim
+    )
+    return BinaryDecoder(transformer_dim=config.dim, transformer=transformer, iou_head_hidden_dim=config.dim)
+
+
 def build(config: SegSamConfig) -> SegSam:
-    """A SegSam with random weights (and empty class cards) for ``config``."""
+    """A SegSam with random weights (and empty class cards) for ``config``.
+
+    Raises:
+        ValueError: choices that do not go together.
+    """
     side = config.zoom.crop if config.zoom else config.img_size
     prompt_encoder = PromptTokens(
         embed_dim=config.dim,
@@ -67,8 +79,8 @@ def build(config: SegSamConfig) -> SegSam:
         input_image_size=(side, side),
         mask_in_chans=16,
     )
-    transformer = TwoWayTransformer(
-        depth=config.depth, embedding_dim=config.dim, num_heads=config.heads, mlp_dim=config.mlp_dim
-    )
-    mask_decoder = BinaryDecoder(transformer_dim=config.dim, transformer=transformer, iou_head_hidden_dim=config.dim)
-    return SegSam(config, _image_encoder(config), prompt_encoder, mask_decoder)
+    mask_decoder, image_encoder = _binary_decoder(config), _image_encoder(config)
+    twin = mask_decoder if config.saw_init == "copy" else _binary_decoder(config)
+    semantic_decoder = SemanticDecoder(config, twin)
+    mask_decoder.requires_grad_(config.train_sag)  # after Dec_saw was copied from it, which learns in any case
+    return SegSam(config, image_encoder, prompt_encoder, mask_decoder, semantic_decoder)

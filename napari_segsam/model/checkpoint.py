@@ -85,10 +85,12 @@ class Header:
 
 def save(path: Path, model: SegSam, header: Header, dtype: torch.dtype = torch.float16) -> None:
     """Write ``model`` to ``path``, floating tensors as ``dtype``; the file appears whole or not at all."""
-    tensors = {
-        name: (t.to(dtype) if t.is_floating_point() else t).contiguous().cpu() for name, t in model.state_dict().items()
-    }
-    write(path, tensors, header)
+    write(path, stored(model.state_dict(), dtype), header)
+
+
+def stored(tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
+    """``tensors`` as a file holds them: on the CPU, contiguous, floating ones as ``dtype``."""
+    return {k: (t.to(dtype) if t.is_floating_point() else t).cpu().contiguous() for k, t in tensors.items()}
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], header: Header) -> None:

@@ -9,6 +9,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+EncoderMode = Literal["full", "frozen", "lora", "adapters", "sammed2d"]
+Decoders = Literal["independent", "shared"]
+SawInit = Literal["copy", "random"]
+Co = Literal["hungarian", "class_queries", "pooled", "off"]
+ClsHead = Literal["linear", "cosine", "k_masks"]
+TextMode = Literal["roi", "attention", "mean", "oracle", "off"]
+TextTo = Literal["both", "saw"]
+TextFuse = Literal["concat", "add"]
+
 
 @dataclass(frozen=True)
 class ZoomConfig:
@@ -45,9 +54,12 @@ class SegSamConfig:
         encoder_mode: what of a ViT encoder learns, see ``model/adaptation.py``: ``full``, ``frozen``, ``lora``,
             ``adapters`` or ``sammed2d``; the small encoder of ``nano`` knows ``full`` and ``frozen`` (its backbone).
         decoders: ``independent``, as in the paper, or ``shared``: all tokens in SAM's own decoder, the control.
+        saw_init: Dec_saw begins as a ``copy`` of SAM's decoder in every part that both have, or at ``random``.
+        train_sag: SAM's own decoder learns; otherwise it stays as it begins, and gradients only pass through it.
         co: how t_co say what nobody prompted: ``hungarian`` (set prediction), ``class_queries`` (one token per class,
             present or not), ``pooled`` (their mean says which classes are present), ``off``.
-        cls_head: ``linear`` or ``cosine`` (to the projected cards, so that a new card is a new class).
+        cls_head: ``linear`` or ``cosine`` (to the projected cards, so that a new card is a new class); with ``k_masks``
+            t_so draws a mask for each class, the object's class is the one with most of it, and t_co have ``linear``.
         co_masks: t_co tokens also draw masks (ours; the paper's only classify).
         text_mode: ``roi`` asks with the prompted region, ``attention`` without, ``mean`` reads all cards alike,
             ``oracle`` reads the card of the class that it is told (in use its own first guess, so that it looks twice),
@@ -64,18 +76,20 @@ class SegSamConfig:
     heads: int = 8
     mlp_dim: int = 2048
     n_classes: int = 1
-    encoder_mode: Literal["full", "frozen", "lora", "adapters", "sammed2d"] = "full"
-    decoders: Literal["independent", "shared"] = "independent"
+    encoder_mode: EncoderMode = "full"
+    decoders: Decoders = "independent"
+    saw_init: SawInit = "copy"
+    train_sag: bool = True
     n_co: int = 16
-    co: Literal["hungarian", "class_queries", "pooled", "off"] = "hungarian"
+    co: Co = "hungarian"
     n_aspects: int = 5
     text_dim: int = 384
     text_basis: int = 128
-    cls_head: Literal["linear", "cosine"] = "linear"
+    cls_head: ClsHead = "linear"
     co_masks: bool = True
-    text_mode: Literal["roi", "attention", "mean", "oracle", "off"] = "roi"
-    text_to: Literal["both", "saw"] = "both"
-    text_fuse: Literal["concat", "add"] = "concat"
+    text_mode: TextMode = "roi"
+    text_to: TextTo = "both"
+    text_fuse: TextFuse = "concat"
     zoom: ZoomConfig | None = None
 
     @property
@@ -89,7 +103,7 @@ class SegSamConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SegSamConfig:
-        """The inverse of :meth:`to_dict`; unknown keys raise ``TypeError``."""
+        """The inverse of :meth:`to_dict`, also of an earlier version's; unknown keys raise ``TypeError``."""
         zoom = values.get("zoom")
         if zoom is not None:
             zoom = ZoomConfig(**{**zoom, "widths": tuple(zoom["widths"])})

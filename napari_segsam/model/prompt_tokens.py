@@ -31,11 +31,10 @@ class PromptBatch:
     def __len__(self) -> int:
         return len(self.points_xy)
 
-    def to(self, device: torch.device) -> PromptBatch:
-        """The same on another device."""
-        masks = None if self.mask_logits is None else self.mask_logits.to(device)
-        has = None if self.has_mask is None else self.has_mask.to(device)
-        return PromptBatch(self.points_xy.to(device), self.labels.to(device), masks, has)
+    def to(self, device: torch.device, non_blocking: bool = False) -> PromptBatch:
+        """The same on another device; ``non_blocking`` as torch has it."""
+        there = {k: v.to(device, non_blocking=non_blocking) for k, v in vars(self).items() if v is not None}
+        return PromptBatch(**there)
 
 
 class PromptTokens(PromptEncoder):  # type: ignore[misc]  # segment_anything has no types

@@ -7,19 +7,13 @@ from torch.nn import functional as F
 
 from napari_segsam.model.segsam import SegSam
 
-_TWINS = {
-    "semantic_decoder.transformer.": "mask_decoder.transformer.",
-    "semantic_decoder.output_upscaling.": "mask_decoder.output_upscaling.",
-    "semantic_decoder.hypernetwork.": "mask_decoder.output_hypernetworks_mlps.0.",
-}
-"""Parts of Dec_saw -> the parts of SAM's decoder that they start from."""
-
 
 def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
-    """Load SAM's image encoder, prompt encoder and mask decoder into a ViT SEG-SAM, and its decoder into Dec_saw.
+    """Load SAM's image encoder, prompt encoder and mask decoder into a ViT SEG-SAM, and its decoder into Dec_saw too.
 
     Position embeddings are resampled where the picture size differs: the absolute one bilinearly, each relative one
-    linearly along its axis. Parts that the file has not (text, classes, t_co, adapters) keep their random start.
+    linearly along its axis. Parts that the file has not (text, classes, t_co, adapters) keep their random start, and
+    so does all of Dec_saw with ``saw_init="random"``.
 
     Args:
         model: without zoom.
@@ -35,11 +29,9 @@ def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
     if missing:
         raise RuntimeError(f"{len(missing)} of SAM's tensors are missing, the first is {missing[0]}")
     fitted = {k: _resampled(k, published[k], wanted[k]) for k in own}
-    for saw, sag in _TWINS.items():
-        twins = {k: k.replace(saw, sag, 1) for k in wanted if k.startswith(saw)}
-        fitted |= {k: fitted[twin] for k, twin in twins.items()}
-    fitted["semantic_decoder.so_token.weight"] = fitted["mask_decoder.mask_tokens.weight"][:1]
     model.load_state_dict(wanted | fitted)
+    if model.config.saw_init == "copy":
+        model.semantic_decoder.start_from(model.mask_decoder)
 
 
 def _is_ours(name: str) -> bool:

@@ -33,9 +33,10 @@ class Zoomed:
     prior: Tensor
     places: Tensor
 
-    def to(self, device: torch.device) -> Zoomed:
-        """The same on another device."""
-        return Zoomed(*(t.to(device) for t in (self.crops, self.maps, self.prior, self.places)))
+    def to(self, device: torch.device, non_blocking: bool = False) -> Zoomed:
+        """The same on another device; ``non_blocking`` as torch has it."""
+        each = (self.crops, self.maps, self.prior, self.places)
+        return Zoomed(*(t.to(device, non_blocking=non_blocking) for t in each))
 
 
 @dataclass
@@ -74,14 +75,19 @@ class SegSam(nn.Module):
     """
 
     def __init__(
-        self, config: SegSamConfig, image_encoder: nn.Module, prompt_encoder: PromptTokens, mask_decoder: BinaryDecoder
+        self,
+        config: SegSamConfig,
+        image_encoder: nn.Module,
+        prompt_encoder: PromptTokens,
+        mask_decoder: BinaryDecoder,
+        semantic_decoder: SemanticDecoder,
     ) -> None:
         super().__init__()
         self.config = config
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
-        self.semantic_decoder = SemanticDecoder(config, mask_decoder)
+        self.semantic_decoder = semantic_decoder
         self.class_cards = ClassCards(config)
         self.text_to_vision = None if config.text_mode == "off" else text_module(config)
         if config.zoom is not None:
@@ -112,8 +118,7 @@ class SegSam(nn.Module):
             sparse = torch.cat([sparse, self._place_token(zoomed.places)], 1)
         region = self._region(own, prompts)
         if isinstance(self.text_to_vision, OracleText) and classes is None:
-            unknown = torch.full((len(sparse),), -1, device=sparse.device)
-            classes = self._decode(scene, sparse, region, features.detail, unknown).semantic.class_logits.argmax(1)
+            classes = self._decode(scene, sparse, region, features.detail, None).semantic.class_logits.argmax(1)
         return self._decode(scene, sparse, region, features.detail, classes)
 
     def _decode(

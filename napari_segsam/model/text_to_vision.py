@@ -126,7 +126,7 @@ class OracleText(nn.Module):
     def forward(
         self, scene: Scene, prompt_tokens: Tensor, region: Tensor, cards: Tensor, classes: Tensor | None = None
     ) -> tuple[Tensor, None]:
-        """As :meth:`TextToVision.forward`, without logits; ``classes`` is (P,), -1 where the class is unknown."""
+        """As :meth:`TextToVision.forward`, without logits; ``classes`` is (P,), -1 where unknown, or None for all."""
         unknown = self.unknown.weight.expand(len(prompt_tokens), -1)
         if classes is None:
             return unknown.unsqueeze(1), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,6 +57,12 @@ class Batch:
     def names(self) -> list[str]:
         """File names, for a message about a bad batch."""
         return sorted({c.name for c in self.crops})
+
+    def pin_memory(self) -> Batch:
+        """The same, slices and what stands on them where a GPU reads by itself; ``DataLoader`` knows this name."""
+        crops = [c if c.others is None else replace(c, others=c.others.pin_memory()) for c in self.crops]
+        present = [None if t is None else t.pin_memory() for t in self.present]
+        return Batch(self.slices.pin_memory(), self.owner.pin_memory(), crops, present)
 
 
 @dataclass
@@ -123,27 +129,32 @@ class BatchMaker(Dataset[Batch]):
         owner = torch.arange(len(slices)).repeat_interleave(self.config.prompts)
         return Batch(torch.stack(slices), owner, crops, present)
 
-    def stream(self, first: int, last: int) -> Iterator[tuple[int, Batch]]:
-        """Batches ``first`` to ``last - 1``, the next ones being made while one is used."""
+    def stream(self, first: int, last: int, pinned: bool = False) -> Iterator[tuple[int, Batch]]:
+        """Batches ``first`` to ``last - 1``, ``pinned`` for a GPU, the next ones being made while one is used."""
         steps = range(first, last)
         if not steps:
             return
         if self.config.workers:
             # A batch is hundreds of small tensors, and each would hold a file descriptor until it is used up.
             torch.multiprocessing.set_sharing_strategy("file_system")  # type: ignore[no-untyped-call]
-            yield from zip(steps, self._prepared(steps), strict=True)
+            yield from zip(steps, self._prepared(steps, pinned), strict=True)
             return
         with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self.__getitem__, first)
+            coming = pool.submit(self._made, first, pinned)
             for step in steps:
                 batch = coming.result()
                 if step + 1 < last:
-                    coming = pool.submit(self.__getitem__, step + 1)
+                    coming = pool.submit(self._made, step + 1, pinned)
                 yield step, batch
 
-    def _prepared(self, steps: range) -> Iterator[Batch]:
+    def _made(self, step: int, pinned: bool) -> Batch:
+        return self[step].pin_memory() if pinned else self[step]
+
+    def _prepared(self, steps: range, pinned: bool) -> Iterator[Batch]:
         """Batches of ``steps``, made by other processes."""
-        loader = DataLoader(self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True)
+        loader = DataLoader(
+            self, None, sampler=steps, num_workers=self.config.workers, persistent_workers=True, pin_memory=pinned
+        )
         try:
             yield from loader
         except RuntimeError as error:

@@ -7,14 +7,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.io.faults import first_fault
-from napari_segsam.model.adaptation import EncoderMode
-from napari_segsam.model.config import SegSamConfig
+from napari_segsam.model.config import (
+    ClsHead,
+    Co,
+    Decoders,
+    EncoderMode,
+    SawInit,
+    SegSamConfig,
+    TextFuse,
+    TextMode,
+    TextTo,
+)
 
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[StrictFloat, Field(ge=0)]
 
 
 class _Strict(BaseModel):
@@ -34,25 +52,27 @@ class DataConfig(_Strict):
 
     root: Path
     split: Literal["train", "val", "all"] = "train"
-    synthetic: float = Field(0.12, ge=0, le=1)
+    synthetic: StrictFloat = Field(0.12, ge=0, le=1)
     exclude: tuple[str, ...] = ()
     unions: Literal["drop", "atom"] = "drop"
-    partial_labels: bool = True
+    partial_labels: StrictBool = True
 
 
 class MethodConfig(_Strict):
     """What the paper leaves open, by the names of ``SegSamConfig``; what is not said is as the preset has it."""
 
-    img_size: Annotated[int, Field(ge=64, multiple_of=16)] | None = None
+    img_size: Annotated[StrictInt, Field(ge=64, multiple_of=16)] | None = None
     encoder_mode: EncoderMode | None = None
-    decoders: Literal["independent", "shared"] | None = None
-    n_co: Annotated[int, Field(gt=0)] | None = None
-    co: Literal["hungarian", "class_queries", "pooled", "off"] | None = None
-    co_masks: bool | None = None
-    cls_head: Literal["linear", "cosine"] | None = None
-    text_mode: Literal["roi", "attention", "mean", "oracle", "off"] | None = None
-    text_to: Literal["both", "saw"] | None = None
-    text_fuse: Literal["concat", "add"] | None = None
+    decoders: Decoders | None = None
+    saw_init: SawInit | None = None
+    train_sag: StrictBool | None = None
+    n_co: Annotated[StrictInt, Field(gt=0)] | None = None
+    co: Co | None = None
+    co_masks: StrictBool | None = None
+    cls_head: ClsHead | None = None
+    text_mode: TextMode | None = None
+    text_to: TextTo | None = None
+    text_fuse: TextFuse | None = None
 
     def of(self, sizes: SegSamConfig) -> SegSamConfig:
         """``sizes`` with what is said here."""
@@ -75,8 +95,8 @@ class LossWeights(_Strict):
     size: Weight = 0.2
     pixel: Literal["bce", "focal"] = "bce"
     alignment_kind: Literal["dice", "iou", "sqdice", "mse"] = "dice"
-    alignment_stop_gradient: bool = False
-    no_object: Annotated[float, Field(gt=0)] | None = None
+    alignment_stop_gradient: StrictBool = False
+    no_object: Annotated[StrictFloat, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _teaches_something(self) -> LossWeights:
@@ -120,26 +140,26 @@ class TrainConfig(_Strict):
     text_encoder: str = "minilm"
     backbone: Path | None = None
     warm_start: Path | None = None
-    seed: int = Field(0, ge=0, lt=2**32)
-    steps: int = Field(4000, gt=0)
-    images: int = Field(8, gt=0)
-    prompts: int = Field(2, gt=0)
+    seed: StrictInt = Field(0, ge=0, lt=2**32)
+    steps: StrictInt = Field(4000, gt=0)
+    images: StrictInt = Field(8, gt=0)
+    prompts: StrictInt = Field(2, gt=0)
     simulation: Literal["hand", "sam-med2d"] = "hand"
-    iterations: int = Field(8, ge=0)
-    boxes: float = Field(0.6, ge=0, le=1)
-    corrections: float = Field(0.3, ge=0, le=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    backbone_rate: float = Field(0.25, ge=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    warm_up: int = Field(200, ge=0)
-    average: float = Field(0.998, ge=0, lt=1)
-    save_every: int = Field(250, gt=0)
+    iterations: StrictInt = Field(8, ge=0)
+    boxes: StrictFloat = Field(0.6, ge=0, le=1)
+    corrections: StrictFloat = Field(0.3, ge=0, le=1)
+    learning_rate: StrictFloat = Field(2e-3, gt=0)
+    backbone_rate: StrictFloat = Field(0.25, ge=0)
+    weight_decay: StrictFloat = Field(1e-2, ge=0)
+    warm_up: StrictInt = Field(200, ge=0)
+    average: StrictFloat = Field(0.998, ge=0, lt=1)
+    save_every: StrictInt = Field(250, gt=0)
     precision: Literal["fp32", "bf16"] = "fp32"
-    train_slice_backbone: bool = False
-    calibrate: bool = True
+    train_slice_backbone: StrictBool = False
+    calibrate: StrictBool = True
     device: Literal["auto", "cpu"] = "auto"
-    threads: int = Field(0, ge=0, le=1024)
-    workers: int = Field(0, ge=0, le=1024)
+    threads: StrictInt = Field(0, ge=0, le=1024)
+    workers: StrictInt = Field(0, ge=0, le=1024)
 
     @model_validator(mode="after")
     def _begins_in_one_way(self) -> TrainConfig:
@@ -156,7 +176,7 @@ def read_config(path: Path) -> TrainConfig:
         UnreadableInputError: names the key that is wrong.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         config = TrainConfig.model_validate(values)
     except ValidationError as error:
         where, what = first_fault(error)

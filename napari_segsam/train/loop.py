@@ -109,7 +109,7 @@ def _run(config: TrainConfig, resume: bool, watch: Callable[[Steps, int], Steps]
     if writes:
         run_log.keep_rows_before(log_path, trainer.step)
     began = time.monotonic()
-    steps = maker.stream(trainer.step, config.steps)
+    steps = maker.stream(trainer.step, config.steps, pinned=trainer.accelerator.device.type == "cuda")
     for step, batch in steps if watch is None else watch(steps, config.steps - trainer.step):
         terms = trainer.learn(batch)
         if writes:

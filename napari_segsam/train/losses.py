@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -88,6 +89,21 @@ def alignment_loss(binary: Tensor, semantic: Tensor, kind: str = "dice", stop_gr
     return 1 - overlap(p, q)
 
 
+def class_mask_loss(each: Tensor, target: Tensor, classes: Tensor) -> Tensor:
+    """What one mask for each class learns of the class: cross-entropy of each pixel, mean over the object's -> (P,).
+
+    Together with the pixel loss of ``semantic_decoder.any_class`` it is a softmax over the classes and the background.
+
+    Args:
+        each: (P, K, h, w) logits.
+        target: (P, 1, H, W) 0..1, on a grid as fine or finer.
+        classes: (P,) class indices.
+    """
+    inside = F.adaptive_avg_pool2d(target, (each.shape[-2], each.shape[-1]))[:, 0]
+    wrong = F.cross_entropy(each, classes.reshape(-1, 1, 1).expand_as(inside), reduction="none")
+    return (wrong * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1e-6)
+
+
 @dataclass
 class SetTargets:
     """What stands unprompted on one slice: one entry for each class, its instances together.
@@ -102,17 +118,52 @@ class SetTargets:
     masks: Tensor
     told_absent: Tensor
 
-    def to(self, device: torch.device) -> SetTargets:
-        """The same on another device."""
-        return SetTargets(self.classes.to(device), self.masks.to(device), self.told_absent.to(device))
+    def to(self, device: torch.device, non_blocking: bool = False) -> SetTargets:
+        """The same on another device; ``non_blocking`` as torch has it."""
+        return SetTargets(*(t.to(device, non_blocking=non_blocking) for t in vars(self).values()))
+
+    def pin_memory(self) -> SetTargets:
+        """The same in memory that a GPU reads by itself."""
+        return SetTargets(*(t.pin_memory() for t in vars(self).values()))
+
+
+class Matching(NamedTuple):
+    """Which queries of one slice answer which of its targets; indices, on the logits' device.
+
+    Attributes:
+        queries, targets: (M,) pair by pair.
+        rest: (N - M,) the other queries.
+    """
+
+    queries: Tensor
+    targets: Tensor
+    rest: Tensor
 
 
 @torch.no_grad()
-def match(class_logits: Tensor, mask_logits: Tensor | None, targets: SetTargets) -> tuple[Tensor, Tensor]:
-    """Hungarian matching of (N, K + 1) logits (and (N, h, w) masks) to T targets -> query and target indices.
+def match(class_logits: Tensor, mask_logits: Tensor | None, targets: list[SetTargets]) -> list[Matching]:
+    """Hungarian matching of (S, N, K + 1) logits (and (S, N, h, w) masks) to the targets of S slices.
 
-    Costs are Mask2Former's: class 2, mask 5, Dice 5.
+    Costs are Mask2Former's: class 2, mask 5, Dice 5. Those of all slices go to the CPU together and their matching
+    comes back together: a GPU has to wait for each way.
     """
+    if not targets:
+        return []
+    masks = [None] * len(targets) if mask_logits is None else mask_logits
+    costs = [_cost(*slice_) for slice_ in zip(class_logits, masks, targets, strict=True)]
+    ends = np.cumsum([c.shape[1] for c in costs])[:-1]
+    known = np.nan_to_num(torch.cat(costs, 1).numpy(force=True), nan=1e6)
+    parts = []
+    for cost in np.split(known, ends, axis=1):
+        queries, chosen = linear_sum_assignment(cost)
+        parts += [queries, chosen, np.setdiff1d(np.arange(len(cost)), queries)]
+    found = torch.from_numpy(np.concatenate(parts)).to(class_logits.device, non_blocking=True)
+    indices = torch.split(found, [len(p) for p in parts])
+    return [Matching(*indices[i : i + 3]) for i in range(0, len(indices), 3)]
+
+
+def _cost(class_logits: Tensor, mask_logits: Tensor | None, targets: SetTargets) -> Tensor:
+    """(N, K + 1) logits and (N, h, w) masks of one slice's queries, its T targets -> (N, T)."""
     cost = -2 * class_logits.softmax(-1)[:, targets.classes]
     if mask_logits is not None:
         logits, truth = mask_logits.flatten(1), targets.masks.flatten(1)
@@ -120,8 +171,7 @@ def match(class_logits: Tensor, mask_logits: Tensor | None, targets: SetTargets)
         cost = cost + 5 * (on @ truth.T + off @ (1 - truth).T) / logits.shape[1]
         p = logits.sigmoid()
         cost = cost + 5 * (1 - (2 * p @ truth.T + 1) / (p.sum(1, keepdim=True) + truth.sum(1) + 1))
-    rows, cols = linear_sum_assignment(np.nan_to_num(cost.numpy(force=True), nan=1e6))
-    return torch.as_tensor(rows), torch.as_tensor(cols)
+    return cost
 
 
 def no_object_weight(n_queries: int, mean_objects: float) -> float:
@@ -158,39 +208,35 @@ def set_loss(
     """
     zero = class_logits.new_zeros(())
     total = SetLoss(zero, 0.0, zero, 0.0)
+    found = [] if tied else match(class_logits, mask_logits, targets)
     for i, target in enumerate(targets):
-        masks = None if mask_logits is None else mask_logits[i]
         if tied:
-            rows, cols = target.classes, torch.arange(len(target.classes))
-            total.classes = total.classes + _presence_loss(class_logits[i], target)
-            total.class_weight += 1.0
+            term, weight = _presence_loss(class_logits[i], target), 1.0
+            queries, truth = target.classes, target.masks
         else:
-            rows, cols = match(class_logits[i], masks, target)
-            term, weight = _matched_loss(class_logits[i], rows, cols, target, w0)
-            total.classes, total.class_weight = total.classes + term, total.class_weight + weight
-        if masks is not None and len(rows):
-            total.masks = total.masks + mask_loss(masks[rows], target.masks[cols]).sum()
-            total.mask_weight += len(rows)
+            term, weight = _matched_loss(class_logits[i], found[i], target, w0)
+            queries, truth = found[i].queries, target.masks[found[i].targets]
+        total.classes, total.class_weight = total.classes + term, total.class_weight + weight
+        if mask_logits is not None and len(queries):
+            total.masks = total.masks + mask_loss(mask_logits[i][queries], truth).sum()
+            total.mask_weight += len(queries)
     return total
 
 
-def _matched_loss(logits: Tensor, rows: Tensor, cols: Tensor, target: SetTargets, w0: float) -> tuple[Tensor, float]:
+def _matched_loss(logits: Tensor, found: Matching, target: SetTargets, w0: float) -> tuple[Tensor, float]:
     """One slice's (N, K + 1) logits: cross-entropy of the matched queries, and "no object" for the others."""
-    matched = torch.zeros(len(logits), dtype=torch.bool)
-    matched[rows] = True
     allowed = torch.cat([target.told_absent, target.told_absent.new_ones(1)])
-    rest = logits[~matched].masked_fill(~allowed, float("-inf"))
-    told = F.cross_entropy(logits[rows], target.classes[cols], reduction="sum")
-    return told - w0 * rest.log_softmax(-1)[:, -1].sum(), len(rows) + w0 * int((~matched).sum())
+    rest = logits[found.rest].masked_fill(~allowed, float("-inf"))
+    told = F.cross_entropy(logits[found.queries], target.classes[found.targets], reduction="sum")
+    return told - w0 * rest.log_softmax(-1)[:, -1].sum(), len(found.queries) + w0 * len(rest)
 
 
 def _presence_loss(logits: Tensor, target: SetTargets) -> Tensor:
     """One slice's (K, K + 1) logits as ``presence`` makes them: binary cross-entropy over the classes it is told of."""
-    there = torch.zeros(len(logits), device=logits.device)
-    there[target.classes] = 1
+    there = torch.zeros(len(logits), device=logits.device).index_fill(0, target.classes, 1)
     told = target.told_absent | (there > 0)
     each = F.binary_cross_entropy_with_logits(logits[:, :-1].diagonal(), there, reduction="none")
-    return each[told].sum() / told.sum().clamp(min=1) * _PRESENCE
+    return (each * told).sum() / told.sum().clamp(min=1) * _PRESENCE
 
 
 _PRESENCE = 20.0

@@ -155,7 +155,7 @@ def add_classes(
 def _check_open(path: Path, header: checkpoint.Header) -> None:
     if header.config.cls_head != "cosine":
         raise BadCheckpointError(
-            f"{path.name} has a linear class head, which is closed: its classes were fixed in training. "
+            f"{path.name} has a class head of fixed size: its classes were fixed in training. "
             'Choose a model with the cosine head, or train one with cls_head = "cosine".'
         )
     if header.config.co == "class_queries":

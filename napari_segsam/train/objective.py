@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_segsam.engine.zoom import PromptGeometry
 from napari_segsam.model.segsam import SegSam, SegSamOutput
-from napari_segsam.model.semantic_decoder import Unprompted
+from napari_segsam.model.semantic_decoder import SemanticOutput, Unprompted
 from napari_segsam.model.zoom_encoder import SliceFeatures
 from napari_segsam.train import losses, prompt_simulation
 from napari_segsam.train.batches import Batch
@@ -29,12 +30,13 @@ Shares = dict[str, Tensor]
 
 @dataclass
 class _Step:
-    """A batch on the model's device, with its random numbers' seed."""
+    """A batch on the model's device, with its random numbers' seed; ``named`` are the prompts whose class is known."""
 
     batch: Batch
     features: SliceFeatures
     targets: Tensor
     classes: Tensor
+    named: Tensor
     ambiguous: Tensor
     beyond: Tensor
     number: int
@@ -52,15 +54,17 @@ class Objective(nn.Module):
         """All terms of one batch, corrections included where this step has them."""
         device = next(self.model.parameters()).device
         with self._precision(device):
-            features = self.model.encode(batch.slices.to(device), self.config.train_slice_backbone)
+            slices = batch.slices.to(device, non_blocking=True)
+            features = self.model.encode(slices, self.config.train_slice_backbone)
         crops = batch.crops
         now = _Step(
             batch,
-            features.of(batch.owner.to(device)),
-            torch.stack([c.target for c in crops]).to(device),
-            torch.tensor([c.class_index for c in crops], device=device),
-            torch.tensor([c.ambiguous for c in crops], device=device),
-            torch.tensor([c.beyond for c in crops], device=device),
+            features.of(batch.owner.to(device, non_blocking=True)),
+            torch.stack([c.target for c in crops]).to(device, non_blocking=True),
+            _on(device, [c.class_index for c in crops]),
+            _on(device, [i for i, c in enumerate(crops) if c.class_index >= 0], torch.long),
+            _on(device, [c.ambiguous for c in crops]),
+            _on(device, [c.beyond for c in crops]),
             step,
         )
         geometries = [c.geometry for c in crops]
@@ -88,11 +92,13 @@ class Objective(nn.Module):
         told = None
         if self.model.config.text_mode == "oracle":
             chance = [draws(self.config.seed, now.number, "told its class", c.lot).random() for c in now.batch.crops]
-            hidden = [x >= _ORACLE_TOLD for x in chance]
-            told = now.classes.masked_fill(torch.tensor(hidden, device=device), -1)
+            told = now.classes.masked_fill(_on(device, [x >= _ORACLE_TOLD for x in chance]), -1)
         with self._precision(device):
             answer: SegSamOutput = self.model(
-                now.features, prompts.to(device), None if look is None else look.to(device), told
+                now.features,
+                prompts.to(device, non_blocking=True),
+                None if look is None else look.to(device, non_blocking=True),
+                told,
             )
         answer = answer.to(torch.float32)
         side = now.targets.shape[-1]
@@ -141,15 +147,14 @@ class Objective(nn.Module):
         binary, chosen = losses.binary_loss(output.mask_logits, output.iou, target, ambiguous, w.pixel, now.beyond)
         picked = output.mask_logits[torch.arange(p, device=target.device), chosen]
         semantic = output.semantic.mask_logits
-        known = now.classes >= 0
         return {
             "binary": _share(binary.sum(), p),
             "semantic": _share(losses.mask_loss(semantic, target, w.pixel).sum(), p),
             "alignment": _share(
                 losses.alignment_loss(picked, semantic[:, 0], w.alignment_kind, w.alignment_stop_gradient).sum(), p
             ),
-            "classes": _class_share(output.semantic.class_logits, now.classes, known),
-            "text": _class_share(output.text_logits, now.classes, known),
+            "classes": _so_class_share(now, output.semantic),
+            "text": _class_share(now, output.text_logits),
         }, (picked.detach() > 0)
 
     def _size_term(self, now: _Step) -> Shares:
@@ -157,8 +162,8 @@ class Objective(nn.Module):
             return {}
         device, crops = now.targets.device, now.batch.crops
         with self._precision(device):
-            sizes = self.model.size_head(now.features, torch.tensor([c.size_click for c in crops], device=device))
-        each = _bin_loss(sizes.float(), torch.tensor([c.size_bin for c in crops], device=device))
+            sizes = self.model.size_head(now.features, _on(device, [c.size_click for c in crops]))
+        each = _bin_loss(sizes.float(), _on(device, [c.size_bin for c in crops]))
         return {"size": _share(each.sum(), len(crops))}
 
     def _set_terms(self, now: _Step, prompted: Unprompted, unprompted: Unprompted) -> Shares:
@@ -166,15 +171,14 @@ class Objective(nn.Module):
         if self.model.config.co == "off":
             return {}
         batch, device = now.batch, now.targets.device
-        rows = [i for i, c in enumerate(batch.crops) if c.others is not None]
-        slices = [i for i, t in enumerate(batch.present) if t is not None]
+        targets = [c.others for c in batch.crops], batch.present
+        rows, slices = (_on(device, [i for i, t in enumerate(ts) if t is not None], torch.long) for ts in targets)
         logits = torch.cat([prompted.co_class_logits[rows], unprompted.co_class_logits[slices]])
         masks = None
         if unprompted.co_mask_logits is not None and prompted.co_mask_logits is not None:
             masks = torch.cat([prompted.co_mask_logits[rows], unprompted.co_mask_logits[slices]])
-        targets = [batch.crops[i].others for i in rows] + [batch.present[i] for i in slices]
         tied = self.model.config.co != "hungarian"
-        told = [t.to(device) for t in targets if t is not None]
+        told = [t.to(device, non_blocking=True) for ts in targets for t in ts if t is not None]
         loss = losses.set_loss(logits, masks, told, self.w0, tied)
         return {
             "co_classes": _share(loss.classes, loss.class_weight),
@@ -182,15 +186,29 @@ class Objective(nn.Module):
         }
 
 
+def _on(device: torch.device, values: list[Any], dtype: torch.dtype | None = None) -> Tensor:
+    """A list as a tensor; a GPU is not waited for."""
+    return torch.tensor(values, dtype=dtype).to(device, non_blocking=True)
+
+
 def _share(total: Tensor, weight: float) -> Tensor:
-    return torch.stack([total, total.new_tensor(float(weight))])
+    return torch.stack([total, torch.full_like(total, weight)])
 
 
-def _class_share(logits: Tensor | None, classes: Tensor, known: Tensor) -> Tensor:
+def _so_class_share(now: _Step, said: SemanticOutput) -> Tensor:
+    """What t_so learns of the prompted objects' classes: by its class logits, or by its mask for each class."""
+    if said.class_masks is None:
+        return _class_share(now, said.class_logits)
+    each, target = said.class_masks[now.named], now.targets[now.named]
+    return _share(losses.class_mask_loss(each, target, now.classes[now.named]).sum(), len(now.named))
+
+
+def _class_share(now: _Step, logits: Tensor | None) -> Tensor:
     """Cross-entropy of (P, K) logits where the class is known; nothing without logits."""
     if logits is None:
-        return torch.zeros(2, device=classes.device)
-    return _share(F.cross_entropy(logits[known], classes[known], reduction="sum"), int(known.sum()))
+        return torch.zeros(2, device=now.classes.device)
+    named = F.cross_entropy(logits[now.named], now.classes[now.named], reduction="sum")
+    return _share(named, len(now.named))
 
 
 def _bin_loss(logits: Tensor, bins: Tensor) -> Tensor:

@@ -24,6 +24,13 @@ def test_a_key_that_no_config_has_is_refused():
         SegSamConfig.from_dict(values)
 
 
+def test_a_header_from_before_a_choice_had_a_key_means_its_default():
+    values = TINY_NANO.to_dict()
+    for key in ("saw_init", "train_sag"):
+        del values[key]
+    assert SegSamConfig.from_dict(values) == TINY_NANO
+
+
 def test_presets_carry_the_number_of_classes():
     assert preset("nano", 7) == replace(NANO, n_classes=7)
     assert (preset("vit_h", 5).encoder, preset("vit_h", 5).n_classes, preset("vit_h", 5).zoom) == ("vit_h", 5, None)

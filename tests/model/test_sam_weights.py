@@ -35,6 +35,22 @@ def test_sams_three_parts_are_taken_over_and_both_decoders_start_from_its_decode
     assert torch.equal(now["semantic_decoder.so_token.weight"], sam["mask_decoder.mask_tokens.weight"][:1])
 
 
+def test_dec_saw_keeps_its_random_start_where_that_is_wanted():
+    model, sam = tiny(replace(TINY_VIT, saw_init="random")), published()
+    before = {k: v.clone() for k, v in model.state_dict().items() if k.startswith("semantic_decoder.")}
+    fitted_to(model, sam)
+    now = model.state_dict()
+    assert all(torch.equal(now[k], v) for k, v in (before | sam).items())
+
+
+def test_each_classs_mask_starts_from_sams_first():
+    model, sam = tiny(replace(TINY_VIT, cls_head="k_masks")), published()
+    fitted_to(model, sam)
+    first = sam["mask_decoder.output_hypernetworks_mlps.0.layers.0.weight"]
+    for kernel in ("hypernetwork.0", "hypernetwork.2", "co_hypernetwork"):
+        assert torch.equal(model.state_dict()[f"semantic_decoder.{kernel}.layers.0.weight"], first)
+
+
 def test_adapters_that_the_file_brings_are_taken_over_and_others_stay_as_they_were():
     model, sam = tiny(replace(TINY_VIT, encoder_mode="sammed2d")), published()
     before = model.state_dict()["image_encoder.blocks.0.Adapter.channel.0.weight"].clone()

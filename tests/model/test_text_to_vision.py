@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import torch
 
-from napari_segsam.model.text_to_vision import ClassCards
+from napari_segsam.model.text_to_vision import ClassCards, OracleText
 from tests.tiny import TINY_NANO
 
 K, A, D = 3, 2, 12
@@ -49,6 +49,20 @@ def test_the_card_of_a_lone_class_stays_finite():
 def test_cards_and_their_basis_are_not_trained():
     names = {name for name, _ in cards_of(torch.randn(K, A, D)).named_parameters()}
     assert names == {"project.weight", "project.bias", "norm.weight", "norm.bias"}
+
+
+def test_the_oracle_reads_the_card_of_the_class_it_is_told_and_a_token_where_it_is_told_none():
+    torch.manual_seed(0)
+    oracle = OracleText(replace(TINY_NANO, text_mode="oracle"))
+    cards, tokens = torch.randn(K, A, TINY_NANO.dim), torch.zeros(2, 1, TINY_NANO.dim)
+
+    def read(classes):
+        return oracle(None, tokens, None, cards, classes)[0]
+
+    told = read(torch.tensor([2, -1]))
+    assert torch.allclose(told[0, 0], oracle.think(cards[2].mean(0)), atol=1e-6)
+    assert torch.equal(told[1], oracle.unknown.weight)
+    assert torch.equal(read(None), read(torch.tensor([-1, -1])))
 
 
 def test_the_cards_of_a_single_class_survive_half_precision():

@@ -258,6 +258,18 @@ def test_workers_make_the_same_batches_as_a_thread(root):
         same(batch, maker[step])
 
 
+def test_on_a_gpu_what_is_large_in_a_batch_is_pinned_before_it_is_used(root, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor)
+    maker = maker_of(root, synthetic=0.0)
+    _, batch = next(maker.stream(3, 4, pinned=True))
+    assert any(t is batch.slices for t in pinned)
+    told = [t for t in [*batch.present, *(c.others for c in batch.crops)] if t is not None]
+    assert told
+    assert all(any(t.masks is p for p in pinned) for t in told)
+    same(batch, maker[3])
+
+
 def test_crops_become_the_models_tensors(root):
     crops = maker_of(root)[0].crops
     batch, look = to_model([c.geometry for c in crops], crops, 8)

@@ -40,12 +40,32 @@ def test_paths_count_from_the_files_folder(tmp_path):
         ("average = 1\n" + WHOLE, "average"),
         ("model = 'vit_x'\n" + WHOLE, "model"),
         (WHOLE + "[method]\nco = 'many'\n", r"method\.co"),
+        ("steps = '3'\n" + WHOLE, "steps"),
+        ("seed = true\n" + WHOLE, "seed"),
+        ("steps = 3.0\n" + WHOLE, "steps"),
+        ("boxes = '0.5'\n" + WHOLE, "boxes"),
+        ("calibrate = 1\n" + WHOLE, "calibrate"),
+        (WHOLE + "synthetic = true\n", r"data\.synthetic"),
+        (WHOLE + "[losses]\nsize = true\n", r"losses\.size"),
+        (WHOLE + "[losses]\nno_object = '1'\n", r"losses\.no_object"),
+        (WHOLE + "[method]\nn_co = '4'\n", r"method\.n_co"),
+        (WHOLE + "[method]\ntrain_sag = 'no'\n", r"method\.train_sag"),
         ('run = "run"\n', "data"),
     ],
 )
 def test_a_key_that_is_wrong_is_refused_by_name(tmp_path, text, key):
     with pytest.raises(UnreadableInputError, match=f"'{key}'"):
         read_config(written(tmp_path, text))
+
+
+def test_a_whole_number_is_a_number(tmp_path):
+    config = read_config(written(tmp_path, "learning_rate = 1\n" + WHOLE + "[losses]\nsize = 2\n"))
+    assert (config.learning_rate, config.losses.size) == (1.0, 2.0)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+    (tmp_path / "train.toml").write_bytes(b"\xef\xbb\xbf" + WHOLE.encode())
+    assert read_config(tmp_path / "train.toml").run == tmp_path / "run"
 
 
 @pytest.mark.parametrize("text", ["steps = ", "= 3"])

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from napari_segsam.core.errors import BadCheckpointError, UnknownNameError, UnreadableInputError, WriteError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.engine.predictor import load_predictor
-from napari_segsam.model import checkpoint
+from napari_segsam.model import checkpoint, semantic_decoder
 from napari_segsam.train import beginning
 from napari_segsam.train import trainer as training
 from napari_segsam.train.calibration import calibrate
@@ -99,6 +99,18 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_had_not_been(root, trained,
         assert [k for k in mine if not torch.equal(mine[k], theirs[k])] == []
 
 
+def test_a_resumed_run_holds_its_tensors_as_one_that_was_not_interrupted(root, trained):
+    """In the same order in memory, and none of them in the file, which has to be replaced."""
+    trainer, _ = start(read_config(root.parent / "whole.toml"), resume=True)
+    trainer.resume()
+    own = trainer.model.state_dict()
+    assert all(v.stride() == own[k].stride() for k, v in trainer.average.items())
+    for parameter, state in trainer.optimiser.state.items():
+        assert state["exp_avg"].stride() == state["exp_avg_sq"].stride() == parameter.stride()
+    stored = load_file(trained / STATE)
+    assert all(torch.equal(v, stored[f"average.{k}"]) for k, v in trainer.average.items())
+
+
 def test_resuming_a_finished_run_changes_nothing(root, trained):
     before = (trained / STATE).read_bytes(), rows(trained)
     assert train(root.parent / "whole.toml", resume=True) == trained / MODEL
@@ -131,6 +143,36 @@ def test_the_loss_goes_down_on_one_picture(root, monkeypatch):
     totals = [trainer.learn(batch) for _ in range(30)]
     early, late = (np.mean([t["binary"] + t["semantic"] for t in part]) for part in (totals[:3], totals[-3:]))
     assert late < 0.8 * early
+
+
+def test_a_frozen_decoder_of_sams_is_neither_moved_nor_remembered(root):
+    data = "synthetic = 0.0\n[method]\ntrain_sag = false\n"
+    trainer, maker = start(read_config(config_at(root, "still", data=data)))
+    before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+    trainer.learn(maker[0])
+    moved = {k for k, v in trainer.model.state_dict().items() if not torch.equal(v, before[k])}
+    assert any(k.startswith("semantic_decoder.") for k in moved)
+    assert not any(k.startswith("mask_decoder.") for k in moved)
+    learned = [p for n, p in trainer.model.named_parameters() if not n.startswith("mask_decoder.")]
+    assert {id(p) for g in trainer.optimiser.param_groups for p in g["params"]} == {id(p) for p in learned}
+    frozen = trainer.model.mask_decoder.parameters()
+    assert all(p.grad is None and p not in trainer.optimiser.state for p in frozen)
+
+
+def test_a_mask_for_each_class_is_trained_saved_and_asked(root):
+    path = train(config_at(root, "each", data='[method]\ncls_head = "k_masks"\n'))
+    predictor = load_predictor(path, "cpu")
+    view = picture_view(np.asarray(Image.open(next((root / "images").iterdir()))))
+    answer = predictor.predict(predictor.embed(view, None), Prompts(box=Box(6, 6, 24, 24)))
+    assert answer.semantic_mask.shape == view.shape
+    assert {c.name for c in answer.classes} == {"liver", "spleen"}
+    assert sum(c.score for c in answer.classes) == pytest.approx(1)
+
+
+def test_more_classes_than_masks_are_offered_for_are_refused_before_training(root, monkeypatch):
+    monkeypatch.setattr(semantic_decoder, "_MOST_MASKS", 1)
+    with pytest.raises(UnreadableInputError, match=r"\[method\]: cls_head 'k_masks' .* not 2; choose"):
+        train(config_at(root, "too-many", data='[method]\ncls_head = "k_masks"\n'))
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_files(root):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from napari_segsam.model.semantic_decoder import presence
+from napari_segsam.model.semantic_decoder import any_class, presence
 from napari_segsam.train import losses
 from napari_segsam.train.losses import SetTargets
 
@@ -104,6 +104,24 @@ def test_what_lies_outside_the_crop_lowers_the_iou():
     assert float(losses.iou_of(torch.ones(1, 4, 4), truth, torch.tensor([48.0]))) == 0.25
 
 
+def test_a_mask_for_each_class_learns_a_softmax_of_every_pixel():
+    torch.manual_seed(0)
+    each, classes = torch.randn(2, 3, 4, 4), torch.tensor([2, 0])
+    inside = torch.zeros(2, 1, 4, 4)
+    inside[:, :, 1:3] = 1
+    with_background = torch.cat([each, torch.full((2, 1, 4, 4), np.log(3))], 1)
+    truth = torch.where(inside[:, 0] > 0, classes.reshape(-1, 1, 1), torch.tensor(3))
+    expected = F.cross_entropy(with_background, truth, reduction="none").mean((1, 2))
+    ours = losses.pixel_loss(any_class(each), inside)[:, 0] + losses.class_mask_loss(each, inside, classes) * 0.5
+    assert torch.allclose(ours, expected, atol=1e-6)  # half of the pixels are the object's
+
+
+def test_an_object_that_is_not_in_the_crop_teaches_no_class():
+    each = torch.randn(1, 3, 4, 4, requires_grad=True)
+    losses.class_mask_loss(each, torch.zeros(1, 1, 8, 8), torch.tensor([1])).sum().backward()
+    assert not bool(each.grad.any())
+
+
 # --- SAM's choice of masks
 
 
@@ -148,20 +166,30 @@ def test_every_predicted_iou_learns_the_iou_of_its_own_mask():
 def test_matching_picks_the_obvious_assignment():
     logits = torch.full((4, 4), -5.0)
     logits[2, 0], logits[0, 1], logits[1, 3], logits[3, 3] = 5, 5, 5, 5  # query 2: class 0; query 0: class 1
-    rows, cols = losses.match(logits, None, targets([1, 0]))
-    assert dict(zip(rows.tolist(), cols.tolist(), strict=True)) == {0: 0, 2: 1}
+    (found,) = losses.match(logits[None], None, [targets([1, 0])])
+    assert dict(zip(found.queries.tolist(), found.targets.tolist(), strict=True)) == {0: 0, 2: 1}
+    assert found.rest.tolist() == [1, 3]
+
+
+def test_slices_are_matched_together_as_each_is_alone():
+    torch.manual_seed(0)
+    logits, masks = torch.randn(4, 5, 4), torch.randn(4, 5, 4, 4)
+    told = [targets(c, (torch.rand(len(c), 4, 4) > 0.5).float()) for c in ([1, 0], [], [2], [0, 1, 2])]
+    alone = [losses.match(logits[i : i + 1], masks[i : i + 1], told[i : i + 1])[0] for i in range(4)]
+    for one, together in zip(alone, losses.match(logits, masks, told), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, together, strict=True))
+    assert [len(m.queries) for m in alone] == [2, 0, 1, 3]
 
 
 def test_masks_decide_between_queries_of_one_class():
     truth = torch.zeros(1, 4, 4)
     truth[0, 0] = 1
     masks = torch.stack([-(truth[0] * 2 - 1), truth[0] * 2 - 1]) * 8
-    rows, _ = losses.match(torch.zeros(2, 4), masks, targets([1], truth))
-    assert rows.tolist() == [1]
+    assert losses.match(torch.zeros(1, 2, 4), masks[None], [targets([1], truth)])[0].queries.tolist() == [1]
 
 
 def test_logits_that_are_not_finite_do_not_stop_the_matching():
-    assert len(losses.match(torch.full((3, 4), float("nan")), None, targets([0, 1]))[0]) == 2
+    assert len(losses.match(torch.full((1, 3, 4), float("nan")), None, [targets([0, 1])])[0].queries) == 2
 
 
 def test_unmatched_queries_are_not_told_that_unannotated_classes_are_absent():
@@ -186,9 +214,9 @@ def test_a_matched_query_is_told_its_class_against_all_others():
 def test_the_class_loss_is_a_weighted_mean_over_queries():
     logits = torch.randn(1, 4, 4)
     loss = losses.set_loss(logits, None, [targets([2])], 0.25)
-    (row,), _ = losses.match(logits[0], None, targets([2]))
+    (found,) = losses.match(logits, None, [targets([2])])
     truth = torch.full((4,), 3)
-    truth[row] = 2
+    truth[found.queries] = 2
     expected = F.cross_entropy(logits[0], truth, weight=torch.tensor([1, 1, 1, 0.25]))
     assert float(loss.classes) / loss.class_weight == pytest.approx(float(expected), rel=1e-5)
 
@@ -227,8 +255,8 @@ def test_a_query_for_each_class_draws_its_own_class():
 
 
 def test_more_targets_than_queries_match_as_many_as_there_are():
-    rows, cols = losses.match(torch.zeros(2, 4), None, targets([0, 1, 2]))
-    assert (len(rows), len(cols)) == (2, 2)
+    (found,) = losses.match(torch.zeros(1, 2, 4), None, [targets([0, 1, 2])])
+    assert [len(part) for part in found] == [2, 2, 0]
 
 
 def test_unmatched_queries_together_weigh_as_much_as_matched_ones():

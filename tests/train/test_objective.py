@@ -55,7 +55,11 @@ def test_every_term_is_a_sum_and_what_to_divide_it_by(root):
         ({"co": "pooled"}, "semantic_decoder.co_tokens.", "semantic_decoder.co_hypernetwork."),
         ({"co": "off"}, "semantic_decoder.so_token.", "semantic_decoder.co_tokens."),
         ({"co_masks": False}, "semantic_decoder.co_tokens.", "semantic_decoder.co_hypernetwork."),
+        ({"saw_init": "random"}, "semantic_decoder.transformer.", "nowhere"),
+        ({"train_sag": False}, "semantic_decoder.transformer.", "mask_decoder."),
+        ({"train_sag": False, "decoders": "shared"}, "semantic_decoder.so_token.", "mask_decoder."),
         ({"cls_head": "linear"}, "semantic_decoder.classes.project.", "semantic_decoder.classes.log_scale"),
+        ({"cls_head": "k_masks"}, "semantic_decoder.hypernetwork.2.", "semantic_decoder.classes.log_scale"),
         ({"text_mode": "attention"}, "text_to_vision.read.", "text_to_vision.region."),
         ({"text_mode": "mean"}, "text_to_vision.think.", "text_to_vision.read."),
         ({"text_mode": "oracle"}, "text_to_vision.unknown.", "text_to_vision.read."),
@@ -72,6 +76,31 @@ def test_a_choice_teaches_its_parts_and_no_others(root, method, reached, unreach
     assert all(bool(torch.isfinite(s).all()) for s in shares.values())
     assert any(n.startswith(reached) for n in names)
     assert not any(n.startswith(unreached) for n in names)
+
+
+def test_t_text_learns_through_a_frozen_decoder_of_sams(root):
+    objective, maker = made(root, method=MethodConfig(train_sag=False))
+    objective(maker[0], 0)["binary"][0].backward()
+    reached = {n for n, p in objective.model.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    assert any(n.startswith("text_to_vision.") for n in reached)
+    assert not any(n.startswith(("mask_decoder.", "semantic_decoder.")) for n in reached)
+
+
+def test_a_class_learns_from_its_own_mask_alone(root):
+    """The class term raises the true class's mask where the object is, and lowers the others there."""
+    objective, maker = made(root, method=MethodConfig(cls_head="k_masks"))
+    seen = []
+    forward = objective.model.semantic_decoder.read
+    objective.model.semantic_decoder.read = lambda *a: seen.append(forward(*a)) or seen[-1]
+    batch = next(b for b in map(maker.__getitem__, range(20)) if any(c.class_index >= 0 for c in b.crops))
+    shares = objective(batch, 0)
+    each = seen[0].class_masks
+    each.retain_grad()
+    shares["classes"][0].backward()
+    for crop, grad in zip(batch.crops, each.grad, strict=True):
+        told = (crop.target[0] > 0) & (crop.class_index >= 0)
+        assert bool((grad[:, ~told] == 0).all())
+        assert all(bool((grad[k][told] < 0).all()) == (k == crop.class_index) for k in range(3) if told.any())
 
 
 @pytest.mark.parametrize(
