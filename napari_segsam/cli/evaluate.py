@@ -33,6 +33,9 @@ def evaluate(
     split: Annotated[
         str, typer.Option("--split", help="train, val or all; DATA/split.json names the first two.")
     ] = "all",
+    datasets: Annotated[
+        str | None, typer.Option("--datasets", metavar="NAME,NAME", help="Only masks of these data sets.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="So many masks, spread evenly over the data sets.")
     ] = None,
@@ -53,9 +56,10 @@ def evaluate(
 
     for kind in prompt:
         check_kind(kind)
+    names = None if datasets is None else tuple(dict.fromkeys(name.strip() for name in datasets.split(",")))
     outputs = [path for path in (out, out_report) if path is not None]
     with Staging(outputs, inputs=loading.inputs(data, model)) as staging:
-        listed, left_out = list_targets(data, split)
+        listed, left_out = list_targets(data, split, names)
         targets = draw(listed, limit, seed)
         predictor = None if all(map(is_baseline, prompt)) else loading.load_model(model, device)
         load = _loader(model, predictor) if predictor is not None and processes > 1 else None
@@ -66,7 +70,8 @@ def evaluate(
         if out is not None:
             staging.write_bytes(out, _csv(run.rows).encode())
         if out_report is not None:
-            staging.write_bytes(out_report, page(run, f"{data.resolve().name}, split {split}").encode())
+            asked = f"{data.resolve().name}, split {split}" + (f", {', '.join(names)}" if names else "")
+            staging.write_bytes(out_report, page(run, asked).encode())
         staging.commit()
     _tell(run)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_segsam.core.labels import Label, Patch
+from napari_segsam.engine.names import unnamed
 from napari_segsam.engine.objects import CurrentObject, Place
 from napari_segsam.engine.suggest import Settled
 
@@ -25,6 +26,13 @@ class State:
     current: CurrentObject
     settled: tuple[Settled, ...] = ()
     names: Mapping[int, Label] = field(default_factory=dict)
+
+    @property
+    def class_name(self) -> str | None:
+        """The current object's class: chosen, else that of its label, None where nobody said it."""
+        label = self.names.get(self.current.value)
+        own = None if label is None or label.name == unnamed(label.value) else label.name
+        return self.current.class_name or own
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +61,16 @@ class Step:
     def renames(self) -> bool:
         """Whether names of labels differ."""
         return dict(self.before.names) != dict(self.after.names)
+
+    @property
+    def relabels(self) -> bool:
+        """Whether voxels or names of labels differ."""
+        return self.patch is not None or self.renames
+
+    @property
+    def reopens(self) -> bool:
+        """Whether other suggestions may be open: some were settled, or labels differ."""
+        return self.before.settled is not self.after.settled or self.relabels
 
 
 def inverse(patch: Patch) -> Patch:

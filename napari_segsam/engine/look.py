@@ -10,7 +10,7 @@ from torch import Tensor
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.zoom import Square
+from napari_segsam.engine.zoom import PromptGeometry, Square
 from napari_segsam.model.segsam import SegSamOutput
 
 _COMPARED = 96
@@ -45,6 +45,11 @@ class PicturePrompts:
         """One positive click and nothing else: SAM's ambiguous case."""
         return self.box is None and self.last is None and len(self.clicks) == 1
 
+    @property
+    def is_clicks_alone(self) -> bool:
+        """Several clicks and nothing else: nobody has said yet how large their object is."""
+        return self.box is None and self.last is None and len(self.clicks) > 1
+
     def extent(self) -> Box:
         """The box round everything prompted: the last mask, the box and all clicks."""
         boxes = [Box(c.row, c.col, c.row, c.col) for c in self.clicks]
@@ -52,6 +57,19 @@ class PicturePrompts:
         boxes += [Box.around((self.last[0] > 0.5).numpy())] if self.last is not None else []
         rows, cols = [[b.row_min, b.row_max] for b in boxes], [[b.col_min, b.col_max] for b in boxes]
         return Box.between((min(min(rows)), min(min(cols))), (max(map(max, rows)), max(map(max, cols))))
+
+    def in_square(self, square: Square, side: int) -> PromptGeometry:
+        """The same prompts where the model draws their mask: in ``square``, shown with ``side`` pixels a side."""
+        clicks = torch.tensor([[c.row, c.col] for c in self.clicks]).reshape(-1, 2)
+        positive = torch.tensor([c.positive for c in self.clicks], dtype=torch.bool)
+        box, last = None, None
+        if self.box is not None:
+            b = self.box
+            corners = torch.tensor([[b.row_min, b.col_min], [b.row_max, b.col_max]])
+            box = square.to_crop(corners, side).reshape(4)
+        if self.last is not None:
+            last = (zoom.cut(self.last, square, side) > 0.5).float() * 2 - 1
+        return PromptGeometry(square.to_crop(clicks, side), positive, box, last)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +95,11 @@ class Look:
         if self.fine is not None:
             logits[0], logits[-1] = self.fine[0], self.fine[1]
         return logits
+
+    def best_on_picture(self, shape: tuple[int, int]) -> Tensor:
+        """(2, H, W) logits of the best binary mask and the semantic one, before any closer look."""
+        best = torch.cat([self.output.mask_logits[0, self.order[:1]], self.output.semantic.mask_logits[0]])
+        return zoom.paste(best, self.square, shape)
 
     @property
     def iou(self) -> list[float]:

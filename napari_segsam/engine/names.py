@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from napari_segsam.core.errors import GridMismatchError
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
+from napari_segsam.core.volume import Volume
 
 
 def unnamed(value: int) -> str:
@@ -19,13 +21,27 @@ def free_value(names: Mapping[int, Label]) -> int:
     return next(v for v in range(1, len(names) + 2) if v not in names)
 
 
-def name_all(labels: LabelMap) -> None:
-    """Every value that has voxels gets a Label, so that none is handed out twice."""
+def new_labels(volume: Volume) -> LabelMap:
+    """No label on a volume yet; the memory is there before the first commit needs it."""
+    labels = LabelMap(volume.grid)
+    labels.voxels.fill(0)
+    return labels
+
+
+def taken_over(labels: LabelMap, volume: Volume) -> LabelMap:
+    """Labels that were made earlier; every value that has voxels gets a Label, so that none is handed out twice.
+
+    Raises:
+        GridMismatchError: they lie on another grid than the volume; nothing was changed.
+    """
+    if not labels.grid.matches(volume.grid):
+        raise GridMismatchError(f"The labels do not lie on the grid of {volume.name}; open the image they belong to.")
     seen = np.zeros(MAX_LABEL + 1, bool)
     for slab in labels.voxels:  # one at a time: numpy turns an index array into eight bytes a voxel
         seen[slab] = True
     for value in (int(v) for v in np.flatnonzero(seen) if v and int(v) not in labels.labels):
         labels.labels[value] = Label(value, unnamed(value))
+    return labels
 
 
 def emptied_by(patch: Patch, labels: LabelMap) -> list[str]:

@@ -256,7 +256,7 @@ def load_predictor(path: Path, device: str = "auto", name: str | None = None) ->
     Args:
         path: a .safetensors file.
         device: see :func:`choose_device`.
-        name: what to call it, the file's stem by default.
+        name: what to call it; by default the file's stem, with its folder's name where that is only "model".
 
     Raises:
         BadCheckpointError: damaged, of another family, or tensors missing.
@@ -271,4 +271,9 @@ def load_predictor(path: Path, device: str = "auto", name: str | None = None) ->
         raise BadCheckpointError(
             f"{path.name} is no model that can be used here: {error}. Try `segsam models`."
         ) from error
-    return SegSamPredictor(model, header, name or path.stem, digest, chosen)
+    return SegSamPredictor(model, header, name or _called(path), digest, chosen)
+
+
+def _called(path: Path) -> str:
+    """Every training writes a file of the same name; its folder says which run it was."""
+    return f"{path.resolve().parent.name}/{path.stem}" if path.stem == "model" else path.stem

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from napari_segsam.engine import zoom
 from napari_segsam.engine.look import Look, PicturePrompts, mask_order
 from napari_segsam.engine.prompting import prompt_batch
-from napari_segsam.engine.zoom import PromptGeometry, Square
+from napari_segsam.engine.zoom import Square
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
@@ -38,27 +38,15 @@ class SliceLook:
         return sam_pixels(square, zoom.fitted(picture, self.side))
 
     def answer(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Look:
-        """See ``ZoomLook.answer``; the square is the padded slice."""
+        """See ``ZoomLook.answer``; the square is the padded slice, so its own side says the ``scale``."""
+        del scale
         square = Square(0, 0, max(picture.shape[1:]))
-        geometry = self._geometry(prompts, scale, square)
-        batch = prompt_batch([geometry], self.mask_side)
+        batch = prompt_batch([prompts.in_square(square, self.side)], self.mask_side)
         output: SegSamOutput = self.model(features, batch.to(features.tokens.device))
         output = output.to(torch.float32).to(torch.device("cpu"))
         output.mask_logits = self._full(output.mask_logits)
         output.semantic.mask_logits = self._full(output.semantic.mask_logits)
         return Look(square, output, mask_order(output, prompts.is_lone_click))
-
-    def _geometry(self, prompts: PicturePrompts, scale: float, square: Square) -> PromptGeometry:
-        clicks = torch.tensor([[c.row, c.col] for c in prompts.clicks]).reshape(-1, 2)
-        positive = torch.tensor([c.positive for c in prompts.clicks], dtype=torch.bool)
-        box, last = None, None
-        if prompts.box is not None:
-            b = prompts.box
-            corners = torch.tensor([[b.row_min, b.col_min], [b.row_max, b.col_max]])
-            box = ((corners + 0.5) * scale - 0.5).reshape(4)
-        if prompts.last is not None:
-            last = (zoom.cut(prompts.last, square, 4 * self.mask_side) > 0.5).float() * 2 - 1
-        return PromptGeometry((clicks + 0.5) * scale - 0.5, positive, box, last)
 
     def _full(self, logits: Tensor) -> Tensor:
         return F.interpolate(logits, (self.side, self.side), mode="bilinear", align_corners=False)

@@ -12,7 +12,7 @@ from napari_segsam.core.prompts import Click
 from napari_segsam.engine import zoom
 from napari_segsam.engine.look import Look, PicturePrompts, likeliest, mask_order
 from napari_segsam.engine.prompting import prompt_batch, zoomed
-from napari_segsam.engine.zoom import PromptGeometry, Square
+from napari_segsam.engine.zoom import Square
 from napari_segsam.model.config import ZoomConfig
 from napari_segsam.model.segsam import SegSam, SegSamOutput
 from napari_segsam.model.zoom_encoder import SliceFeatures
@@ -48,21 +48,23 @@ class ZoomLook:
             scale: pixels of the padded slice per picture pixel.
             prompts: with at least a box or a positive click.
         """
-        shape = (picture.shape[1], picture.shape[2])
-        if prompts.box is None and prompts.last is None and len(prompts.clicks) > 1:
+        if prompts.is_clicks_alone:
+            # This one is looked at closer as well: on 39 thin masks that is worth 0.008 Dice (-0.001 to 0.016).
             first = next(c for c in prompts.clicks if c.positive)
             start = self.answer(picture, features, scale, PicturePrompts((first,), None, None))
-            last = start.on_picture(shape)[:1] > 0
+            last = start.on_picture((picture.shape[1], picture.shape[2]))[:1] > 0
             prompts = PicturePrompts(prompts.clicks, None, last.float() if last.any() else None)
+        return self._closer(picture, features, scale, self._whole(picture, features, scale, prompts))
+
+    def _whole(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Look:
+        """Look at all of the object at once."""
         squares = self._squares(picture, features, scale, prompts)
         output = self._look(picture, features, scale, prompts, squares)
         if len(squares) == 1:
-            look = Look(squares[0], output, mask_order(output, prompts.is_lone_click))
-        else:
-            row, mask = likeliest(output, squares)
-            others = [m for m in mask_order(output.row(row), True) if m != mask]
-            look = Look(squares[row], output.row(row), [mask, *others])
-        return self._closer(picture, features, scale, look)
+            return Look(squares[0], output, mask_order(output, prompts.is_lone_click))
+        row, mask = likeliest(output, squares)
+        others = [m for m in mask_order(output.row(row), True) if m != mask]
+        return Look(squares[row], output.row(row), [mask, *others])
 
     def _squares(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> list[Square]:
         """The square round what is prompted; for a lone click several, since its object may have any size."""
@@ -83,7 +85,7 @@ class ZoomLook:
         if look.square.side < zoom.LARGE * self.config.crop or not _is_thin(coarse):
             return look
         shape = (picture.shape[1], picture.shape[2])
-        first = look.on_picture(shape)[[0, -1]]
+        first = look.best_on_picture(shape)
         prompts = PicturePrompts((), None, (first[:1] > 0).float())
         pieces = zoom.pieces(look.square, first[0] > 0, self.config.crop)
         weighted, weights = torch.zeros_like(first), torch.zeros(1, *shape)
@@ -112,7 +114,7 @@ class ZoomLook:
         side = self.config.crop
         insides = [zoom.cut(torch.ones(1, *picture.shape[1:]), s, side) for s in squares]
         crops = [zoom.normalise(zoom.cut(picture, s, side), i) for s, i in zip(squares, insides, strict=True)]
-        geometries = [_on_crop(prompts, s, side) for s in squares]
+        geometries = [prompts.in_square(s, side) for s in squares]
         places = [zoom.place_on_slice(s, scale) for s in squares]
         look = zoomed(geometries, [c.expand(3, -1, -1) for c in crops], insides, places)
         batch = prompt_batch(geometries, self.mask_side)
@@ -126,15 +128,3 @@ def _is_thin(mask: Tensor) -> bool:
     """Whether most of a (s, s) mask lies within a pixel of its edge."""
     eroded = -F.max_pool2d(-mask.float()[None, None], 3, stride=1, padding=1)
     return bool(mask.any()) and float(eroded.sum()) < _THIN * float(mask.sum())
-
-
-def _on_crop(prompts: PicturePrompts, square: Square, side: int) -> PromptGeometry:
-    clicks = torch.tensor([[c.row, c.col] for c in prompts.clicks]).reshape(-1, 2)
-    box, last = None, None
-    if prompts.box is not None:
-        b = prompts.box
-        box = square.to_crop(torch.tensor([[b.row_min, b.col_min], [b.row_max, b.col_max]]), side).reshape(4)
-    if prompts.last is not None:
-        last = (zoom.cut(prompts.last, square, side) > 0.5).float() * 2 - 1
-    positive = torch.tensor([c.positive for c in prompts.clicks], dtype=torch.bool)
-    return PromptGeometry(square.to_crop(clicks, side), positive, box, last)

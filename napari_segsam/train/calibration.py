@@ -23,7 +23,8 @@ from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine.answers import rule_out
 from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
 from napari_segsam.model import checkpoint
-from napari_segsam.train.data.listing import SAMed2D, Sample
+from napari_segsam.train.data.listing import SAMed2D
+from napari_segsam.train.data.sample import Sample
 from napari_segsam.train.evaluation.targets import read_mask, read_picture
 
 log = logging.getLogger(__name__)

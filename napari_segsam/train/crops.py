@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_segsam.core.prompts import Box, Click
 from napari_segsam.engine import zoom
+from napari_segsam.engine.look import PicturePrompts
 from napari_segsam.engine.prompting import prompt_batch, zoomed
 from napari_segsam.engine.zoom import PromptGeometry, Square
 from napari_segsam.model.config import SegSamConfig
@@ -117,12 +118,11 @@ class Prompter:
         click = prompt_simulation.click_on(mask, rng)
         box = self._box(mask, rng) if is_box else None
         square = self._square(picture, box, click, longer, rng)
-        clicks = [] if is_box else [click]
+        prompts = PicturePrompts(() if is_box else (click,), box, None)
         whole = torch.from_numpy(mask[None].astype(np.float32))
         closer = self._closer(whole, square, rng)
-        geometry = _geometry(box, clicks, square, side)
         if closer is not None:
-            square, geometry = closer
+            square, prompts = closer
         target = zoom.cut(whole, square, side)
         inside = zoom.cut(torch.ones_like(picture[:1]), square, side)
         sees = self.model.zoom is not None
@@ -130,7 +130,7 @@ class Prompter:
         return PromptedCrop(
             crop=zoom.normalise(zoom.cut(picture, square, side), inside) if sees else torch.empty(0),
             inside=inside,
-            geometry=geometry,
+            geometry=prompts.in_square(square, side),
             target=target,
             place=zoom.place_on_slice(square, scale),
             ambiguous=not is_box and closer is None,
@@ -148,8 +148,8 @@ class Prompter:
             return prompt_simulation.med2d_box(mask, rng)
         return prompt_simulation.box_of(mask, rng, PromptNoise())
 
-    def _closer(self, whole: Tensor, square: Square, rng: np.random.Generator) -> tuple[Square, PromptGeometry] | None:
-        """A piece of a large object and the coarse mask that a first look at ``square`` may have left there."""
+    def _closer(self, whole: Tensor, square: Square, rng: np.random.Generator) -> tuple[Square, PicturePrompts] | None:
+        """A piece of a large object, and the coarse mask that a first look at ``square`` may have left of it all."""
         side = self.side
         by_hand = self.model.zoom is not None and self.config.simulation == "hand"
         if not by_hand or square.side < zoom.LARGE * side or rng.random() >= _CLOSER:
@@ -162,8 +162,7 @@ class Prompter:
         piece = zoom.piece_side(square.side, side) * rng.uniform(0.8, 1.25)
         shift = rng.normal(0, 0.2 * piece, 2)
         near = Square.centred(centre.row + shift[0], centre.col + shift[1], piece, 1)
-        last = (zoom.cut(found.float(), near, side) > 0.5).float() * 2 - 1
-        return near, PromptGeometry(torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool), None, last)
+        return near, PicturePrompts((), None, found.float())
 
     def _size_bin(self, share: float) -> float:
         bins = self.model.zoom.size_bins if self.model.zoom else 2
@@ -189,17 +188,6 @@ class Prompter:
             row, col = click.row, click.col
         shift = rng.normal(0, 0.03 * side, 2)
         return Square.centred(row + shift[0], col + shift[1], side, self.model.zoom.least)
-
-
-def _geometry(box: Box | None, clicks: list[Click], square: Square, side: int) -> PromptGeometry:
-    at = torch.tensor([[c.row, c.col] for c in clicks]).reshape(-1, 2)
-    corners = None
-    if box is not None:
-        rc = torch.tensor([[box.row_min, box.col_min], [box.row_max, box.col_max]])
-        corners = square.to_crop(rc, side).reshape(4)
-    return PromptGeometry(
-        square.to_crop(at, side), torch.tensor([c.positive for c in clicks], dtype=torch.bool), corners
-    )
 
 
 def _slice_xy(click: Click, scale: float, side: int) -> tuple[float, float]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
 
 Purpose = Literal["picture", "kind of prompt", "rounds", "correction", "told its class"]
 _PURPOSES: tuple[Purpose, ...] = ("picture", "kind of prompt", "rounds", "correction", "told its class")
+
+
+def lot(name: str, seed: int) -> int:
+    """A number of 64 bits that hangs on a name and the seed alone; lots put names in an order, or on a side."""
+    return int.from_bytes(blake2b(f"{seed}:{name}".encode(), digest_size=8).digest(), "big")
 
 
 def draws(seed: int, step: int, purpose: Purpose, *which: int) -> np.random.Generator:

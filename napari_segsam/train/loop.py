@@ -24,6 +24,7 @@ from napari_segsam.train.calibration import calibrate
 from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
 from napari_segsam.train.data.dataset import LoadedSample, SAMed2D, load, partial_labels
+from napari_segsam.train.leftovers import remove_leftovers
 from napari_segsam.train.run_log import LOG
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError, last_line
 
@@ -183,6 +184,7 @@ def _alone(run: Path) -> Iterator[None]:
     """
     try:
         with FileLock(run / LOCK, timeout=0):
+            remove_leftovers(run)
             yield
     except Timeout as error:
         raise WriteError(f"{run}: another program is training there; wait for it, or choose another folder.") from error

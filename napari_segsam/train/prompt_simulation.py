@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_segsam.core.prompts import Box, Click
+from napari_segsam.train.components import components
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,7 @@ def med2d_box(mask: NDArray[np.bool_], rng: np.random.Generator) -> Box:
 
     Source: OpenGVLab/SAM-Med2D; per axis one integer offset in [-m, m), m = min(5, int(0.5 min(width, height))).
     """
-    labels, n = ndimage.label(mask, np.ones((3, 3)))
-    largest = labels == 1 + int(np.argmax(np.bincount(labels.reshape(-1), minlength=n + 1)[1:]))
-    tight = Box.around(np.asarray(largest))
+    tight = Box.around(components(mask, 1)[0])
     shorter = min(tight.row_max - tight.row_min, tight.col_max - tight.col_min) + 1
     m = min(5, int(0.5 * shorter))
     by_row, by_col = rng.integers(-m, m, 2) if m else (0, 0)

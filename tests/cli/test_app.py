@@ -132,11 +132,11 @@ def test_info_names_a_dicom_series(run, shared_data):
 
 
 def test_only_failures_of_the_user_are_swallowed(run, tmp_path, monkeypatch):
-    import napari_segsam.io.formats as formats
+    from napari_segsam.io import sandbox
 
     def broken(path):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(formats, "list_series", broken)
+    monkeypatch.setattr(sandbox, "list_series", broken)
     with pytest.raises(RuntimeError):
         run("info", tmp_path)

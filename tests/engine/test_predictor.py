@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -358,6 +359,15 @@ def test_a_predictor_is_named_after_its_file_and_knows_its_hash(model_folder):
     assert len(predictor.sha256) == 64
     assert predictor.vocabulary.canonical("Hepar") == "liver"
     assert load_predictor(path, "cpu", "nano").name == "nano"
+
+
+@pytest.mark.parametrize("given", ["run-7/model.safetensors", "model.safetensors"])
+def test_a_file_that_is_called_as_every_runs_is_named_with_its_folder(tmp_path, monkeypatch, given):
+    run = tmp_path / "run-7"
+    run.mkdir()
+    saved(tiny(), run, "model")
+    monkeypatch.chdir(tmp_path if "/" in given else run)
+    assert load_predictor(Path(given), "cpu").name == "run-7/model"
 
 
 def test_a_file_that_is_no_model_is_refused_by_name(tmp_path):

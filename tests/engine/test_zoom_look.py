@@ -136,18 +136,26 @@ def test_several_clicks_start_from_the_first_ones_answer(look):
 
 
 def test_several_clicks_on_nothing_are_still_answered(look, model, monkeypatch):
-    answer = ZoomLook.answer
+    whole = ZoomLook._whole
 
     def empty_first(self, picture, features, scale, prompts):
-        found = answer(self, picture, features, scale, prompts)
+        found = whole(self, picture, features, scale, prompts)
         if prompts.is_lone_click:
             found.output.mask_logits.fill_(-1)
         return found
 
-    monkeypatch.setattr(ZoomLook, "answer", empty_first)
+    monkeypatch.setattr(ZoomLook, "_whole", empty_first)
     found = answered(look, Prompts((Click(40, 50), Click(44, 50))))
     assert look.asked[-1][0].last is None
     assert found.order[0] == 0
+
+
+def test_of_several_clicks_the_first_and_their_own_answer_are_looked_at_closer(look, monkeypatch):
+    closer = []
+    monkeypatch.setattr(look, "_closer", lambda picture, features, scale, found: closer.append(found) or found)
+    answer = answered(look, Prompts((Click(40, 50), Click(46, 50))))
+    assert len(look.asked) == len(closer) == 2
+    assert closer[-1] is answer
 
 
 def test_clicks_beside_a_box_or_a_mask_are_looked_at_at_once(look):

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.train.data.listing import UNION, MaskFile, SAMed2D, Sample, volume_modality
+from napari_segsam.train.data.listing import UNION, SAMed2D
 from napari_segsam.train.data.pictures import picture_bytes, read_mask, read_picture
+from napari_segsam.train.data.sample import Sample
 
-__all__ = ["LoadedSample", "MaskFile", "SAMed2D", "Sample", "load", "partial_labels", "volume_modality"]
+__all__ = ["LoadedSample", "SAMed2D", "load", "partial_labels"]
 
 MEMORY = 4_000_000_000
 """Bytes of pictures and masks that a process keeps."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.train.data.sample import dataset_of
 
 _DEEP = ("I", "F")
 """Beginnings of Pillow's modes with more than 8 bits."""
@@ -33,7 +34,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     pixels, mode = _pixels(path, colour="RGB")
     if min(pixels.shape[:2]) < 2:
         raise UnreadableInputError(f"{path.name}: a picture of one row or column")
-    if _dataset(path) in _MASKS_AS_PICTURES and len(np.unique(pixels)) <= 2:
+    if dataset_of(path.name) in _MASKS_AS_PICTURES and len(np.unique(pixels)) <= 2:
         raise UnreadableInputError(f"{path.name}: the picture is a mask itself, a known fault")
     if mode.startswith(_DEEP):
         return _eight_bit(pixels.astype(np.float64))
@@ -49,7 +50,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         UnreadableInputError: no picture, or a damaged one.
     """
     mask = np.asarray(_pixels(path, colour="L")[0] > 0)
-    return ~mask if _dataset(path) in INVERTED and mask.mean() > 0.5 else mask
+    return ~mask if dataset_of(path.name) in INVERTED and mask.mean() > 0.5 else mask
 
 
 def picture_bytes(path: Path, masks: int) -> int:
@@ -60,11 +61,6 @@ def picture_bytes(path: Path, masks: int) -> int:
     except _DAMAGE:
         return 0
     return pixels * (1 if grey else 3) + masks * pixels // 8
-
-
-def _dataset(path: Path) -> str:
-    """Second field of a name in the SA-Med2D layout, "" of any other."""
-    return "".join(path.name.split("--")[1:2])
 
 
 def _pixels(path: Path, colour: str) -> tuple[NDArray[Any], str]:

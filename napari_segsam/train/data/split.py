@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
 from pathlib import Path
 
 from napari_segsam.core.errors import SegsamError, WriteError
 from napari_segsam.io.atomic import replacing
-from napari_segsam.train.data.listing import SPLIT, SAMed2D, Sample
+from napari_segsam.train.data.layout import SPLIT
+from napari_segsam.train.data.listing import SAMed2D
+from napari_segsam.train.data.sample import Sample
+from napari_segsam.train.draws import lot
 
 
 def split_by_case(root: Path, share: float = 0.1, seed: int = 0) -> tuple[int, int]:
@@ -36,13 +38,12 @@ def split_by_case(root: Path, share: float = 0.1, seed: int = 0) -> tuple[int, i
         raise WriteError(f"{path} is there already, and models were perhaps trained by it; remove it first.")
     split: dict[str, list[str]] = {"train": [], "val": []}
     for sample in SAMed2D(root).samples:
-        split["val" if _lot(sample, seed) < share else "train"].append(sample.name)
+        split["val" if _share(sample, seed) < share else "train"].append(sample.name)
     with replacing(path) as (part,):
         part.write_text(json.dumps(split), encoding="utf-8")
     return len(split["train"]), len(split["val"])
 
 
-def _lot(sample: Sample, seed: int) -> float:
+def _share(sample: Sample, seed: int) -> float:
     """A number of 0..1 for a case."""
-    digest = blake2b(f"{seed}:{sample.dataset}:{sample.case}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+    return lot(f"{sample.dataset}:{sample.case}", seed) / 2**64

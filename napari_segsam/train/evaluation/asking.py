@@ -9,18 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_segsam.core.errors import UnknownNameError
 from napari_segsam.core.prediction import Prediction, dice
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine.suggest import centre_of
+from napari_segsam.train.components import components
 
 Mask = NDArray[np.bool_]
 Ask = Callable[[Prompts], Prediction]
 """Puts prompts to the model for the picture at hand."""
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 _STUDY_COMPONENTS = 3
 _MAX_CLICKS = 100
 
@@ -146,13 +145,6 @@ def _random_clicks(truth: Mask, n: int, rng: np.random.Generator) -> tuple[Click
     pixels = np.argwhere(truth)
     picked = pixels[rng.permutation(len(pixels))[:n]]
     return tuple(Click(float(row), float(col)) for row, col in picked)
-
-
-def components(mask: Mask, most: int) -> list[Mask]:
-    """The mask's ``most`` largest 8-connected components, the largest first."""
-    numbered, n = ndimage.label(mask, _EIGHT_NEIGHBOURS)
-    sizes = np.bincount(numbered.reshape(-1), minlength=n + 1)[1:]
-    return [numbered == number + 1 for number in np.argsort(-sizes, kind="stable")[:most]]
 
 
 def correcting_click(mask: Mask, truth: Mask) -> Click | None:

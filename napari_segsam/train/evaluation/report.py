@@ -41,7 +41,7 @@ def page(run: Evaluation, data: str) -> str:
 
     Args:
         run: with the predictor that was asked.
-        data: what to call the data set; the page shows names of files and no folders.
+        data: what to call the data set; of folders the page shows at most the model's.
     """
     told: dict[str, Summary] = {kind: run.summary(kind) for kind in run.kinds}
     asked = [kind for kind in run.kinds if not is_baseline(kind)]

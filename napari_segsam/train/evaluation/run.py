@@ -20,7 +20,7 @@ from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine.protocols import Embedding, Predictor
-from napari_segsam.train.data.listing import Sample
+from napari_segsam.train.data.sample import Sample
 from napari_segsam.train.evaluation import figures
 from napari_segsam.train.evaluation.asking import Attempt, OneMask, asking
 from napari_segsam.train.evaluation.baselines import baseline

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,10 @@ from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.train.data import pictures
-from napari_segsam.train.data.listing import CLASSES, SAMed2D, Sample, read_json, volume_modality
+from napari_segsam.train.data.layout import CLASSES, read_json
+from napari_segsam.train.data.listing import SAMed2D
+from napari_segsam.train.data.sample import Sample, volume_modality
+from napari_segsam.train.draws import lot
 
 SPLITS = ("train", "val", "all")
 # Pictures in the data set were windowed when they were made; this window shows every one of their 256 greys.
@@ -67,20 +69,23 @@ class Target:
         return self.sample.masks[self.index].class_name
 
 
-def list_targets(root: Path, split: str = "all") -> tuple[tuple[Target, ...], tuple[str, ...]]:
+def list_targets(
+    root: Path, split: str = "all", datasets: Collection[str] | None = None
+) -> tuple[tuple[Target, ...], tuple[str, ...]]:
     """Every mask of a folder in the SA-Med2D layout in the listing's order, and why entries were left out.
 
     Args:
         root: holds SAMed2D_v1.json, the class mapping, images/ and masks/.
         split: "train" or "val", which ``root``/split.json defines, or "all", which needs no such file.
+        datasets: names of those to ask about, None for all.
 
     Raises:
         UnreadableInputError: a file of the layout is missing or says something else, or the split is empty.
-        UnknownNameError: the split has another name.
+        UnknownNameError: the split has another name, or no picture of one of ``datasets``.
     """
     if split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
-    data = SAMed2D(root, split)
+    data = SAMed2D(root, split, datasets=datasets)
     mapping = read_json(root / CLASSES)  # has been read and found in order
     annotates = {dataset: frozenset(names) for dataset, names in mapping.items()}
     targets = tuple(
@@ -100,20 +105,16 @@ def draw(targets: Iterable[Target], limit: int | None, seed: int) -> tuple[Targe
     for target in targets:
         by_dataset[target.dataset].append(target)
     queues = [
-        sorted(by_dataset[d], key=lambda t: _lot(t.name, seed)) for d in sorted(by_dataset, key=lambda d: _lot(d, seed))
+        sorted(by_dataset[d], key=lambda t: lot(t.name, seed)) for d in sorted(by_dataset, key=lambda d: lot(d, seed))
     ]
     rounds = range(max(map(len, queues), default=0))
     dealt = [queue[r] for r in rounds for queue in queues if r < len(queue)]
     return tuple(dealt if limit is None else dealt[:limit])
 
 
-def _lot(name: str, seed: int) -> bytes:
-    return blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
-
-
 def random_for(name: str, seed: int) -> np.random.Generator:
     """The random numbers that belong to one mask: the same in every run and on every machine."""
-    return np.random.default_rng(int.from_bytes(_lot(name, seed), "big"))
+    return np.random.default_rng(lot(name, seed))
 
 
 def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:

@@ -157,7 +157,13 @@ def test_a_listing_that_is_no_listing_is_refused_by_name(root, text):
         SAMed2D(root)
 
 
-def test_a_folder_with_nothing_usable_is_refused(root):
+@pytest.mark.parametrize("datasets", [None, ("A",)])
+def test_a_folder_with_nothing_usable_is_refused(root, datasets):
     (root / "SAMed2D_v1.json").write_text("{}")
     with pytest.raises(UnreadableInputError, match="no usable picture"):
-        SAMed2D(root)
+        SAMed2D(root, datasets=datasets)
+
+
+def test_only_the_data_sets_that_are_named_are_listed(root):
+    assert [s.dataset for s in SAMed2D(root, datasets=("B",)).samples] == ["B"] * 3
+    assert len(SAMed2D(root, "train", datasets=("B", "A")).samples) == 4

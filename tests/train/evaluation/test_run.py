@@ -214,6 +214,30 @@ def test_the_ellipses_known_value_on_the_training_set(shared_train):
     assert run.summary("baseline:ellipse")["dice_dataset_mean"] == pytest.approx(0.71, abs=0.05)
 
 
+def test_data_sets_are_chosen_by_name_and_the_draw_spreads_over_those(data):
+    targets, left_out = list_targets(data, datasets=("B",))
+    assert {t.dataset for t in targets} == {"B"}
+    assert targets == tuple(t for t in list_targets(data)[0] if t.dataset == "B")
+    assert {t.dataset for t in draw(targets, 2, 0)} == {"B"}
+    assert {t.dataset for t in draw(list_targets(data, datasets=("B", "A"))[0], 2, 0)} == {"A", "B"}
+    assert left_out == ()
+
+
+def test_dirt_of_data_sets_that_were_not_chosen_is_not_counted(data):
+    for target in list_targets(data)[0]:
+        if target.dataset == "A":
+            target.mask.unlink()
+    assert list_targets(data, datasets=("B",))[1] == ()
+    assert len(list_targets(data)[1]) == 6
+
+
+def test_a_data_set_that_is_not_there_is_refused_with_the_nearest_ones(data):
+    with pytest.raises(UnknownNameError, match=r"^Unknown data set 'C'\. Did you mean: A, B\?$"):
+        list_targets(data, datasets=("A", "C"))
+    with pytest.raises(UnknownNameError, match=r"^Unknown data set in split val: 'A'\. Did you mean: B\?$"):
+        list_targets(data, "val", ("A",))  # it is there, and none of it is for validation
+
+
 # -- the command
 
 
@@ -259,6 +283,16 @@ def test_the_page_is_written_with_the_csv_or_neither_is(data, fake, tmp_path, mo
     assert (page.read_text(encoding="utf-8"), out.read_text()) == before
 
 
+def test_only_the_data_sets_that_were_named_are_asked(data, fake, tmp_path):
+    out, page = tmp_path / "rows.csv", tmp_path / "report.html"
+    done = invoke("evaluate", data, "--prompt", "box", "--datasets", "B", "--out", out, "--out-report", page)
+    assert set(json.loads(done.stdout.splitlines()[-1])["by_dataset"]) == {"B"}
+    assert {r["dataset"] for r in csv.DictReader(out.read_text().splitlines())} == {"B"}
+    assert "on data, split all, B<" in page.read_text(encoding="utf-8")
+    done = invoke("evaluate", data, "--prompt", "box", "--datasets", "A, B", "--limit", 4)
+    assert json.loads(done.stdout.splitlines()[-1])["by_dataset"].keys() == {"A", "B"}
+
+
 def test_several_kinds_share_the_same_masks(data, fake, tmp_path):
     out = tmp_path / "rows.csv"
     done = invoke("evaluate", data, "--prompt", "study", "--prompt", "baseline:ellipse", "--limit", 4, "--out", out)
@@ -282,6 +316,8 @@ def test_what_cannot_be_evaluated_is_refused(data, tmp_path):
         (tmp_path, "--prompt", "box"),
         (data, "--prompt", "boxx"),
         (data, "--prompt", "box", "--split", "test"),
+        (data, "--prompt", "box", "--datasets", "b"),
+        (data, "--prompt", "box", "--datasets", "A,"),
         (data, "--prompt", "baseline:ellipse", "--out", tmp_path / "none" / "o.csv"),
     ):
         done = invoke("evaluate", *arguments)

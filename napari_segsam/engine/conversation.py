@@ -1,0 +1,203 @@
+"""Conversation: what the open session needs is asked of the model, and what the model says is put into the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.core.prediction import Prediction, Suggestion
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.volume import Window
+from napari_segsam.engine.cache import EmbeddingCache
+from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
+from napari_segsam.engine.objects import named
+from napari_segsam.engine.protocols import Embedding, Executor, Predictor
+from napari_segsam.engine.session import Session
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of it, on the thread that asks.
+
+    Attributes:
+        answered: the visible slice's prompts have an answer.
+        suggested: the model was asked what it names on the visible slice.
+        refined: an accepted suggestion's slice, its (rows, cols) mask, and itself; it shall be committed now.
+        say, failed: a sentence for the person.
+        busy: whether an answer that the person waits for is outstanding.
+    """
+
+    answered: Callable[[Prediction], None]
+    suggested: Callable[[], None]
+    refined: Callable[[SliceView, NDArray[np.bool_], Suggestion], None]
+    say: Callable[[str], None]
+    failed: Callable[[str], None]
+    busy: Callable[[bool], None]
+
+
+class Conversation:
+    """Keeps the visible slice answered. Changes nothing of the session but what the model said.
+
+    Attributes:
+        session: what is worked on; may be replaced.
+        seen_through: the window of the current object's last answer, so that the next slices are embedded with it.
+    """
+
+    def __init__(
+        self, session: Session, executor: Executor, cache: EmbeddingCache, neighbours: tuple[int, ...], to: Listener
+    ) -> None:
+        """``neighbours``: slices to embed in advance, relative to the visible one in the scroll direction."""
+        self.session = session
+        self.seen_through: Window | None = None
+        self._neighbours = neighbours
+        self._to = to
+        self._inference = Inference(
+            executor, cache, lambda: (self.session.view, self.session.window), to.busy, to.failed
+        )
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """The model in use."""
+        return self._inference.predictor
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer that the person waits for is outstanding."""
+        return self._inference.busy
+
+    @property
+    def is_predicting(self) -> bool:
+        """Whether the visible slice's prompts are being answered."""
+        return self._inference.is_predicting
+
+    # -- the model
+    def adopt(self, predictor: Predictor) -> None:
+        """Use this model; the session forgets what another one said."""
+        self._inference.predictor, self.seen_through = predictor, None
+        self.session.use_vocabulary(predictor.vocabulary)
+
+    def load(
+        self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]
+    ) -> None:
+        """Have another model made; ``refused`` is called where that fails, after the person was told why."""
+        self._inference.load(load, use, refused)
+
+    def work_on(self, session: Session) -> None:
+        """Another session, or another volume in the same one."""
+        self.session, self.seen_through = session, None
+        if self.predictor is not None and session.vocabulary is not self.predictor.vocabulary:
+            session.use_vocabulary(self.predictor.vocabulary)
+
+    # -- the visible slice
+    def look_elsewhere(self) -> None:
+        """Another slice will be visible: what was asked for this one is no longer wanted."""
+        self._inference.cancel(PREDICT, SUGGEST, EMBED)
+
+    def see(self, direction: int = 1) -> None:
+        """Answer the visible slice's prompts, or at least embed it; then embed its neighbours."""
+        self.answer_prompts()
+        if self.predictor is None:
+            return
+        if not (self.is_predicting or self.session.answered):
+            self._say_embedding()
+            self._inference.prepare(self.session.view, self._window_to_try(), self._say_ready)
+        self._inference.prepare_unseen(self._slices_beside(direction), self._window_to_try())
+
+    def answer_prompts(self) -> None:
+        """Ask for what the visible slice's prompts need, unless it is there or on its way."""
+        session = self.session
+        if session.answered or not session.uncommitted_here:
+            self._inference.cancel(PREDICT)
+        elif self.predictor is None:
+            if self._inference.load_failure:
+                self._to.failed(self._inference.load_failure)
+        elif not self._inference.is_asked(session.prompts):
+            self._say_embedding()
+            self._inference.predict(session.view, session.prompts, session.window, self._use_prediction)
+
+    def suggest(self) -> None:
+        """Ask what the model names by itself on the visible slice.
+
+        Raises:
+            SegsamError: there is no model yet.
+        """
+        self._inference.model()
+        self._say_embedding()
+        self._inference.suggest(self.session.view, self.session.window, self._use_suggestions)
+
+    # -- suggestions on their way to be objects; they belong to their own slice, wherever the person looks
+    def refine(self, suggestion: Suggestion) -> None:
+        """Have an open suggestion of the visible slice refined with its own box and centre.
+
+        Raises:
+            BadPromptsError: it is not open there.
+            SegsamError: there is no model yet.
+        """
+        self._check_open(suggestion)
+        view = self.session.view
+        window = self.session.window or self.session.suggestions_window
+        self._inference.refine(view, suggestion, window, partial(self._use_refined, view, suggestion))
+
+    def forget(self, suggestion: Suggestion) -> None:
+        """An open suggestion of the visible slice shall not be committed, if it was accepted.
+
+        Raises:
+            BadPromptsError: it is not open there.
+        """
+        self._check_open(suggestion)
+        self._inference.cancel(Accepting(self.session.place, suggestion.name))
+
+    def forget_last_refined(self) -> str | None:
+        """The suggestion that was accepted last and is still being refined shall not be committed; its name."""
+        if not self._inference.accepting:
+            return None
+        pending = self._inference.accepting[-1]
+        self._inference.cancel(pending)
+        return pending.name
+
+    def stop(self, loading: bool = False) -> None:
+        """No answer about an image is wanted any more; nor is a model that is ``loading``."""
+        if loading:
+            self._inference.cancel(LOAD)
+        for lost in self._inference.cancel_all():
+            self._to.failed(f"{lost.name} was not accepted: image, window or model changed first. Accept it again.")
+
+    # -- using what it says
+    def _use_prediction(self, prediction: Prediction) -> None:
+        self.session.receive(prediction)
+        self.seen_through = prediction.window
+        self._to.answered(prediction)
+
+    def _use_suggestions(self, suggestions: tuple[Suggestion, ...], window: Window | None) -> None:
+        self.session.receive_suggestions(suggestions, window)
+        self._to.suggested()
+
+    def _use_refined(self, view: SliceView, suggestion: Suggestion, refined: Prediction) -> None:
+        self._to.refined(view, refined.mask if refined.mask.any() else suggestion.mask, suggestion)
+
+    # -- slices and windows
+    def _check_open(self, suggestion: Suggestion) -> None:
+        if not any(s is suggestion for s in self.session.suggestions):
+            raise BadPromptsError(f"{suggestion.name} is no longer suggested on {named(self.session.place)}.")
+
+    def _slices_beside(self, direction: int) -> list[SliceView]:
+        here = self.session.view
+        indices = (here.index + direction * offset for offset in self._neighbours)
+        return [SliceView(here.volume, here.axis, i) for i in indices if 0 <= i < here.volume.grid.shape[here.axis]]
+
+    def _window_to_try(self) -> Window | None:
+        """For a slice without prompts: what was asked for, else what the current object was last seen through."""
+        return self.session.window or self.seen_through
+
+    def _say_embedding(self) -> None:
+        """Say so where the next answer has to wait for the image encoder."""
+        if self._inference.must_embed(self.session.view):
+            self._to.say(f"Embedding {named(self.session.place)} ...")
+
+    def _say_ready(self, _: Embedding) -> None:
+        self._to.say(f"{named(self.session.place).capitalize()} is ready.")

@@ -1,0 +1,102 @@
+"""Telling: what became of a session, said through its controller's signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from napari_segsam.core.errors import SegsamError
+from napari_segsam.core.prediction import Prediction
+from napari_segsam.engine.history import Step, no_voxels
+from napari_segsam.engine.names import emptied_by
+from napari_segsam.engine.objects import named
+from napari_segsam.engine.records import in_words
+
+if TYPE_CHECKING:
+    from napari_segsam.engine.controller import Controller
+
+P = ParamSpec("P")
+
+
+def told(method: Callable[Concatenate[Controller, P], None]) -> Callable[Concatenate[Controller, P], None]:
+    """What the person can mend is said through ``failed`` instead of raised into a widget's callback."""
+
+    @wraps(method)
+    def wrapper(self: Controller, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except SegsamError as error:
+            self.failed.emit(str(error))
+
+    return wrapper
+
+
+class Telling:
+    """Which signals follow from what; they are declared, and explained, in the controller."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._to = controller
+
+    def say(self, text: str) -> None:
+        """A sentence for the person."""
+        self._to.status_changed.emit(text)
+
+    def all(self) -> None:
+        """Another slice, session or model: everything may differ."""
+        self.slice()
+        self._rest()
+
+    def slice(self) -> None:
+        """Another slice is visible."""
+        session = self._to.session
+        self._to.prompts_changed.emit(session.prompts)
+        self._to.prediction_changed.emit(session.prediction)
+        self._to.suggestions_changed.emit(session.suggestions)
+
+    def step(self, step: Step) -> None:
+        """A step was done."""
+        session = self._to.session
+        before, after = step.before.current, step.after.current
+        if step.relabels:
+            self._to.labels_changed.emit(step.patch or no_voxels(step.name))
+        if before.prompts.get(session.place) is not after.prompts.get(session.place):
+            self._to.prompts_changed.emit(session.prompts)
+        if before is not after:
+            self._to.prediction_changed.emit(session.prediction)
+        if step.reopens:
+            self._to.suggestions_changed.emit(session.suggestions)
+        self._rest()
+
+    def retraced(self, step: Step, verb: str) -> None:
+        """A step was undone or redone, perhaps on a slice that the person does not see."""
+        where = f" on {named(step.place)}" if step.place and step.place != self._to.session.place else ""
+        self.say(f"{verb}: {step.name}{where}.")
+
+    def committed(self, step: Step) -> None:
+        """The current object was committed on the visible slice, perhaps over the last of others."""
+        session = self._to.session
+        emptied = emptied_by(step.patch, session.labels) if step.patch else []
+        lost = f" Nothing is left of {', '.join(emptied)}; undo brings it back." if emptied else ""
+        self.say(f"Committed {step.name.removeprefix('commit ')} on {named(session.place)}.{lost}")
+
+    def answer(self, prediction: Prediction) -> None:
+        """The visible slice's prompts have an answer."""
+        session = self._to.session
+        self._to.prediction_changed.emit(session.prediction)
+        self._to.suggestions_changed.emit(session.suggestions)
+        self._to.object_changed.emit()
+        self._to.semantic_changed.emit()
+        self.say(in_words(prediction, session.class_name))
+
+    def suggestions(self) -> None:
+        """The model was asked what it names on the visible slice."""
+        found = self._to.session.suggestions
+        self._to.suggestions_changed.emit(found)
+        self._to.semantic_changed.emit()
+        self.say(", ".join(f"{s.name} {s.score:.2f}" for s in found) or "The model names nothing on this slice.")
+
+    def _rest(self) -> None:
+        self._to.object_changed.emit()
+        self._to.semantic_changed.emit()
+        self._to.history_changed.emit()
