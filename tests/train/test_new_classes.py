@@ -111,7 +111,8 @@ def test_a_model_with_a_new_class_knows_it_by_its_aliases_and_keeps_its_calibrat
 
 
 @pytest.mark.parametrize(
-    ("choice", "why"), [({"cls_head": "linear"}, "class head of fixed size"), ({"co": "class_queries"}, "token of its own")]
+    ("choice", "why"),
+    [({"cls_head": "linear"}, "class head of fixed size"), ({"co": "class_queries"}, "token of its own")],
 )
 def test_a_model_whose_class_list_is_closed_is_refused(tmp_path, out, choice, why):
     header = replace(header_of(tiny()), config=replace(TINY_NANO, **choice))
