@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from napari_segsam import __version__
-from napari_segsam.cli import classes, demo, doctor, evaluate, gui, info, models, predict, suggest, train
+from napari_segsam.cli import classes, convert, demo, doctor, evaluate, gui, info, models, predict, suggest, train
 from napari_segsam.cli.app import INTERRUPTED, INTERRUPTED_MESSAGE
 from napari_segsam.cli.console import say
 from napari_segsam.core.errors import SegsamError
@@ -62,6 +62,7 @@ app.command("gui")(gui.gui)
 app.command("info")(info.info)
 app.command("predict")(predict.predict)
 app.command("suggest")(suggest.suggest)
+app.command("convert")(convert.convert)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.add_typer(models.app, name="models")

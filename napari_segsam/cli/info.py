@@ -10,7 +10,7 @@ import typer
 from napari_segsam.cli.console import answer
 
 if TYPE_CHECKING:
-    from napari_segsam.io.formats import SeriesInfo
+    from napari_segsam.io.series_info import SeriesInfo
 
 
 def info(
@@ -18,7 +18,7 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every series found: modality, size, spacing, orientation, and why one cannot be read."""
-    from napari_segsam.io.formats import list_series
+    from napari_segsam.io.sandbox import list_series
 
     found = list_series(path)
     if as_json:

@@ -42,7 +42,7 @@ def load_volume(path: Path, series: str | None = None, modality: str | None = No
     known = [m for m in MODALITIES if m != "unknown"]
     if modality is not None and modality not in known:
         raise UnknownNameError("modality", modality, known)
-    from napari_segsam.io.formats import read_volume
+    from napari_segsam.io.sandbox import read_volume
 
     volume = read_volume(path, series=series)
     return volume if modality is None else replace(volume, modality=modality)

@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from napari_segsam.core.errors import BadLabelsError, GridMismatchError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import Coding
 
 MAX_LABEL = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True)
 class Label:
-    """One object of the label map: its voxel value (1..65535) and what it is."""
+    """One object of the label map: its voxel value (1..65535) and what it is, in codes too where a file said them."""
 
     value: int
     name: str
+    coding: Coding | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,33 @@ ASPECTS = ("location", "shape", "appearance", "texture", "lookalike")
 
 
 @dataclass(frozen=True)
+class Code:
+    """A coded concept: its value in a coding scheme (SCT = SNOMED CT), and what it means."""
+
+    value: str
+    meaning: str
+    scheme: str = "SCT"
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What a segment is in DICOM's codes (PS3.3 C.8.20.4): its property category, property type and their modifier."""
+
+    category: Code
+    type: Code
+    modifier: Code | None = None
+
+
+CATEGORIES = {
+    "anatomy": Code("91723000", "Anatomical Structure"),
+    "abnormal": Code("49755003", "Morphologically Abnormal Structure"),
+}
+"""Categories that a card may name -> DICOM PS3.16, CID 7150."""
+SIDES = {"left": Code("7771000", "Left"), "right": Code("24028007", "Right")}
+"""DICOM PS3.16, CID 244."""
+
+
+@dataclass(frozen=True)
 class ClassCard:
     """What a class looks like, in five sentences, with its codes; see ``weights/class_cards.toml``."""
 
@@ -30,6 +57,19 @@ class ClassCard:
     laterality: str
     snomed: tuple[str, ...]
     sentences: tuple[str, ...]
+    category: str = ""
+
+    @property
+    def coding(self) -> Coding | None:
+        """The class in DICOM's codes, None where the card has none.
+
+        The side is a modifier unless the code itself says it, as that of "Left kidney structure" does.
+        """
+        if not self.snomed or self.category not in CATEGORIES:
+            return None
+        value, meaning = self.snomed
+        said = self.laterality in _WORDS.findall(meaning.lower())
+        return Coding(CATEGORIES[self.category], Code(value, meaning), None if said else SIDES.get(self.laterality))
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, object]) -> ClassCard:
@@ -40,7 +80,8 @@ class ClassCard:
             return tuple(str(v) for v in value) if isinstance(value, list) else ()
 
         sentences = tuple(str(table[a]) for a in ASPECTS)
-        return cls(name, words("modalities"), words("aliases"), str(table["laterality"]), words("snomed"), sentences)
+        side, category = str(table["laterality"]), str(table.get("category", ""))
+        return cls(name, words("modalities"), words("aliases"), side, words("snomed"), sentences, category)
 
 
 def read_cards(text: str) -> dict[str, ClassCard]:

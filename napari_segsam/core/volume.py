@@ -40,7 +40,11 @@ class Volume:
         inverted: MONOCHROME1: low values are bright; only what the model and the eye see is inverted.
         windows: presets from the file, best first.
         padding: intensity that fills what was not scanned, if known.
+        padding_limit: the other end, where a range of intensities does, as `is_padding` tells.
         series_uid: DICOM Series Instance UID, empty elsewhere.
+        warnings: what to know before using it, a sentence each.
+        resampled: how slices at uneven distances were made even, one sentence that every export records; empty where
+            the voxels are those of the file.
         id: unique for this load, so that late answers can be told apart.
     """
 
@@ -51,8 +55,10 @@ class Volume:
     inverted: bool = False
     windows: tuple[Window, ...] = ()
     padding: float | None = None
+    padding_limit: float | None = None
     series_uid: str = ""
     warnings: tuple[str, ...] = ()
+    resampled: str = ""
     id: str = field(default_factory=lambda: uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -66,6 +72,13 @@ class Volume:
     def is_rgb(self) -> bool:
         """Whether a voxel is three colours instead of one intensity."""
         return self.voxels.ndim == 4
+
+    def is_padding(self, intensities: NDArray) -> NDArray[np.bool_]:  # type: ignore[type-arg]
+        """Which of these intensities fill what was not scanned, in their shape."""
+        if self.padding is None:
+            return np.zeros(intensities.shape, bool)
+        low, high = sorted((self.padding, self.padding if self.padding_limit is None else self.padding_limit))
+        return np.asarray((intensities >= low) & (intensities <= high))
 
 
 def infer_modality(voxels: NDArray) -> str:  # type: ignore[type-arg]

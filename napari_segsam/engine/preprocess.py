@@ -91,9 +91,7 @@ def make_picture(view: SliceView, window: Window | None, frame: PictureFrame) ->
 
 def _without_padding(view: SliceView, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Pixels that were never scanned take the darkest scanned intensity, so that they cannot stretch a percentile."""
-    if view.volume.padding is None:
-        return pixels
-    padded = pixels == view.volume.padding
+    padded = view.volume.is_padding(pixels)
     if not padded.any() or padded.all():
         return pixels
     scanned = pixels[~padded]
@@ -127,4 +125,4 @@ def _prompted_values(view: SliceView, prompts: Prompts) -> NDArray:  # type: ign
         pixels[max(round(r0), 0) : round(r1) + 1, max(round(c0), 0) : round(c1) + 1].ravel() for r0, r1, c0, c1 in areas
     ]
     values = np.concatenate(cut) if cut else np.zeros(0)
-    return values if view.volume.padding is None else values[values != view.volume.padding]
+    return values[~view.volume.is_padding(values)]

@@ -8,53 +8,53 @@ from pathlib import Path
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.volume import Volume
 from napari_segsam.io.dicom.read import list_dicom, read_dicom
-from napari_segsam.io.images.nifti import read_nifti
-from napari_segsam.io.images.nrrd import read_nrrd
-from napari_segsam.io.images.nrrd_check import voxel_file
-from napari_segsam.io.images.pictures import read_picture
+from napari_segsam.io.images.image import list_image, read_image
+from napari_segsam.io.images.layout import Layout
+from napari_segsam.io.images.nifti_header import nifti_layout, other_half
+from napari_segsam.io.images.nrrd import text_layout
+from napari_segsam.io.images.pictures import list_picture, read_picture
 from napari_segsam.io.labels.files import LABEL_SUFFIXES, read_labels, write_labels
 from napari_segsam.io.series_info import SeriesInfo
 
 __all__ = [
     "LABEL_SUFFIXES",
-    "READERS",
     "SeriesInfo",
     "files_of",
+    "is_dicom",
     "list_series",
     "read_labels",
     "read_volume",
     "write_labels",
 ]
 
-READERS: dict[str, Callable[[Path], Volume]] = {
-    **dict.fromkeys((".nii.gz", ".nii"), read_nifti),
-    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), read_nrrd),
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"), read_picture),
+_LAYOUTS: dict[str, Callable[[Path], Layout]] = {
+    **dict.fromkeys((".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img.gz"), nifti_layout),
+    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), text_layout),
 }
-"""Suffix -> reader. Everything else is tried as DICOM, whose files often have no suffix."""
-
+"""Suffix -> what its header says. An .img is one too where an .hdr lies beside it."""
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""Everything else is tried as DICOM, whose files often have no suffix."""
 _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!")
 
 
-def read_volume(path: Path, *, series: str | None = None) -> Volume:
+def read_volume(path: Path, *, series: str | None = None, resample: bool = False) -> Volume:
     """Read a scan from a file, or a DICOM series from a folder.
 
     Args:
-        path: a file of any format of :data:`READERS`, a DICOM file, or a folder of them.
-        series: ``uid`` of a SeriesInfo, needed where a folder holds several.
+        path: NIfTI, NRRD, MetaImage, a picture, a DICOM file, or a folder of DICOM files.
+        series: ``uid`` of a SeriesInfo, needed where there are several.
+        resample: make uneven DICOM slices even, which ``Volume.resampled`` then records; other files have none.
 
     Raises:
         UnknownNameError: no such series.
         UnreadableInputError: with one sentence: what is wrong, where, and what to do.
     """
     path = Path(path)
-    reader = _reader(path)
+    kind = _kind(path)
     try:
-        if reader is None:
-            return read_dicom(path, series)
-        if series:
-            raise UnreadableInputError(f"{path.name} holds one image and no series; leave --series away (series=None).")
-        return reader(path)
+        if kind in _LAYOUTS:
+            return read_image(_LAYOUTS[kind](path), series)
+        return read_picture(path, series) if kind in _PICTURES else read_dicom(path, series, resample=resample)
     except OSError as error:
         raise UnreadableInputError.not_opened(path, error) from error
 
@@ -66,37 +66,49 @@ def list_series(path: Path) -> list[SeriesInfo]:
         UnreadableInputError: there is no image.
     """
     path = Path(path)
-    reader = _reader(path)
+    kind = _kind(path)
     try:
-        return list_dicom(path) if reader is None else [SeriesInfo.of(reader(path))]
+        if kind in _LAYOUTS:
+            return list_image(_LAYOUTS[kind](path))
+        return list_picture(path) if kind in _PICTURES else list_dicom(path)
     except OSError as error:
         raise UnreadableInputError.not_opened(path, error) from error
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """What reading ``path`` reads: itself and, where its header names one, the file beside it with the voxels."""
-    if READERS.get(path.suffix.lower()) is not read_nrrd or not path.is_file():
-        return (path,)
+    """What reading ``path`` reads: itself and, where header and voxels lie in two files, the other one."""
     try:
-        return path, voxel_file(path)
+        kind = _kind(path)
+        return tuple(dict.fromkeys((path, *_LAYOUTS[kind](path).files))) if kind in _LAYOUTS else (path,)
     except (OSError, UnreadableInputError):  # said when it is read
         return (path,)
 
 
-def _reader(path: Path) -> Callable[[Path], Volume] | None:
-    """The reader for a file that is there; None for DICOM."""
+def is_dicom(path: Path) -> bool:
+    """Whether ``path`` is read as DICOM, which a folder always is.
+
+    Raises:
+        UnreadableInputError: there is no such file, or it is an archive.
+    """
+    return not _kind(Path(path))
+
+
+def _kind(path: Path) -> str:
+    """The suffix, in small letters, that says how a file is read; empty for DICOM."""
     if path.is_dir():
-        return None
+        return ""
     if not path.exists():
         raise UnreadableInputError(f"{path} does not exist; check the spelling.")
     if not path.is_file():
         raise UnreadableInputError(f"{path.name} is neither a file nor a folder; choose another.")
     lower = path.name.lower()
-    for suffix, reader in READERS.items():
+    for suffix in (*_LAYOUTS, *_PICTURES):
         if lower.endswith(suffix):
-            return reader
+            return suffix
+    if lower.endswith(".img") and other_half(path):
+        return ".hdr"
     _refuse_archive(path)
-    return None
+    return ""
 
 
 def _refuse_archive(path: Path) -> None:

@@ -1,9 +1,10 @@
-"""SeriesInfo: what can be said about a series before its voxels are read."""
+"""SeriesInfo: what can be said about a series before its voxels are read, and the choice among several."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.volume import Volume
 
 
@@ -12,7 +13,8 @@ class SeriesInfo:
     """One series that a path holds.
 
     Attributes:
-        uid: names it in ``series=``; a Series Instance UID, with ``#n`` where one series holds several volumes.
+        uid: names it in ``series=``; a Series Instance UID, with ``#n`` where one series holds several volumes; ``#n``
+            alone for the volumes of a file without series; empty where it is the only one.
         modality: one of ``core.volume.MODALITIES``.
         description: what the file calls it; may hold anything that a person typed there.
         shape: voxels along i, j, k.
@@ -34,11 +36,11 @@ class SeriesInfo:
     refused: str | None = None
 
     @classmethod
-    def of(cls, volume: Volume) -> SeriesInfo:
+    def of(cls, volume: Volume, uid: str = "") -> SeriesInfo:
         """Of a volume that has been read from a file without series (NIfTI, NRRD, a picture)."""
         grid = volume.grid
         return cls(
-            volume.series_uid,
+            uid,
             volume.modality,
             volume.name,
             grid.shape,
@@ -46,3 +48,30 @@ class SeriesInfo:
             grid.axis_codes,
             warnings=volume.warnings,
         )
+
+
+def chosen(series: str | None, count: int, name: str) -> int:
+    """Which of the ``count`` volumes of the file ``name`` is meant, from 0.
+
+    Args:
+        series: ``uid`` of a SeriesInfo of that file.
+        count: how many there are.
+        name: for messages.
+
+    Raises:
+        UnreadableInputError: none is named where there are several, or one where there are none to choose from.
+        UnknownNameError: no such volume.
+    """
+    if count == 1:
+        if series:
+            raise UnreadableInputError(f"{name} holds one image and no series; leave --series away (series=None).")
+        return 0
+    if not series:
+        raise UnreadableInputError(
+            f"{name} holds {count} volumes; name one (series=..., --series), '#1' to '#{count}': segsam info says "
+            "what they are."
+        )
+    uids = [f"#{n}" for n in range(1, count + 1)]
+    if series not in uids:
+        raise UnknownNameError("volume", series, (uids[0], uids[-1]))
+    return uids.index(series)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("classes", "demo", "gui", "info", "predict", "suggest", "evaluate", "train", "models", "doctor")
+COMMANDS = ("classes", "convert", "demo", "gui", "info", "predict", "suggest", "evaluate", "train", "models", "doctor")
 
 
 def segsam(*arguments, **variables):

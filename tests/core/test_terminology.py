@@ -6,9 +6,20 @@ from importlib.resources import files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.sr.codedict import Collection
 
 from napari_segsam.core.errors import UnknownNameError
-from napari_segsam.core.terminology import KINDS, ClassCard, Vocabulary, colour_of, read_cards
+from napari_segsam.core.terminology import (
+    CATEGORIES,
+    KINDS,
+    SIDES,
+    ClassCard,
+    Code,
+    Coding,
+    Vocabulary,
+    colour_of,
+    read_cards,
+)
 from napari_segsam.core.volume import MODALITIES
 
 CARDS = read_cards(files("napari_segsam.weights").joinpath("class_cards.toml").read_text(encoding="utf-8"))
@@ -131,3 +142,35 @@ def test_colours_are_stable_in_range_and_mostly_distinct():
     assert colours == {name: colour_of(name) for name in VOCABULARY.names}
     assert all(0 <= channel <= 1 for colour in colours.values() for channel in colour)
     assert len(set(colours.values())) > 0.9 * len(colours)
+
+
+def test_every_coded_card_says_its_category_and_no_other_does():
+    assert {c.name: c.category for c in CARDS.values() if bool(c.snomed) != (c.category in CATEGORIES)} == {}
+    assert CARDS["liver"].coding == Coding(
+        Code("91723000", "Anatomical Structure"), Code("10200004", "Liver structure")
+    )
+    assert CARDS["liver_tumor"].coding.category.value == "49755003"
+    assert CARDS["polyp"].coding is None
+
+
+def test_the_side_is_coded_once():
+    assert CARDS["femur_left"].coding.modifier == Code("7771000", "Left")
+    assert CARDS["femur_right"].coding.modifier == Code("24028007", "Right")
+    assert CARDS["kidney_left"].coding.modifier is None  # "Left kidney structure"
+    sided = {n: c for n, c in CARDS.items() if c.laterality and c.coding}
+    assert all(c.coding.modifier or c.laterality in c.coding.type.meaning.lower() for c in sided.values())
+
+
+def test_categories_sides_and_listed_types_are_those_of_the_dicom_standard():
+    standard = {code.value: code.meaning for cid in ("CID7150", "CID244") for code in Collection(cid).concepts.values()}
+    ours = {code.value: code.meaning for code in (*CATEGORIES.values(), *SIDES.values())}
+    assert {value: standard.get(value) for value in ours} == ours
+
+
+def test_no_two_cards_share_their_codes_but_the_two_oedemas():
+    by_coding: dict[Coding, list[str]] = {}
+    for card in CARDS.values():
+        if card.coding:
+            by_coding.setdefault(card.coding, []).append(card.name)
+    shared = [names for names in by_coding.values() if len(names) > 1]
+    assert shared == [["perihematomal_edema", "peritumoral_edema"]]

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_segsam.core.errors import SegsamError, UnreadableInputError
+from napari_segsam.core.errors import SegsamError, UnknownNameError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
-from napari_segsam.io.formats import list_series, read_volume, write_labels
+from napari_segsam.io.formats import files_of, list_series, read_volume, write_labels
 from tests.core.grids import affine_of
 from tests.io.dicom.dicom_files import SERIES, ct_series
+from tests.io.images.nifti_files import saved
+from tests.io.images.text_files import meta, nrrd
 
 
 def test_the_suffix_or_else_the_content_finds_the_reader(tmp_path: Path) -> None:
@@ -41,7 +43,53 @@ def test_series_are_listed_with_what_info_prints(tmp_path: Path) -> None:
     assert (info.uid, info.shape, info.orientation) == ("", (3, 4, 5), "RSA")
 
 
-@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.png", "a.dcm", "a", "a.txt"])
+def several(folder: Path) -> list[Path]:
+    """A file of each format with 3 volumes, whose voxels are 0, 1 and 2."""
+    array = np.zeros((2, 3, 4, 3), np.int16) + np.arange(3, dtype=np.int16)
+    place = "space: LPS\nspace origin: (0,0,0)\nspace directions: (1,0,0) (0,1,0) (0,0,1) none"
+    pages = [Image.fromarray(np.full((3, 2), n, np.uint8)) for n in range(3)]
+    pages[0].save(folder / "a.tif", save_all=True, append_images=pages[1:])
+    return [
+        saved(folder / "a.nii", array),
+        saved(folder / "a.nii.gz", array),
+        nrrd(folder / "a.nrrd", array=array, place=place),
+        meta(folder / "a.mha", array=array, place=""),
+        folder / "a.tif",
+    ]
+
+
+def test_whatever_lists_several_volumes_reads_each_of_them(tmp_path: Path) -> None:
+    for path in several(tmp_path):
+        listed = list_series(path)
+        assert [info.uid for info in listed] == ["#1", "#2", "#3"]
+        assert len({info.description for info in listed}) == 3
+        for n, info in enumerate(listed):
+            volume = read_volume(path, series=info.uid)
+            assert (volume.voxels == n).all() and (volume.grid.shape, volume.name) == (info.shape, f"a {info.uid}")
+            assert volume.grid.spacing_mm == info.spacing_mm and volume.grid.axis_codes == info.orientation
+        with pytest.raises(UnreadableInputError, match=f"{path.name} holds 3 volumes; name one .* '#1' to '#3'"):
+            read_volume(path)
+        with pytest.raises(UnknownNameError, match="Did you mean: #1, #3"):
+            read_volume(path, series="1.2.3")
+
+
+def test_a_cut_file_of_several_volumes_is_not_listed(tmp_path: Path) -> None:
+    for path in several(tmp_path):
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(UnreadableInputError):
+            list_series(path)
+
+
+def test_what_a_header_points_to_is_read_too(tmp_path: Path) -> None:
+    header = meta(tmp_path / "a.mhd", file="a.raw")
+    (tmp_path / "a.raw").write_bytes(b"")
+    assert files_of(header) == (header, tmp_path / "a.raw")
+    (tmp_path / "a.raw").unlink()
+    assert files_of(header) == (header,)
+    assert files_of(tmp_path / "gone.nhdr") == (tmp_path / "gone.nhdr",) and files_of(tmp_path) == (tmp_path,)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.png", "a.dcm", "a", "a.txt", "a.hdr", "a.img"])
 @pytest.mark.parametrize("content", [b"", b"hello world", b"PK\x03\x04 an archive", bytes(range(256)) * 9])
 def test_what_is_no_image_is_one_sentence(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom.header import DAMAGE, MOSAIC_COUNT, Frame, number, numbers
+from napari_segsam.io.dicom import claims
+from napari_segsam.io.dicom.damage import DAMAGE, printable
+from napari_segsam.io.dicom.enhanced import enhanced_frames
+from napari_segsam.io.dicom.frame import Frame
+from napari_segsam.io.dicom.header import File
+from napari_segsam.io.dicom.measures import spacing_of, thickness_of
+from napari_segsam.io.dicom.nuclear import is_reconstructed, nuclear_frames
 from napari_segsam.io.dicom.siemens_mosaic import mosaic_tiles
+from napari_segsam.io.dicom.syntax import unsupported
+from napari_segsam.io.dicom.tags import MOSAIC_COUNT, MOSAIC_CSA
+from napari_segsam.io.dicom.values import number, numbers, said, value
 
 _FILMS = ("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OT", "OP")
 _NO_IMAGES = {
     "SEG": "is a segmentation; open the images that it was drawn on",
     "RTDOSE": "is a dose; open the images that it was planned on",
-    "REG": "is a registration; open the images",
+    "SM": "is a slide of a microscope in tiles, which cannot be read; export a picture of the part that you need",
 }
 _TRAITS = {
     "series number": "SeriesNumber",
@@ -25,128 +32,90 @@ _TRAITS = {
     "time point": "TemporalPositionIdentifier",
     "echo time": "EchoTime",
     "b-value": "DiffusionBValue",
+    "gradient": "DiffusionGradientOrientation",
     "trigger time": "TriggerTime",
     "image type": "ImageType",
 }
 
 
-def frames_of(path: Path, header: Dataset) -> list[Frame]:
+def frames_of(file: File) -> list[Frame]:
     """All frames of an image file, in its own order.
 
     Raises:
         UnreadableInputError: damaged, or of a kind that is no image or not supported; the sentence says which.
     """
     try:
-        return list(_frames(path, header))
+        frames = list(_frames(file))
+        if MOSAIC_CSA in file.header:
+            del file.header[MOSAIC_CSA]  # long, and of no more use
+        if all(frame.slope for frame in frames):
+            return frames
     except DAMAGE as error:
-        raise UnreadableInputError(f"{path.name}: the DICOM header is damaged; export the image again.") from error
+        raise UnreadableInputError(
+            f"{printable(file.path.name)}: the DICOM header is damaged; export the image again."
+        ) from error
+    raise UnreadableInputError(
+        f"{printable(file.path.name)} has only one intensity (Rescale Slope 0); export it again."
+    )
 
 
-def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
-    modality = str(header.get("Modality", ""))
+def _frames(file: File) -> Iterator[Frame]:
+    header, name = file.header, printable(file.path.name)
+    modality = said(header, "Modality")
     if modality in _NO_IMAGES:
-        raise UnreadableInputError(f"{path.name} {_NO_IMAGES[modality]}.")
-    single = _single_frame(path, header)
-    count = int(header.get("NumberOfFrames") or 1)
-    if "PerFrameFunctionalGroupsSequence" in header:
-        yield from _enhanced_frames(single)
-    elif "MOSAIC" in (header.get("ImageType") or ()) and MOSAIC_COUNT in header:
+        raise UnreadableInputError(f"{name} {_NO_IMAGES[modality]}.")
+    claims.check(file)
+    single, count = _single_frame(file), claims.frame_count(file)
+    if unsupported(file.syntax):  # what it holds is never read: one frame stands for all
+        yield single
+    elif value(header, "PerFrameFunctionalGroupsSequence"):
+        yield from _placed(enhanced_frames(single, count))
+    elif "MOSAIC" in (value(header, "ImageType") or ()) and MOSAIC_COUNT in header:
         yield from mosaic_tiles(single)
+    elif is_reconstructed(header):
+        yield from nuclear_frames(single, count)
     elif count == 1:
         yield single
-    elif modality in _FILMS or int(header.get("SamplesPerPixel", 1)) > 1:
+    elif _is_film(header):
         yield from (replace(single, number=n, position=None) for n in range(count))
     else:
-        raise UnreadableInputError(
-            f"{path.name} holds {count} {modality} frames and does not say where they lie; export single slices."
-        )
+        raise _nowhere(file, count)
 
 
-def _single_frame(path: Path, header: Dataset) -> Frame:
+def _placed(frames: list[Frame]) -> list[Frame]:
+    """The frames, each of which says where it lies unless they are a film."""
+    if all(frame.is_placed for frame in frames) or _is_film(frames[0].header) or len(frames) == 1:
+        return frames
+    raise _nowhere(frames[0].file, len(frames))
+
+
+def _is_film(header: Dataset) -> bool:
+    return said(header, "Modality") in _FILMS or int(value(header, "SamplesPerPixel") or 1) > 1
+
+
+def _nowhere(file: File, count: int) -> UnreadableInputError:
+    modality = said(file.header, "Modality")
+    return UnreadableInputError(
+        f"{printable(file.path.name)} holds {count} {modality} frames and does not say where they lie; "
+        "export single slices."
+    )
+
+
+def _single_frame(file: File) -> Frame:
+    header = file.header
+    spacing, notes = spacing_of(header)
     return Frame(
-        path=path,
-        header=header,
+        file=file,
         number=0,
         tile=None,
-        rows=int(header.Rows),
-        cols=int(header.Columns),
-        position=numbers(header.get("ImagePositionPatient"), 3),
-        orientation=numbers(header.get("ImageOrientationPatient"), 6),
-        spacing=_pixel_spacing(header),
-        thickness=_thickness(header),
-        slope=number(header.get("RescaleSlope"), 1.0),
-        intercept=number(header.get("RescaleIntercept"), 0.0),
-        traits={name: _text(header.get(keyword)) for name, keyword in _TRAITS.items()},
+        rows=int(value(header, "Rows")),
+        cols=int(value(header, "Columns")),
+        position=numbers(value(header, "ImagePositionPatient"), 3),
+        orientation=numbers(value(header, "ImageOrientationPatient"), 6),
+        spacing=spacing,
+        thickness=thickness_of(header),
+        slope=number(value(header, "RescaleSlope"), 1.0),
+        intercept=number(value(header, "RescaleIntercept"), 0.0),
+        traits={name: said(header, keyword) for name, keyword in _TRAITS.items()},
+        notes=notes,
     )
-
-
-def _enhanced_frames(single: Frame) -> Iterator[Frame]:
-    shared = (single.header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    for n, own in enumerate(single.header.PerFrameFunctionalGroupsSequence):
-        yield _enhanced_frame(single, n, own, shared)
-
-
-def _enhanced_frame(single: Frame, n: int, own: Dataset, shared: Dataset) -> Frame:
-    def group(name: str) -> Dataset:
-        for where in (own, shared):
-            if where.get(name):
-                return where[name].value[0]  # type: ignore[no-any-return]
-        return Dataset()
-
-    measures, values = group("PixelMeasuresSequence"), group("PixelValueTransformationSequence")
-    content, kind = group("FrameContentSequence"), group("MRImageFrameTypeSequence")
-    return replace(
-        single,
-        number=n,
-        position=numbers(group("PlanePositionSequence").get("ImagePositionPatient"), 3),
-        orientation=numbers(group("PlaneOrientationSequence").get("ImageOrientationPatient"), 6),
-        spacing=_positive(measures.get("PixelSpacing")) or single.spacing,
-        thickness=_thickness(measures) or single.thickness,
-        slope=number(values.get("RescaleSlope"), single.slope),
-        intercept=number(values.get("RescaleIntercept"), single.intercept),
-        traits={
-            **single.traits,
-            "stack": _text(content.get("StackID")),
-            "time point": _text(content.get("TemporalPositionIndex")) or single.traits["time point"],
-            "echo time": _text(group("MREchoSequence").get("EffectiveEchoTime")) or single.traits["echo time"],
-            "b-value": _text(group("MRDiffusionSequence").get("DiffusionBValue")) or single.traits["b-value"],
-            "image type": _text(kind.get("FrameType")) or single.traits["image type"],
-            "dimension": _text(content.get("DimensionIndexValues")),
-        },
-    )
-
-
-def _thickness(header: Dataset) -> float:
-    """Of a slice that has no neighbour to measure the distance to."""
-    between = abs(number(header.get("SpacingBetweenSlices"), 0.0))
-    return between or abs(number(header.get("SliceThickness"), 0.0))
-
-
-def _pixel_spacing(header: Dataset) -> tuple[float, float] | None:
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        found = _positive(header.get(keyword))
-        if found:
-            return found
-    return _ultrasound_spacing(header)
-
-
-def _positive(value: Any) -> tuple[float, float] | None:
-    found = numbers(value, 2)
-    return (found[0], found[1]) if found and min(found) > 0 else None
-
-
-def _ultrasound_spacing(header: Dataset) -> tuple[float, float] | None:
-    """Of the one calibrated region, in centimetres there; several regions of different scale say nothing."""
-    centimetres = 3
-    found = {
-        (abs(float(r.PhysicalDeltaY)) * 10.0, abs(float(r.PhysicalDeltaX)) * 10.0)
-        for r in header.get("SequenceOfUltrasoundRegions") or ()
-        if r.get("PhysicalUnitsXDirection") == centimetres == r.get("PhysicalUnitsYDirection")
-    }
-    return _positive(found.pop()) if len(found) == 1 else None
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return "\\".join(str(v) for v in value) if hasattr(value, "__iter__") else str(value)

@@ -1,18 +1,22 @@
-"""DICOM: series of slices, enhanced multi-frame files, films and mosaics, from a folder or a single file."""
+"""DICOM: slices, enhanced multi-frame files, films and mosaics, from a folder, a single file or a DICOMDIR."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
-from napari_segsam.core.volume import Volume, Window
-from napari_segsam.io.dicom.header import DAMAGE, Frame, number, quiet, transfer_syntax
-from napari_segsam.io.dicom.pixels import read_voxels, unsupported_syntax
+from napari_segsam.core.volume import Volume
+from napari_segsam.io.dicom.damage import printable, quiet
+from napari_segsam.io.dicom.header import kind_of
+from napari_segsam.io.dicom.pixels import read_voxels
+from napari_segsam.io.dicom.presets import padding, windows
+from napari_segsam.io.dicom.resample import even_stack, interpolated
 from napari_segsam.io.dicom.series import Found, Refused, Series, find_series
+from napari_segsam.io.dicom.stack import Stack
+from napari_segsam.io.dicom.values import said, value
 from napari_segsam.io.intensities import Voxels, finite
 from napari_segsam.io.series_info import SeriesInfo
 
@@ -20,25 +24,29 @@ _KINDS = {
     **{"CT": "ct", "MR": "mr", "PT": "pet", "US": "us", "IVUS": "us"},
     **dict.fromkeys(("CR", "DX", "MG", "XA", "RF", "RG", "IO", "PX"), "xray"),
 }
+_LISTED = 12
 
 
 def list_dicom(path: Path) -> list[SeriesInfo]:
-    """Every series in a file or folder, from headers only.
+    """Every series in a file, a folder or a DICOMDIR's medium, from headers only; and what is refused there, with why.
 
     Raises:
         UnreadableInputError: there is no DICOM image.
     """
     with quiet():
         found = _found(path)
-        return [_info(series) for series in found.series] + [_refused_info(r) for r in found.refused]
+        refused = (*found.refused, *(Refused(None, note) for note in found.notes))
+        return [_info(series) for series in found.series] + [_refused_info(r) for r in refused]
 
 
-def read_dicom(path: Path, series: str | None = None) -> Volume:
-    """Read one series of a file or folder.
+def read_dicom(path: Path, series: str | None = None, *, resample: bool = False) -> Volume:
+    """Read one series of a file, a folder or a DICOMDIR's medium.
 
     Args:
-        path: a DICOM file, or a folder that is searched to its depth.
+        path: a DICOM file, a folder that is searched to its depth, or a DICOMDIR.
         series: the ``uid`` of a SeriesInfo; may be None where there is only one.
+        resample: make slices at uneven distances, or with one missing, a regular grid by linear interpolation between
+            them; ``Volume.resampled`` then says so.
 
     Raises:
         UnknownNameError: no such series.
@@ -47,18 +55,24 @@ def read_dicom(path: Path, series: str | None = None) -> Volume:
     with quiet():
         found = _found(path)
         chosen = _choose(found, path, series)
-        if chosen.stack is None:
-            raise UnreadableInputError(chosen.refused or "")
-        why = unsupported_syntax(chosen.frames[0].header)
-        if why:
-            raise UnreadableInputError(f"{chosen.name}: {why}.")
-        voxels, warned = finite(read_voxels(chosen.stack, chosen.name), chosen.name)
-        return _volume(chosen, voxels, (*chosen.stack.warnings, *warned, *_left_out(found)))
+        left_out = _left_out(found, chosen)
+        stack = _stack(chosen, resample, left_out)
+        voxels, warned = finite(read_voxels(stack, chosen.name), chosen.name)
+        voxels = interpolated(voxels, stack.at) if stack.at else voxels
+        return _volume(chosen, stack, voxels, (*chosen.warnings, *stack.warnings, *warned, *left_out))
 
 
 def series_at(path: Path, series: str | None = None) -> Series:
     """The series that :func:`read_dicom` reads with the same arguments, by its headers; raises what that raises."""
     return _choose(_found(path), path, series)
+
+
+def _stack(chosen: Series, resample: bool, left_out: tuple[str, ...]) -> Stack:
+    if chosen.stack is not None:
+        return chosen.stack
+    if resample and chosen.irregular is not None:
+        return even_stack(chosen.frames, chosen.irregular, chosen.name)
+    raise UnreadableInputError(" ".join((chosen.refused or "", *left_out)))
 
 
 def _found(path: Path) -> Found:
@@ -68,127 +82,106 @@ def _found(path: Path) -> Found:
     if found.refused:
         raise UnreadableInputError(found.refused[0].why)
     if path.is_file():
-        raise UnreadableInputError(f"{path.name} is not an image that can be read; check the file or export it again.")
+        raise UnreadableInputError(f"{printable(path.name)} {_no_image(path)}.")
     what = f"{found.others} files of other kinds" if found.others else "nothing"
     raise UnreadableInputError(
-        f"The folder {path.name} holds no DICOM image ({what}); choose another folder or a file."
+        f"The folder {printable(path.name)} holds no DICOM image ({what}); choose another folder or a file."
     )
+
+
+def _no_image(path: Path) -> str:
+    kind = kind_of(path)
+    if kind:
+        return f"holds no image ({kind}); open the images that belong to it"
+    return "is not an image that can be read; check the file or export it again"
 
 
 def _choose(found: Found, path: Path, wanted: str | None) -> Series:
     if wanted is None:
         if len(found.series) == 1:
             return found.series[0]
-        raise UnreadableInputError(f"{path.name} holds {_several(found.series)}")
+        raise UnreadableInputError(f"{printable(path.name)} holds {_several(found.series)}")
     for series in found.series:
         if series.uid == wanted:
             return series
     parts = tuple(s for s in found.series if s.uid.startswith(f"{wanted}#"))
     if parts:
         raise UnreadableInputError(f"Series {wanted} holds {_several(parts)}")
-    raise UnknownNameError("series", wanted, (s.uid for s in found.series))
+    raise UnknownNameError("series", printable(wanted), (s.uid for s in found.series))
 
 
 def _several(series: tuple[Series, ...]) -> str:
     listed = "; ".join(
-        f"{s.uid} ({s.name}{', ' if s.part else ''}{s.part}, {len(s.frames)} slices)" for s in series[:12]
+        f"{s.uid} ({s.name}{', ' if s.part else ''}{s.part}, {len(s.frames)} slices)" for s in series[:_LISTED]
     )
-    more = f"; and {len(series) - 12} more" if len(series) > 12 else ""
+    more = f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else ""
     return f"{len(series)} series; name one (series=..., --series): {listed}{more}."
 
 
-def _volume(series: Series, voxels: Voxels, warnings: tuple[str, ...]) -> Volume:
-    first = series.frames[0]
-    stack = series.stack
-    if stack is None:
-        raise UnreadableInputError(series.refused or "")
+def _volume(series: Series, stack: Stack, voxels: Voxels, warnings: tuple[str, ...]) -> Volume:
+    first, filled = stack.frames[0], padding(stack.frames)
     return Volume(
         stack.grid,
         voxels,
         modality=_modality(first.header),
         name=series.name,
-        inverted=first.header.get("PhotometricInterpretation") == "MONOCHROME1",
-        windows=_windows(first),
-        padding=_padding(first),
+        inverted=value(first.header, "PhotometricInterpretation") == "MONOCHROME1",
+        windows=windows(first),
+        padding=filled.value,
+        padding_limit=filled.limit,
         series_uid=series.uid,
+        resampled=stack.resampled,
         warnings=warnings,
     )
 
 
 def _info(series: Series) -> SeriesInfo:
-    header, grid = series.frames[0].header, series.stack.grid if series.stack else None
     first = series.frames[0]
+    header, grid = first.header, series.stack.grid if series.stack else None
     spacing = (*(first.spacing or (1.0, 1.0))[::-1], 0.0)
-    why = series.refused or unsupported_syntax(header)
     return SeriesInfo(
         uid=series.uid,
         modality=_modality(header),
-        description=" ".join(t for t in (str(header.get("SeriesDescription") or ""), series.part) if t),
+        description=" ".join(t for t in (said(header, "SeriesDescription"), series.part) if t),
         shape=grid.shape if grid else (first.cols, first.rows, len(series.frames)),
         spacing_mm=grid.spacing_mm if grid else spacing,
         orientation=grid.axis_codes if grid else "",
-        transfer_syntax=transfer_syntax(header).name,
-        warnings=series.stack.warnings if series.stack else (),
-        refused=why,
+        transfer_syntax=printable(first.file.syntax.name),
+        warnings=series.warnings + (series.stack.warnings if series.stack else ()),
+        refused=series.refused,
     )
 
 
 def _refused_info(refused: Refused) -> SeriesInfo:
-    header = refused.header
-    rows, cols = int(header.get("Rows") or 0), int(header.get("Columns") or 0)
+    header = refused.file.header if refused.file else Dataset()
+    uid = said(header, "SeriesInstanceUID")
     return SeriesInfo(
-        uid=str(header.get("SeriesInstanceUID") or ""),
+        uid=uid if UID(uid).is_valid else "",
         modality=_modality(header),
-        description=str(header.get("SeriesDescription") or ""),
-        shape=(cols, rows, int(header.get("NumberOfFrames") or 1)),
+        description=said(header, "SeriesDescription"),
+        shape=(_count(header, "Columns"), _count(header, "Rows"), _count(header, "NumberOfFrames")),
         spacing_mm=(0.0, 0.0, 0.0),
         orientation="",
-        transfer_syntax=transfer_syntax(header).name,
+        transfer_syntax=printable(refused.file.syntax.name) if refused.file else "",
         refused=refused.why,
     )
 
 
-def _left_out(found: Found) -> tuple[str, ...]:
-    """A slice whose header cannot be read may belong to any series: say that it was left out."""
-    unread = [r.why for r in found.refused if not r.header]
-    return (f"{len(unread)} files that cannot be read were left out: {unread[0]}",) if unread else ()
+def _count(header: Dataset, keyword: str) -> int:
+    number = said(header, keyword)
+    return int(number) if number.isdecimal() else 1
+
+
+def _left_out(found: Found, chosen: Series) -> tuple[str, ...]:
+    """Files that belong to the series and cannot be read; one whose header cannot be read may belong to any."""
+    uid = said(chosen.frames[0].header, "SeriesInstanceUID")
+    mine = [r.why for r in found.refused if r.file is None or (uid and said(r.file.header, "SeriesInstanceUID") == uid)]
+    if not mine:
+        return found.notes
+    many = f"{len(mine)} files that cannot be read were left out, the first because" if len(mine) > 1 else ""
+    return f"{many or '1 file that cannot be read was left out, because'} {mine[0]}", *found.notes
 
 
 def _modality(header: Dataset) -> str:
-    coloured = int(header.get("SamplesPerPixel") or 1) > 1 or header.get("PhotometricInterpretation") == "PALETTE COLOR"
-    return _KINDS.get(str(header.get("Modality", "")), "rgb" if coloured else "unknown")
-
-
-def _windows(frame: Frame) -> tuple[Window, ...]:
-    """The file's presets without doubles; damaged ones are left out, as nothing depends on them."""
-    try:
-        source = _voi(frame)
-        centres, widths = _listed(source.get("WindowCenter")), _listed(source.get("WindowWidth"))
-    except DAMAGE:
-        return ()
-    pairs = dict.fromkeys((c, w) for c, w in zip(centres, widths, strict=False) if w > 0)
-    return tuple(Window(c, w, f"file {n}") for n, (c, w) in enumerate(pairs, start=1))
-
-
-def _voi(frame: Frame) -> Dataset:
-    own = frame.header.get("PerFrameFunctionalGroupsSequence") or []
-    shared = frame.header.get("SharedFunctionalGroupsSequence") or []
-    for groups in (*own[frame.number : frame.number + 1], *shared[:1]):
-        if groups.get("FrameVOILUTSequence"):
-            return groups.FrameVOILUTSequence[0]  # type: ignore[no-any-return]
-    return frame.header
-
-
-def _listed(value: Any) -> list[float]:
-    if value in (None, ""):
-        return []
-    return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
-
-
-def _padding(frame: Frame) -> float | None:
-    """In intensities; a damaged one is left out, as it only spares the window from what was not scanned."""
-    try:
-        value = number(frame.header.get("PixelPaddingValue"), math.nan)
-    except DAMAGE:
-        return None
-    return None if math.isnan(value) else value * frame.slope + frame.intercept
+    grey = said(header, "SamplesPerPixel") in ("", "1") and said(header, "PhotometricInterpretation") != "PALETTE COLOR"
+    return _KINDS.get(said(header, "Modality"), "unknown" if grey else "rgb")

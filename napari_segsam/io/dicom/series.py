@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
-import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.io.dicom.dicomdir import listed_files
+from napari_segsam.io.dicom.frame import Frame
 from napari_segsam.io.dicom.frames import frames_of
-from napari_segsam.io.dicom.header import Frame, read_header
-from napari_segsam.io.dicom.stack import IrregularSlicesError, Stack, stack
+from napari_segsam.io.dicom.header import File, read_header
+from napari_segsam.io.dicom.parts import by_orientation, told_apart
+from napari_segsam.io.dicom.stack import IrregularSlicesError, Stack, frame_of_reference, stack
+from napari_segsam.io.dicom.syntax import unsupported
+from napari_segsam.io.dicom.values import said
 
-_SAME_DIRECTION = 2e-3
-_MODALITIES = (
-    "CT",
-    "MR",
-    "PT",
-    "NM",
-    "US",
-    "IVUS",
-    "CR",
-    "DX",
-    "MG",
-    "XA",
-    "RF",
-    "RG",
-    "IO",
-    "PX",
-    "ES",
-    "XC",
-    "GM",
-    "OP",
-    "OT",
+_MODALITIES = frozenset(
+    (
+        *("CT", "MR", "PT", "NM", "US", "IVUS", "CR", "DX", "MG", "XA", "RF", "RG", "IO", "PX"),
+        *("ES", "XC", "GM", "OP", "OPT", "OT"),
+    )
 )
+_NO_UID = "The files have no valid Series Instance UID: those of one folder that are described alike make a series."
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +36,15 @@ class Series:
     """Frames that make one volume, or the reason why they do not.
 
     Attributes:
-        uid: Series Instance UID, with ``#n`` where the series holds several volumes.
+        uid: Series Instance UID, or one made of what the files say where they have none; with ``#n`` where the series
+            holds several volumes.
         name: "MR series 5"; nothing that a person typed.
         part: what tells this part of the series from the others, e.g. "echo time 4.92".
         frames: at least one.
         stack: ordered, on their grid; None where refused.
+        irregular: why the slices are no grid, where that is what is wrong.
         refused: why it cannot be opened.
+        warnings: what to know before using it.
     """
 
     uid: str
@@ -59,14 +52,16 @@ class Series:
     part: str
     frames: tuple[Frame, ...]
     stack: Stack | None
+    irregular: IrregularSlicesError | None = field(default=None, repr=False)
     refused: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Refused:
-    """A DICOM file that is left out, and the sentence that says why; no header where that is damaged."""
+    """A DICOM file that is left out, and the sentence that says why; None where its header is damaged."""
 
-    header: Dataset
+    file: File | None
     why: str
 
 
@@ -78,120 +73,83 @@ class Found:
         series: in the order of their numbers.
         refused: DICOM files that are segmentations or the like, of an unsupported kind, or damaged.
         others: how many files are something else.
+        notes: what is wrong with files that a DICOMDIR lists, a sentence each.
     """
 
     series: tuple[Series, ...]
     refused: tuple[Refused, ...]
     others: int
+    notes: tuple[str, ...] = ()
 
 
 def find_series(path: Path) -> Found:
-    """Read the headers of a DICOM file, or of all files in a folder and below it."""
+    """Read the headers of a DICOM file, of the files that a DICOMDIR lists, or of all in a folder and below it."""
+    files, notes = _files(path)
+    folders = {folder: str(n) for n, folder in enumerate(dict.fromkeys(f.parent for f in files), start=1)}
     families: dict[Hashable, list[Frame]] = defaultdict(list)
     refused: list[Refused] = []
     others = 0
-    for file in _files(path):
-        header = None
+    for each in files:
+        file: File | None = None
         try:
-            header = read_header(file)
-            if header is None:
+            file = read_header(each)
+            if file is None:
                 others += 1
                 continue
-            for frame in frames_of(file, header):
+            for frame in frames_of(file):
+                frame.traits["folder"] = folders[each.parent]
                 families[_family(frame)].append(frame)
         except UnreadableInputError as error:
-            refused.append(Refused(header or Dataset(), str(error)))
-    return Found(_sorted_series(families.values()), tuple(refused), others)
+            refused.append(Refused(file, str(error)))
+    return Found(_sorted_series(families.values()), tuple(refused), others, notes)
+
+
+def _files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Files to look at, and what is wrong with those that are listed and cannot be."""
+    if path.is_file():
+        return listed_files(path) or ([path], ())
+    found = [
+        Path(folder) / f for folder, _, files in sorted(os.walk(path)) for f in sorted(files) if not f.startswith(".")
+    ]
+    return found, ()
 
 
 def _sorted_series(families: Iterable[list[Frame]]) -> tuple[Series, ...]:
     by_uid: dict[str, list[tuple[list[Frame], str]]] = defaultdict(list)
     for frames in families:
-        for alike in _by_orientation(frames):
-            by_uid[series_uid(alike[0])] += _told_apart(alike)
+        for alike in by_orientation(frames):
+            by_uid[series_uid(alike[0])] += told_apart(alike)
     return tuple(sorted((s for uid, parts in by_uid.items() for s in _named(uid, parts)), key=_order))
 
 
 def series_uid(frame: Frame) -> str:
-    """Series Instance UID of the file; its name where it has none."""
-    return str(frame.header.get("SeriesInstanceUID") or frame.path.name)
+    """Series Instance UID of the file; where it has none or no valid one, one made of what stands for it."""
+    key = _series_key(frame)
+    if len(key) == 1:
+        return key[0]
+    return f"2.25.{UUID(bytes=hashlib.sha256(repr(key).encode()).digest()[:16]).int}"  # PS3.5 B.2
 
 
-def _files(path: Path) -> Iterable[Path]:
-    if path.is_file():
-        return [path]
-    return [
-        Path(folder) / f for folder, _, files in sorted(os.walk(path)) for f in sorted(files) if not f.startswith(".")
-    ]
+def _series_key(frame: Frame) -> tuple[str, ...]:
+    """A valid UID alone; else what is said of the series and the folder that it lies in."""
+    found = said(frame.header, "SeriesInstanceUID")
+    if UID(found).is_valid:
+        return (found,)
+    return found, frame.traits.get("folder", ""), *(said(frame.header, keyword) for keyword in _INSTEAD)
+
+
+_INSTEAD = ("StudyInstanceUID", "Modality", "SeriesNumber", "SeriesDescription")
 
 
 def _family(frame: Frame) -> Hashable:
     """What frames of one volume must share."""
-    unplaced = str(frame.path) if frame.position is None or frame.orientation is None else ""
+    unplaced = "" if frame.is_placed else str(frame.path)
     spacing = tuple(round(s, 4) for s in frame.spacing) if frame.spacing else None
-    colours = int(frame.header.get("SamplesPerPixel") or 1)
-    return series_uid(frame), frame.rows, frame.cols, spacing, colours, unplaced
-
-
-def _by_orientation(frames: Sequence[Frame]) -> list[list[Frame]]:
-    groups: list[list[Frame]] = []
-    for frame in frames:
-        for group in groups:
-            if _parallel(frame, group[0]):
-                group.append(frame)
-                break
-        else:
-            groups.append([frame])
-    return groups
-
-
-def _parallel(a: Frame, b: Frame) -> bool:
-    if a.orientation is None or b.orientation is None:
-        return a.orientation is b.orientation
-    return bool(np.abs(np.subtract(a.orientation, b.orientation)).max() < _SAME_DIRECTION)
-
-
-def _told_apart(frames: list[Frame]) -> list[tuple[list[Frame], str]]:
-    """The frames as one part, or as few parts as it takes that no two slices of a part lie at one place."""
-    if _faults(frames) == "":
-        return [(frames, "")]
-    differing = [t for t in frames[0].traits if len({f.traits.get(t) for f in frames}) > 1]
-    best = [(frames, "")]
-    for chosen in (c for n in (1, 2, 3) for c in combinations(differing, n)):
-        parts = _split(frames, lambda f, chosen=chosen: tuple(f.traits.get(t, "") for t in chosen))  # type: ignore[misc]
-        faults = {_faults(part) for part in parts.values()}
-        named = [
-            (part, ", ".join(f"{t} {v}" for t, v in zip(chosen, values, strict=True))) for values, part in parts.items()
-        ]
-        if faults == {""} and _worth_it(parts.values()):
-            return named
-        if "doubled" not in faults and len(best) == 1 and _faults(frames) == "doubled":
-            best = named
-    return best
-
-
-def _worth_it(parts: Iterable[list[Frame]]) -> bool:
-    """Single slices are even whatever they are; a split that leaves nothing else explains nothing."""
-    sizes = [len(p) for p in parts]
-    return max(sizes) > 1 or len(sizes) <= 1
-
-
-def _faults(frames: list[Frame]) -> str:
-    """Whether they are doubled or uneven (these words), or neither (no word)."""
-    try:
-        stack(frames, "")
-    except IrregularSlicesError as error:
-        return "doubled" if error.doubled else "uneven"
-    except UnreadableInputError:
-        return ""
-    return ""
-
-
-def _split(frames: list[Frame], key: Callable[[Frame], tuple[str, ...]]) -> dict[tuple[str, ...], list[Frame]]:
-    parts: dict[tuple[str, ...], list[Frame]] = defaultdict(list)
-    for frame in frames:
-        parts[key(frame)].append(frame)
-    return parts
+    colours = said(frame.header, "PhotometricInterpretation")
+    colours = "colours" if "MONOCHROME" not in colours else colours
+    space = frame_of_reference(frame)
+    packed = unsupported(frame.file.syntax)
+    return _series_key(frame), frame.rows, frame.cols, spacing, colours, space, packed, unplaced
 
 
 def _named(uid: str, parts: list[tuple[list[Frame], str]]) -> list[Series]:
@@ -202,20 +160,26 @@ def _named(uid: str, parts: list[tuple[list[Frame], str]]) -> list[Series]:
 
 
 def _series(uid: str, frames: list[Frame], part: str) -> Series:
-    name = series_name(frames[0])
+    name, pile, irregular = series_name(frames[0]), None, None
+    why = unsupported(frames[0].file.syntax)
+    refused = f"{name}: {why}." if why else None
+    warnings = (_NO_UID,) if len(_series_key(frames[0])) > 1 else ()
     try:
-        return Series(uid, name, part, tuple(frames), stack(frames, name))
+        pile = stack(frames, name)
+    except IrregularSlicesError as error:
+        irregular, refused = error, refused or str(error)
     except UnreadableInputError as error:
-        return Series(uid, name, part, tuple(frames), None, str(error))
+        refused = refused or str(error)
+    return Series(uid, name, part, tuple(frames), None if refused else pile, irregular, refused, warnings)
 
 
 def series_name(frame: Frame) -> str:
     """What messages and layers call it, as in "MR series 5": nothing that may be a person's name."""
-    modality, number = str(frame.header.get("Modality", "")), str(frame.header.get("SeriesNumber") or "")
+    modality, number = said(frame.header, "Modality"), said(frame.header, "SeriesNumber")
     kind = modality if modality in _MODALITIES else "DICOM"
     return f"{kind} series {int(number)}" if number.lstrip("-").isdecimal() else f"{kind} series"
 
 
 def _order(series: Series) -> tuple[int, str]:
-    number = str(series.frames[0].header.get("SeriesNumber") or "")
+    number = said(series.frames[0].header, "SeriesNumber")
     return (int(number) if number.lstrip("-").isdecimal() else 0), series.uid

@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom.header import MOSAIC_COUNT, MOSAIC_CSA, Frame, number
+from napari_segsam.io.dicom.damage import printable
+from napari_segsam.io.dicom.frame import Frame
+from napari_segsam.io.dicom.tags import MOSAIC_COUNT, MOSAIC_CSA
+from napari_segsam.io.dicom.values import number, value
 
 _NAME_BYTES, _ELEMENT_BYTES, _MOST_ELEMENTS = 64, 84, 1024
+_MOST_TILES = 4096
 
 
 def mosaic_tiles(frame: Frame) -> Iterator[Frame]:
@@ -23,15 +27,16 @@ def mosaic_tiles(frame: Frame) -> Iterator[Frame]:
         UnreadableInputError: the private header does not say how the slices lie.
     """
     count = _count(frame)
-    across = math.ceil(math.sqrt(count))
+    across = math.ceil(math.sqrt(max(count, 1)))
     normal = (
         _csa_vector(bytes(frame.header[MOSAIC_CSA].value), "SliceNormalVector") if MOSAIC_CSA in frame.header else None
     )
-    step = number(frame.header.get("SpacingBetweenSlices"), 0.0)
+    step = number(value(frame.header, "SpacingBetweenSlices"), 0.0)
     corner = _corner(frame)
-    if normal is None or corner is None or step <= 0 or frame.rows % across or frame.cols % across:
+    divides = 0 < count <= _MOST_TILES and frame.rows % across == 0 == frame.cols % across
+    if normal is None or corner is None or step <= 0 or not divides:
         raise UnreadableInputError(
-            f"{frame.path.name} is a mosaic that does not say how its slices lie; export single slices."
+            f"{printable(frame.path.name)} is a mosaic that does not say how its slices lie; export single slices."
         )
     rows, cols = frame.rows // across, frame.cols // across
     first = corner @ (1.0, (frame.cols - cols) / 2, (frame.rows - rows) / 2)

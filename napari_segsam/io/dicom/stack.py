@@ -3,39 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.uid import UID
 
 from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
 from napari_segsam.core.grid import Grid
-from napari_segsam.io.dicom.header import Frame
+from napari_segsam.io.dicom.frame import Frame
+from napari_segsam.io.dicom.gaps import Flaw, flaw_of
+from napari_segsam.io.dicom.values import said
 
-_EVEN = 0.02  # part of the slice distance by which a slice may lie beside its place, ...
-_EVEN_MM = 0.02  # ... but at least as much as headers are rounded
-_ROUNDING = 1e-3  # direction cosines this close to orthogonal are meant to be orthogonal
+_STILL_MM = 1e-3  # rounding in the header is taken out only where no voxel moves further than this
 
 
 class IrregularSlicesError(UnreadableInputError):
     """Slices that are no regular grid: one is missing, doubled or displaced.
 
     Attributes:
-        doubled: whether slices share a position (rather than leave a gap).
+        flaw: the worst place.
     """
 
-    def __init__(self, message: str, *, doubled: bool) -> None:
+    def __init__(self, message: str, flaw: Flaw) -> None:
         super().__init__(message)
-        self.doubled = doubled
+        self.flaw = flaw
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Frames in the order of k, and the grid that they make."""
+    """Frames in the order of k, and the grid that they make.
+
+    Attributes:
+        frames: in the order of their positions along the normal.
+        grid: where the voxels lie.
+        warnings: what to know before using it.
+        at: where each slice k lies among the frames, as in 1.25 for a quarter of the way from frame 1 to frame 2;
+            empty where slice k is frame k.
+        resampled: what was done to make the grid regular, empty where nothing was.
+    """
 
     frames: tuple[Frame, ...]
     grid: Grid
     warnings: tuple[str, ...]
+    at: tuple[float, ...] = field(default=(), repr=False)
+    resampled: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Pile:
+    """Frames of equal size and orientation, ordered along their normal.
+
+    Attributes:
+        frames: in that order.
+        positions: (n, 3) LPS millimetres of their first voxels.
+        directions: (3, 3) columns: along a row, along a column, their normal; what the header says of the first two.
+        along: (n,) millimetres along the normal, ascending.
+    """
+
+    frames: tuple[Frame, ...]
+    positions: NDArray[np.float64]
+    directions: NDArray[np.float64]
+    along: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, frames: Sequence[Frame]) -> Pile:
+        """Order frames, each of which says where it lies."""
+        directions = _directions(frames[0])
+        positions = np.array([f.position for f in frames], dtype=np.float64)
+        along = positions @ directions[:, 2]
+        order = np.argsort(along, kind="stable")
+        return cls(tuple(frames[n] for n in order), positions[order], directions, along[order])
+
+    @property
+    def flaw(self) -> Flaw | None:
+        """Why it is no regular grid, None where it is."""
+        return flaw_of(self.positions, self.along)
+
+    def affine(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(4, 4) of the grid whose slices are ``step`` apart."""
+        affine = np.eye(4)
+        affine[:3, :2] = self.directions[:, :2] * (self.frames[0].spacing or (1.0, 1.0))[::-1]
+        affine[:3, 2], affine[:3, 3] = step, self.positions[0]
+        return affine
+
+    def step(self, count: float) -> NDArray[np.float64]:
+        """(3,) millimetres from slice to slice, ``count`` of which lead from end to end.
+
+        It does not run along the normal where the gantry was tilted.
+        """
+        whole = self.positions[-1] - self.positions[0]
+        normal = self.directions[:, 2]
+        sideways = whole - (whole @ normal) * normal
+        if np.linalg.norm(sideways) < _STILL_MM:
+            whole = whole - sideways  # no tilt, but the rounding of two positions
+        return np.asarray(whole / count)
 
 
 def stack(frames: Sequence[Frame], name: str) -> Stack:
@@ -50,89 +112,71 @@ def stack(frames: Sequence[Frame], name: str) -> Stack:
         UnreadableInputError: the header's numbers make no grid.
     """
     first = frames[0]
-    warnings = [] if first.spacing else ["The file has no pixel spacing: a millimetre is a pixel here."]
-    if first.position is None or first.orientation is None:
-        return _unplaced(frames, name, warnings)
-    directions = _directions(first.orientation)
-    positions = np.array([f.position for f in frames])
-    along = positions @ directions[:, 2]
-    order = np.argsort(along, kind="stable")
-    step = _step(positions[order], directions, along[order], first, name)
-    affine = np.eye(4)
-    affine[:3, :2] = directions[:, :2] * (first.spacing or (1.0, 1.0))[::-1]
-    affine[:3, 2], affine[:3, 3] = step, positions[order[0]]
-    return _checked(tuple(frames[n] for n in order), affine, name, warnings)
+    if not first.is_placed:
+        return _unplaced(frames, name)
+    pile = Pile.of(frames)
+    if len(frames) == 1:
+        return checked(pile.frames, pile.affine(pile.directions[:, 2] * (first.thickness or 1.0)), name)
+    if flaw := pile.flaw:
+        raise IrregularSlicesError(f"{name}: {flaw.told(pile.frames)}", flaw)
+    return checked(pile.frames, pile.affine(pile.step(len(frames) - 1)), name)
 
 
-def _unplaced(frames: Sequence[Frame], name: str, warnings: list[str]) -> Stack:
+def _unplaced(frames: Sequence[Frame], name: str) -> Stack:
     """Frames without a position: one picture, or a film whose time runs along k."""
-    warnings.append("The file does not say how it lies in the patient: left and right are a guess.")
+    warnings = ["The file does not say how it lies in the patient: left and right are a guess."]
     if len(frames) > 1:
         warnings.append("Its frames follow each other in time: distances and volumes across them mean nothing.")
     rows, cols = frames[0].spacing or (1.0, 1.0)
-    return _checked(tuple(frames), np.diag([cols, rows, 1.0, 1.0]), name, warnings)
+    return checked(tuple(frames), np.diag([cols, rows, 1.0, 1.0]), name, warnings)
 
 
-def _checked(frames: tuple[Frame, ...], affine: NDArray[np.float64], name: str, warnings: list[str]) -> Stack:
-    frame_of_reference = str(frames[0].header.get("FrameOfReferenceUID") or "")
+def checked(
+    frames: tuple[Frame, ...],
+    affine: NDArray[np.float64],
+    name: str,
+    warnings: Sequence[str] = (),
+    at: tuple[float, ...] = (),
+    resampled: str = "",
+) -> Stack:
+    """The stack on this affine.
+
+    Raises:
+        UnreadableInputError: it places no voxels.
+    """
+    first = frames[0]
     try:
-        grid = Grid((frames[0].cols, frames[0].rows, len(frames)), affine, frame_of_reference)
+        grid = Grid((first.cols, first.rows, len(at) or len(frames)), affine, frame_of_reference(first))
     except GridMismatchError as error:
         raise UnreadableInputError(
             f"{name}: position and orientation in the header make no grid; export it again."
         ) from error
-    return Stack(frames, grid, tuple(warnings))
+    return Stack(frames, grid, (*first.notes, *warnings), at, resampled)
 
 
-def _directions(orientation: tuple[float, ...]) -> NDArray[np.float64]:
-    """(3, 3) columns: along a row, along a column, their normal; rounding errors of the header are taken out."""
-    row, col = np.array(orientation[:3]), np.array(orientation[3:])
-    if abs(row @ col) < _ROUNDING:
-        row, col = row / (np.linalg.norm(row) or 1.0), col / (np.linalg.norm(col) or 1.0)
-        shared = row @ col / 2.0
-        row, col = row - shared * col, col - shared * row
-        row, col = row / (np.linalg.norm(row) or 1.0), col / (np.linalg.norm(col) or 1.0)
-    normal = np.cross(row, col)
-    return np.stack([row, col, normal / (np.linalg.norm(normal) or 1.0)], axis=1)
+def frame_of_reference(frame: Frame) -> str:
+    """UID of the space that positions are in, empty where the file has none or no valid one."""
+    header = frame.header
+    found = said(header, "FrameOfReferenceUID") or said(header, "VolumeFrameOfReferenceUID")
+    return found if UID(found).is_valid else ""
 
 
-def _step(
-    positions: NDArray[np.float64], directions: NDArray[np.float64], along: NDArray[np.float64], first: Frame, name: str
-) -> NDArray[np.float64]:
-    """(3,) millimetres from slice to slice; not along the normal where the gantry was tilted."""
-    normal = directions[:, 2]
-    if len(positions) == 1:
-        return np.asarray(normal * (first.thickness or 1.0))
-    _check_even(positions, along, name)
-    step = (positions[-1] - positions[0]) / (len(positions) - 1)
-    sideways = step - (step @ normal) * normal
-    if np.linalg.norm(sideways) * (len(positions) - 1) < _EVEN_MM / 4:
-        step = step - sideways  # no tilt, but the rounding of two positions
-    return np.asarray(step)
+def _directions(frame: Frame) -> NDArray[np.float64]:
+    """(3, 3) columns: along a row, along a column, their normal; rounding in the header is taken out."""
+    found = np.array(frame.orientation, dtype=np.float64).reshape(2, 3)
+    tidy = _orthonormal(*found)
+    rows, cols = frame.spacing or (1.0, 1.0)
+    moved = np.linalg.norm(tidy - found, axis=1) @ (frame.cols * cols, frame.rows * rows)
+    row, col = tidy if moved < _STILL_MM else found
+    return np.stack([row, col, _unit(np.cross(row, col))], axis=1)
 
 
-def _check_even(positions: NDArray[np.float64], along: NDArray[np.float64], name: str) -> None:
-    gaps = np.diff(along)
-    usual = float(np.median(gaps))
-    smallest = int(np.argmin(gaps))
-    tolerance = max(_EVEN * usual, _EVEN_MM)
-    if gaps[smallest] < min(0.1 * gaps.max(), _EVEN_MM) or gaps.max() == 0:
-        raise IrregularSlicesError(
-            f"{name}: two slices lie at {along[smallest]:.2f} mm; remove the double one, or open the parts separately.",
-            doubled=True,
-        )
-    worst = int(np.argmax(np.abs(gaps - usual)))
-    if abs(gaps[worst] - usual) > tolerance:
-        raise IrregularSlicesError(
-            f"{name}: slices are {usual:.2f} mm apart, but {gaps[worst]:.2f} mm between {along[worst]:.2f} and "
-            f"{along[worst + 1]:.2f} mm; a slice is probably missing: export the series again.",
-            doubled=False,
-        )
-    places = positions[0] + np.outer(np.arange(len(positions)) / (len(positions) - 1), positions[-1] - positions[0])
-    beside = np.linalg.norm(positions - places, axis=1)
-    if beside.max() > tolerance:
-        raise IrregularSlicesError(
-            f"{name}: the slice at {along[int(np.argmax(beside))]:.2f} mm lies {beside.max():.2f} mm beside its place; "
-            "export the series again.",
-            doubled=False,
-        )
+def _orthonormal(row: NDArray[np.float64], col: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 3) nearest directions at a right angle; each takes half of what they lean towards each other."""
+    row, col = _unit(row), _unit(col)
+    shared = row @ col / 2.0
+    return np.stack([_unit(row - shared * col), _unit(col - shared * row)])
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector / (np.linalg.norm(vector) or 1.0))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from napari_segsam.core.errors import SegsamError, UnreadableInputError, WriteError
 from napari_segsam.core.grid import LPS_RAS, Grid
 from napari_segsam.core.labels import Label, LabelMap
-from napari_segsam.io.images.nifti import read_nifti
-from napari_segsam.io.labels import files as label_files
+from napari_segsam.io.formats import read_volume as read_nifti
+from napari_segsam.io.labels import export
 from napari_segsam.io.labels.files import LABEL_SUFFIXES, read_labels, write_labels
 from tests.core.grids import AXIS_CODES, affine_of, affines, shapes
 
@@ -131,22 +131,22 @@ def test_what_does_not_read_back_equal_is_not_written(tmp_path: Path, monkeypatc
     labels = label_map(Grid((3, 3, 3), np.eye(4)))
     path = tmp_path / "labels.nii.gz"
     path.write_bytes(b"old")
-    honest = label_files.write_nifti_labels
+    honest = export.write_nifti_labels
 
-    def moved(written: Path, voxels: NDArray[np.unsignedinteger], grid: Grid) -> None:
+    def moved(written: Path, stored: NDArray[np.unsignedinteger], grid: Grid, note: str) -> None:
         affine = np.array(grid.affine)
         affine[0, 3] += 0.01
-        honest(written, voxels, Grid(grid.shape, affine))
+        honest(written, stored, Grid(grid.shape, affine), note)
 
-    def flipped(written: Path, voxels: NDArray[np.unsignedinteger], grid: Grid) -> None:
-        honest(written, np.ascontiguousarray(voxels[::-1]), grid)
+    def flipped(written: Path, stored: NDArray[np.unsignedinteger], grid: Grid, note: str) -> None:
+        honest(written, np.ascontiguousarray(stored[..., ::-1]), grid, note)
 
-    def cut(written: Path, voxels: NDArray[np.unsignedinteger], grid: Grid) -> None:
-        honest(written, voxels, grid)
+    def cut(written: Path, stored: NDArray[np.unsignedinteger], grid: Grid, note: str) -> None:
+        honest(written, stored, grid, note)
         written.write_bytes(written.read_bytes()[:-9])
 
     for wrong in (moved, flipped, cut):
-        monkeypatch.setattr(label_files, "write_nifti_labels", wrong)
+        monkeypatch.setattr(export, "write_nifti_labels", wrong)
         with pytest.raises(WriteError, match="not written"):
             write_labels(path, labels)
         assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
@@ -157,11 +157,25 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
         write_labels(tmp_path / "labels.png", label_map(Grid((3, 3, 3), np.eye(4))))
 
 
-def test_fractions_and_negative_numbers_are_no_labels(tmp_path: Path) -> None:
-    for n, array in enumerate((np.full((2, 2, 2), 0.5, np.float32), np.full((2, 2, 2), -1, np.int16))):
-        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / f"{n}.nii")
-        with pytest.raises(UnreadableInputError, match="not a label map"):
-            read_labels(tmp_path / f"{n}.nii")
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, -1.0, 65536.0])
+def test_what_is_no_whole_number_from_0_to_65535_is_no_label(tmp_path: Path, value: float) -> None:
+    nib.save(nib.Nifti1Image(np.full((2, 2, 2), value), np.eye(4)), tmp_path / "x.nii")
+    with pytest.raises(UnreadableInputError, match="not a label map"):
+        read_labels(tmp_path / "x.nii")
+
+
+def test_labels_stored_as_whole_floats_are_labels(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.full((2, 2, 2), 40000.0), np.eye(4)), tmp_path / "x.nii")
+    assert (read_labels(tmp_path / "x.nii").voxels == 40000).all()
+
+
+def test_colours_and_several_volumes_are_no_labels(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.uint8), np.eye(4)), tmp_path / "x.nii")
+    with pytest.raises(UnreadableInputError, match="several volumes"):
+        read_labels(tmp_path / "x.nii")
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 2, 2, 3), np.uint8), isVector=True), str(tmp_path / "x.mha"))
+    with pytest.raises(UnreadableInputError, match="colours"):
+        read_labels(tmp_path / "x.mha")
 
 
 def test_damaged_names_are_said(tmp_path: Path) -> None:
