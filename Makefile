@@ -1,6 +1,7 @@
 # make demo   the main job on the built-in sample, from nothing
 # make test   what CI runs: lint, types, import contracts, tests; ends with pytest's own closing line
 # make check  the same as make test
+# make figures DATA=FOLDER  measures docs/figures.md anew on a collection of scans; about an hour, most of it damaged files
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -16,7 +17,7 @@ APT := xvfb xauth libegl1 libgl1 libgl1-mesa-dri libglx-mesa0 libopengl0 libglib
 	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
 	libxcb-shape0 libxcb-xinerama0 libxcb-xkb1
 
-.PHONY: demo test check lint weights clean
+.PHONY: demo test check lint weights figures clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMPS)/gui $(STAMPS)/system
@@ -38,6 +39,16 @@ lint: $(STAMPS)/test
 weights: weights/nano.safetensors
 	sha256=$$(sha256sum $< | cut -d' ' -f1) size=$$(stat -c %s $<) && sed -i -e '/^\[model.nano\]/,/^\[model.nano.window\]/ {' \
 		-e "s/^sha256 = .*/sha256 = \"$$sha256\"/" -e "s/^size = .*/size = $$size/" -e '}' weights/registry.toml
+
+FIGURES := --page docs/figures.md
+FUZZ_ARGS ?= --minutes 30
+figures: $(STAMPS)/test
+	$(BIN)/python benchmarks/orientation.py $(FIGURES)
+	$(BIN)/python benchmarks/real_files.py $(DATA) $(FIGURES)
+	$(BIN)/python benchmarks/reference_pairs.py $(DATA) $(FIGURES)
+	$(BIN)/python benchmarks/validators.py $(DATA) $(FIGURES)
+	$(BIN)/python benchmarks/speed.py $(FIGURES)
+	SEGSAM_SHARED=$(DATA)/.. $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS) $(FIGURES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -122,9 +122,13 @@ def _slice(image: sitk.Image, header: Dataset, frame: int, k: int, volume: Volum
 
 def _level(header: Dataset) -> float:
     """Two decoders of a lossy picture may round to neighbouring stored numbers: how far those are apart."""
-    lossless = "lossless" in header.file_meta.TransferSyntaxUID.name.lower()
-    packed = header.file_meta.TransferSyntaxUID.is_compressed
-    return abs(float(header.get("RescaleSlope") or 1.0)) if packed and not lossless else 0.0
+    return abs(float(header.get("RescaleSlope") or 1.0)) if is_lossy(header) else 0.0
+
+
+def is_lossy(header: Dataset) -> bool:
+    """Whether the pixels were packed with loss, by the name of the transfer syntax."""
+    syntax = header.file_meta.TransferSyntaxUID
+    return bool(syntax.is_compressed and not syntax.is_deflated and "lossless" not in syntax.name.lower())
 
 
 def _rescales(header: Dataset) -> set[tuple[str, str]]:
