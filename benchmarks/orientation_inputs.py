@@ -81,7 +81,7 @@ def _values(affine: NDArray[np.float64]) -> NDArray[np.uint8]:
     x, y, z = np.moveaxis(np.indices(SHAPE).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3] - _CENTRE_MM, -1, 0)
     values = np.where((abs(x) < 7) & (abs(y) < 7) & (abs(z) < 7), BODY, 0)
     values[(x > 3) & (x < 9) & (abs(y) < 5) & (abs(z) < 6)] = LEFT
-    values[(x < -4) & (x > -8) & (abs(y) < 4) & (abs(z) < 4)] = RIGHT
+    values[(x < -3) & (x > -9) & (abs(y) < 4.5) & (abs(z) < 4.5)] = RIGHT
     values[(y < -4) & (y > -9) & (abs(x) < 5) & (abs(z) < 5)] = FRONT
     values[(z > 4) & (z < 10) & (abs(x) < 4) & (abs(y) < 4)] = TOP
     return values.reshape(SHAPE).astype(np.uint8)
