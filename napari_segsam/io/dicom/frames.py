@@ -22,7 +22,7 @@ from napari_segsam.io.dicom.values import number, numbers, said, value
 
 _FILMS = ("US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OT", "OP")
 _NO_IMAGES = {
-    "SEG": "is a segmentation; open the images that it was drawn on",
+    "SEG": "is a segmentation; open the images that it was drawn on, then this as their labels",
     "RTDOSE": "is a dose; open the images that it was planned on",
     "SM": "is a slide of a microscope in tiles, which cannot be read; export a picture of the part that you need",
 }
