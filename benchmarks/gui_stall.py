@@ -26,7 +26,7 @@ from qtpy.QtWidgets import QApplication
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
 from napari_segsam.gui.dock import Dock
-from napari_segsam.gui.reader import layer_of
+from napari_segsam.gui.layer_data import layer_of
 from napari_segsam.io.phantom.sample import torso_phantom
 
 _DUE_MS = 2

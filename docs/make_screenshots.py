@@ -2,13 +2,15 @@
 
     xvfb-run -a -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/images] [--model nano]
 
-Writes dock.png (one organ committed, another one clicked), dock-light.png, dock-narrow.png (320 px) and dock-empty.png.
+Writes dock.png (one organ committed, another one clicked), dock-light.png, dock-narrow.png (320 px), dock-empty.png,
+coronal.png (the canvas from the front), picker.png (a file of several volumes) and save-labels.png.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +18,19 @@ from pathlib import Path
 os.environ["NAPARI_CONFIG"] = ""
 
 import napari
+import nibabel as nib
+import numpy as np
+from napari.qt import get_stylesheet
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QDialog
 
 from napari_segsam.gui.demo import open_on_sample, prompt_organ
 from napari_segsam.gui.dock import Dock
+from napari_segsam.gui.export_dialog import ExportDialog
+from napari_segsam.gui.label_files import FORMATS
+from napari_segsam.gui.picker import SeriesPicker
+from napari_segsam.io.phantom.sample import torso_phantom
+from napari_segsam.io.sandbox import list_series
 
 SIZE = (1280, 840)
 
@@ -79,9 +90,38 @@ def at_work(out: Path) -> None:
     viewer.theme = "light"
     picture(viewer, out / "dock-light.png")
     viewer.theme = "dark"
+    viewer.dims.order = (1, 0, 2)
+    viewer.reset_view()
+    picture(viewer, out / "coronal.png")
+    viewer.dims.order = (0, 1, 2)
+    viewer.reset_view()
     dock.parentWidget().setFixedWidth(320)
     picture(viewer, out / "dock-narrow.png")
     viewer.close()
+
+
+def dialogs(out: Path) -> None:
+    """The series picker on a file of three volumes, and the dialog that asks how to save labels."""
+    viewer = new_viewer()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "liver_phases.nii.gz"
+        phases = np.stack([torso_phantom().voxels] * 3, axis=-1)
+        nib.save(nib.Nifti1Image(phases, np.diag([-1.5, -1.5, 5.0, 1.0])), path)
+        grab(SeriesPicker(list_series(path)), out / "picker.png")
+    saving = ExportDialog(Path.home() / "scans" / "liver_labels")
+    saving.format_box.setCurrentIndex([f.kind for f in FORMATS].index("dicom-seg"))
+    grab(saving, out / "save-labels.png")
+    viewer.close()
+
+
+def grab(dialog: QDialog, path: Path) -> None:
+    """A picture of a dialog alone."""
+    dialog.setStyleSheet(get_stylesheet("dark"))  # in the window it has its parent's
+    dialog.show()
+    QTest.qWait(500)
+    dialog.grab().save(str(path))
+    dialog.close()
+    print(path)
 
 
 def main() -> None:
@@ -95,6 +135,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     empty(given.out)
     at_work(given.out)
+    dialogs(given.out)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
+from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
     QGroupBox,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,17 +21,15 @@ from superqt import QElidingLabel
 
 from napari_segsam.engine.controller import Controller
 from napari_segsam.gui.marks import POOR, UNKNOWN
+from napari_segsam.gui.messages import Message, MessageArea, PositionBar
 from napari_segsam.gui.object_panel import ObjectPanel
 from napari_segsam.gui.objects_panel import ObjectsPanel
 from napari_segsam.gui.scan_panel import ScanPanel
 from napari_segsam.gui.tab_key import CanvasTab
 from napari_segsam.gui.workbench import Workbench
 
-EMPTY = (
-    "No scan is open. Drop a NIfTI file or a DICOM folder here on the window, choose File › Open, or try the sample."
-)
+EMPTY = "No scan is open. Drop a file or a folder of DICOM files on the window, press Open below, or try the sample."
 MINIMUM_WIDTH, WIDTH = 300, 340
-_MESSAGE_LINES, _MESSAGE_MARGIN_PX = 3, 18
 
 
 class Dock(QWidget):
@@ -55,7 +50,8 @@ class Dock(QWidget):
         self.status = QElidingLabel()
         self.status.setWordWrap(True)
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.messages = _MessageArea(self.error, self.notice, self.status)
+        self.messages = MessageArea(self.error, self.notice, self.status)
+        self.position = PositionBar()
         self.busy = QProgressBar()
         self.scan_panel = ScanPanel(workbench)
         self.object_panel = ObjectPanel(workbench)
@@ -82,6 +78,7 @@ class Dock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(_scrolling(column))
+        outer.addWidget(self.position)
         self.setMinimumWidth(MINIMUM_WIDTH)
 
     def _connect(self) -> None:
@@ -89,6 +86,7 @@ class Dock(QWidget):
         self.workbench.scan_changed.connect(self._show_scan)
         self.workbench.told.connect(self._show_notice)
         self.workbench.refused.connect(self.error.say)
+        self.workbench.pointed.connect(self.position.show_reading)
 
     def _follow(self, controller: Controller) -> None:
         controller.failed.connect(self._show_failure)
@@ -151,61 +149,6 @@ class Dock(QWidget):
         if self._tab is not None:
             self._tab.setParent(None)
             self._tab = None
-
-
-class Message(QFrame):
-    """One sentence for a person, with a button that takes it away; the tooltip has all of it."""
-
-    said = Signal()
-
-    def __init__(self, colour: str) -> None:
-        super().__init__()
-        self.setObjectName("message")
-        self.setStyleSheet(f"#message {{ border: 1px solid {colour}; border-left: 5px solid {colour}; }}")
-        self._label = QElidingLabel()
-        self._label.setWordWrap(True)
-        close = QToolButton()
-        close.setText("×")
-        close.setAutoRaise(True)
-        close.clicked.connect(lambda: self.say(""))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 2, 4, 2)
-        layout.addWidget(self._label, 1)
-        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-
-    @property
-    def text(self) -> str:
-        """What is said."""
-        return self._label.text()
-
-    def say(self, text: str) -> None:
-        """Say a sentence; an empty one takes the last one away."""
-        if text == self.text:
-            return
-        self._label.setText(text)
-        self.setToolTip(f"<p>{escape(text)}</p>" if text else "")
-        self.said.emit()
-
-
-class _MessageArea(QStackedWidget):
-    """Error, else notice, else status, at one height, so that no message moves the buttons below it."""
-
-    def __init__(self, error: Message, notice: Message, status: QLabel) -> None:
-        super().__init__()
-        self._messages, self._status = (error, notice), status
-        for message in self._messages:
-            message.said.connect(self._choose)
-            self.addWidget(message)
-        self.addWidget(status)
-        self._choose()
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Napari's style has set the font by now."""
-        super().showEvent(event)
-        self.setFixedHeight(_MESSAGE_LINES * self.fontMetrics().lineSpacing() + _MESSAGE_MARGIN_PX)
-
-    def _choose(self) -> None:
-        self.setCurrentWidget(next((m for m in self._messages if m.text), self._status))
 
 
 class _EmptyState(QWidget):

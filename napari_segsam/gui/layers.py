@@ -6,26 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels, Layer, Points, Shapes
-from napari.utils.colormaps import DirectLabelColormap
-from napari.utils.colormaps.standardize_color import transform_color
+from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.brush import Stroke, stroke_of
+from napari_segsam.gui.layer_data import LABELS_KEY, ORIGIN_KEY, VOLUME_KEY
 from napari_segsam.gui.palette import name_values
 from napari_segsam.gui.placement import Placement
-from napari_segsam.gui.reader import NAMES_KEY, VOLUME_KEY
+from napari_segsam.gui.prompt_layers import (
+    BOXES,
+    POINTS,
+    PREVIEW,
+    make_boxes,
+    make_points,
+    make_preview,
+    outlined,
+    show_boxes,
+    show_clicks,
+)
 
-POINTS, BOXES, PREVIEW, SEMANTIC, LABELS = "prompts: points", "prompts: boxes", "preview", "semantic", "labels"
+SEMANTIC, LABELS = "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
-_OUTLINE, _BOX = "#ffe14d", "#4db8ff"
-_COLOUR = {True: "#1fae5b", False: "#e5322d"}
-_EDGE, _INSIDE = 1, 2
-_POINT_PX = (4, 14)
-"""Diameters on the screen: points are so large that the second holds at any zoom; vispy's border is half the first."""
 
 
 class ScanLayers:
@@ -55,8 +59,8 @@ class ScanLayers:
         self._held: dict[str, Layer] = {}
         self._filling = False
         self._makers = {
-            POINTS: self._make_points,
-            BOXES: self._make_boxes,
+            POINTS: lambda: make_points(self._frame()),
+            BOXES: lambda: make_boxes(self._frame()),
             PREVIEW: self._make_preview,
             SEMANTIC: self._make_semantic,
             LABELS: self._make_labels,
@@ -208,7 +212,7 @@ class ScanLayers:
             self._session.volume.grid.display.to_display(self._session.labels.voxels),
             name=LABELS,
             opacity=0.4,
-            metadata={VOLUME_KEY: self._session.volume},
+            metadata={VOLUME_KEY: self._session.volume, ORIGIN_KEY: self._placement.layer.metadata.get(ORIGIN_KEY)},
             **self._frame(),
         )
         self._name_labels(layer)
@@ -224,59 +228,23 @@ class ScanLayers:
 
     def _make_preview(self) -> Labels:
         view = self._session.view
-        slab = np.zeros(np.insert(view.shape, view.depth_axis, 1), np.uint8)
-        layer = Labels(slab, name=PREVIEW, **self._frame() | {"translate": self._slab_corner(view)})
-        layer.colormap = DirectLabelColormap(color_dict={None: "transparent", _EDGE: _OUTLINE, _INSIDE: "transparent"})
-        layer.editable = False
-        return layer
-
-    def _make_points(self) -> Points:
-        layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.14, **self._frame())
-        layer.canvas_size_limits = _POINT_PX
-        layer.editable = False
-        return layer
-
-    def _make_boxes(self) -> Shapes:
-        layer = Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **self._frame())
-        layer.editable = False
-        return layer
+        return make_preview(self._frame() | {"translate": self._slab_corner(view)}, view)
 
     # -- filling layers
 
     def _show_clicks(self, view: SliceView, prompts: Prompts) -> None:
-        if not prompts.clicks and (POINTS not in self._held or len(self._held[POINTS].data) == 0):
-            return
-        layer = self._layer(POINTS)
-        rc = np.array([(c.row, c.col) for c in prompts.clicks], dtype=np.float64).reshape(-1, 2)
-        signs = [c.positive for c in prompts.clicks]
-        if signs:
-            layer.current_face_color = _COLOUR[signs[-1]]
-        layer.current_size = max(view.shape) / 4
-        layer.data = self._placement.display_points(view, rc)
-        colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
-        # This draws the layer once more, and the usual click only adds a point, which has its colour already.
-        if not np.allclose(layer.face_color, colours):
-            layer.face_color = colours
-        layer.selected_data = set()
+        if prompts.clicks or (POINTS in self._held and len(self._held[POINTS].data)):
+            show_clicks(self._layer(POINTS), self._placement, view, prompts.clicks)
 
     def _show_boxes(self, view: SliceView, boxes: list[Box]) -> None:
-        if not boxes and (BOXES not in self._held or not self._held[BOXES].data):
-            return
-        layer = self._layer(BOXES)
-        # The corner pixels belong to a box, so its outline runs half a pixel further out.
-        corners = [
-            np.array([(b.row_min, b.col_min), (b.row_min, b.col_max), (b.row_max, b.col_max), (b.row_max, b.col_min)])
-            + np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
-            for b in boxes
-        ]
-        layer.data = [self._placement.display_points(view, c) for c in corners]
-        layer.edge_width = max(view.shape) / 400
+        if boxes or (BOXES in self._held and self._held[BOXES].data):
+            show_boxes(self._layer(BOXES), self._placement, view, boxes)
 
     def _name_labels(self, layer: Any) -> None:
-        names = {value: label.name for value, label in sorted(self._session.labels.labels.items())}
-        if layer.metadata.get(NAMES_KEY) != names:
-            layer.metadata[NAMES_KEY] = names
-            name_values(layer, names, "object")
+        labels = dict(sorted(self._session.labels.labels.items()))
+        if layer.metadata.get(LABELS_KEY) != labels:
+            layer.metadata[LABELS_KEY] = labels
+            name_values(layer, {value: label.name for value, label in labels.items()}, "object")
         layer.selected_label = self._session.value
 
     def _name_classes(self, layer: Any) -> None:
@@ -284,16 +252,6 @@ class ScanLayers:
 
     def _painted(self, event: Any) -> None:
         self._on_stroke(stroke_of(event.value, self._session.volume.grid))
-
-
-def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A (rows, cols) mask's outermost pixels as 1, the others as 2, so that only its outline is coloured.
-
-    Done here, since napari's own contours warn the person as soon as the canvas is turned to 3D.
-    """
-    inside = np.pad(mask, 1)
-    inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:] & mask
-    return np.where(inside, _INSIDE, np.where(mask, _EDGE, 0)).astype(np.uint8)
 
 
 def _redraw(layer: Layer) -> None:

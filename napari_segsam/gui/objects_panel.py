@@ -1,13 +1,10 @@
-"""The group "All objects": what the model suggests on this slice, what is committed, and saving it."""
+"""The group "All objects": what the model suggests on this slice, what is committed, and its files."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -22,6 +19,7 @@ from napari_segsam.core.labels import Label, Patch
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.terminology import colour_of
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.file_buttons import LabelFileButtons
 from napari_segsam.gui.marks import spoken, swatch
 from napari_segsam.gui.suggestion_list import SuggestionList
 from napari_segsam.gui.voxel_counts import VoxelCounts
@@ -29,10 +27,8 @@ from napari_segsam.gui.workbench import Workbench
 
 _NO_SUGGESTIONS = "Nothing suggested on this slice yet: click an organ, or press Suggest."
 _NO_OBJECTS = "Nothing committed yet: click an organ, then press C."
-_SAVE, _UNSAVED = "Save labels…", "unsaved"
 _COLUMNS = ("Object", "Value", "Volume")
 _HEADER_PX, _TALLEST_PX = 30, 170
-_FILES = "Label map (*.nii.gz *.nii *.nrrd)"
 
 
 class ObjectsPanel(QWidget):
@@ -49,7 +45,7 @@ class ObjectsPanel(QWidget):
         self.reject = _button("Reject  ⌫", "Take the chosen suggestion off this slice (Backspace in the list)")
         self.objects = _table()
         self.no_objects = _note(_NO_OBJECTS)
-        self.save = _button(_SAVE, "Write the label map on the scan's own voxel grid")
+        self.files = LabelFileButtons(workbench)
         self._lay_out()
         self._connect()
         self._show_suggestions(())
@@ -61,7 +57,7 @@ class ObjectsPanel(QWidget):
         layout.addWidget(self.suggestions)
         layout.addWidget(self.no_suggestions)
         layout.addLayout(_row(self.suggest, self.accept, self.reject))
-        for widget in (self.objects, self.no_objects, self.save):
+        for widget in (self.objects, self.no_objects, self.files):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
@@ -71,10 +67,8 @@ class ObjectsPanel(QWidget):
         self.suggest.clicked.connect(lambda: bench.do(Controller.suggest))
         self.accept.clicked.connect(self.suggestions.accept)
         self.reject.clicked.connect(self.suggestions.reject)
-        self.save.clicked.connect(self._choose_where)
         bench.started.connect(self._follow)
         bench.scan_changed.connect(self._recount)
-        bench.told.connect(self._tell_unsaved)  # among others: that the labels were saved
 
     def _follow(self, controller: Controller) -> None:
         controller.suggestions_changed.connect(self._show_suggestions)
@@ -107,15 +101,8 @@ class ObjectsPanel(QWidget):
             self._show_object(row, label)
         self.objects.setVisible(bool(labels))
         self.no_objects.setVisible(not labels)
-        self.save.setEnabled(bool(labels))
-        self._tell_unsaved()
         rows = sum(self.objects.rowHeight(row) for row in range(len(labels)))
         self.objects.setFixedHeight(min(rows + _HEADER_PX, _TALLEST_PX))
-
-    def _tell_unsaved(self, _: str = "") -> None:
-        controller = self._workbench.controller
-        unsaved = controller is not None and controller.session.unsaved
-        self.save.setText(f"{_SAVE} ({_UNSAVED})" if unsaved else _SAVE)
 
     def _show_object(self, row: int, label: Label) -> None:
         cells = (spoken(label.name), str(label.value), self._volume_text(label.value))
@@ -134,25 +121,6 @@ class ObjectsPanel(QWidget):
         if controller.session.volume.is_rgb:
             return f"{self._counts.of(value)} px"  # a picture has no millimetres
         return f"{self._counts.of(value) * controller.session.labels.grid.voxel_mm3 / 1000:.1f} ml"
-
-    def _choose_where(self) -> None:
-        controller = self._workbench.controller
-        if controller is None:
-            return
-        dialog = QFileDialog(self, "Save labels", str(self._folder()), _FILES)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("nii.gz")  # before Qt asks whether to replace a file
-        dialog.selectFile(f"{controller.session.volume.name}_labels.nii.gz")
-        if dialog.exec():
-            self._workbench.save(Path(dialog.selectedFiles()[0]))
-        dialog.deleteLater()
-
-    def _folder(self) -> Path:
-        """Where the scan's file lies, else the home folder."""
-        scan = self._workbench.scan
-        path = None if scan is None else scan.source.path
-        folder = Path(path).parent if path else Path.home()
-        return folder if folder.is_dir() else Path.home()
 
 
 def _table() -> QTableWidget:

@@ -36,7 +36,7 @@ class Placement:
         if len(displayed) != 2 or len(hidden) != 1:
             return None
         depth_axis = hidden.pop()
-        depth = int(np.round(self._display(point)[depth_axis]))
+        depth = int(np.round(self.display(point)[depth_axis]))
         axis = self.volume.grid.display.axes[depth_axis]
         if not 0 <= depth < self.volume.grid.shape[axis]:
             return None
@@ -45,8 +45,15 @@ class Placement:
 
     def rc(self, view: SliceView, position: Sequence[float]) -> tuple[float, float]:
         """(row, col) on ``view`` of a world position; the coordinate across the slice is ignored."""
-        row, col = self._display(position)[_plane(view)]
+        row, col = self.display(position)[_plane(view)]
         return float(row), float(col)
+
+    def direction_mm(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(3,) LPS millimetres that a step of ``world``, napari's world coordinates, takes in the patient."""
+        grid = self.volume.grid
+        ends = np.stack([self.display(np.zeros(len(world))), self.display(world)])
+        start_mm, end_mm = grid.to_mm(grid.display.voxel_index(ends, grid.shape))
+        return np.asarray(end_mm - start_mm)
 
     def display_points(self, view: SliceView, rc: NDArray[np.float64]) -> NDArray[np.float64]:
         """(..., 2) rows and columns -> (..., 3) coordinates in display order, as our layers' data has them."""
@@ -55,7 +62,7 @@ class Placement:
         points[..., view.depth_axis] = view.display_depth
         return points
 
-    def _display(self, position: Sequence[float]) -> NDArray[np.float64]:
+    def display(self, position: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
         """A world position in display coordinates, (3,); a flat layer lies at depth 0."""
         data = np.asarray(self.layer.world_to_data(position), dtype=np.float64)[-3:]
         return np.concatenate([np.zeros(3 - len(data)), data])

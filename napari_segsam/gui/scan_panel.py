@@ -9,29 +9,16 @@ from magicgui.widgets import CheckBox, ComboBox, Container
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_segsam.core.volume import MODALITIES, Volume, Window
+from napari_segsam.core.volume import MODALITIES, Window
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.session import Session
-from napari_segsam.gui.reader import contrast_limits
+from napari_segsam.gui.file_buttons import OpenButton
+from napari_segsam.gui.windows import AS_OPENED, contrast_limits, windows_of
 from napari_segsam.gui.workbench import Workbench
 from napari_segsam.io.registry import registry
 
-CT_WINDOWS = (Window(40, 400, "soft tissue"), Window(-600, 1500, "lung"), Window(400, 1800, "bone"))
-AS_OPENED = Window(0, 0, "as opened")
-"""Stands for the contrast that the scan was opened with, since magicgui's choices cannot be None."""
 DEVICES = ("auto", "cpu", "cuda")
 _OTHER_MODEL = "Other file…"
-
-
-def windows_of(volume: Volume) -> list[tuple[str, Window]]:
-    """The presets for a scan, by what a person calls them."""
-    presets = [*volume.windows, *(CT_WINDOWS if volume.modality == "ct" else ())]
-    distinct = {w.limits: w for w in reversed([] if volume.is_rgb else presets)}  # a file's own may be one of ours
-    return [(AS_OPENED.name, AS_OPENED), *((_title(w), w) for w in reversed(distinct.values()))]
-
-
-def _title(window: Window) -> str:
-    return f"{window.name or 'from file'} ({window.centre:g}, {window.width:g})"
 
 
 class ScanPanel(QWidget):
@@ -44,6 +31,7 @@ class ScanPanel(QWidget):
         super().__init__(parent)
         self._workbench = workbench
         self._in_use: tuple[str, str] | None = None  # the model that answers, and its device
+        self.open = OpenButton(workbench)
         self.scan = ComboBox(
             label="Scan", choices=self._scan_choices, nullable=True, tooltip="The image layer that is segmented"
         )
@@ -72,6 +60,7 @@ class ScanPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._form.margins = (0, 0, 0, 0)
+        layout.addWidget(self.open)
         layout.addWidget(self._form.native)
         for widget in self._form:
             # A long layer name must not widen the dock.

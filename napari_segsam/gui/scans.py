@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
-from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume, infer_modality
-from napari_segsam.gui.reader import FILE_KEY, NAMES_KEY, VOLUME_KEY
+from napari_segsam.engine.session import Session
+from napari_segsam.gui.layer_data import FILE_KEY, LABELS_KEY, VOLUME_KEY
+from napari_segsam.gui.placement import Placement
 
 FOREIGN = (
     "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of "
@@ -25,11 +27,6 @@ FOREIGN = (
 def scan_layers(layers: Iterable[Layer]) -> list[Image]:
     """The layers that can be segmented, in the viewer's order: images with two or three axes beside colours."""
     return [layer for layer in layers if isinstance(layer, Image) and not layer.multiscale and layer.ndim in (2, 3)]
-
-
-def is_foreign(layer: Image) -> bool:
-    """Whether another reader opened this layer, so that its orientation is unknown."""
-    return not isinstance(layer.metadata.get(VOLUME_KEY), Volume)
 
 
 def volume_of(layer: Image) -> Volume:
@@ -45,6 +42,32 @@ def volume_of(layer: Image) -> Volume:
     return known if isinstance(known, Volume) else _wrapped(layer)
 
 
+def session_on(layer: Image, layers: LayerList, in_use: Callable[[Layer], bool]) -> Session:
+    """A session on a scan that was not open yet, with the labels in the viewer that belong to it.
+
+    Raises:
+        UnreadableInputError: the layer's values are no intensities.
+    """
+    volume = volume_of(layer)
+    taken = take_labels(layers, volume, in_use)
+    if taken is None:
+        return Session(volume)
+    session = Session(volume, taken[0])
+    if not taken[1]:
+        session.mark_unsaved()
+    return session
+
+
+def seen(scans: Iterable[Image], worked_on: Placement | None) -> Iterator[Placement]:
+    """Scans that are visible, topmost first: the one that is worked on, and others that our reader opened."""
+    for layer in reversed([s for s in scans if s.visible]):
+        volume = layer.metadata.get(VOLUME_KEY)
+        if worked_on is not None and layer is worked_on.layer:
+            yield worked_on
+        elif isinstance(volume, Volume):
+            yield Placement(volume, layer)
+
+
 def take_labels(layers: LayerList, volume: Volume, in_use: Callable[[Layer], bool]) -> tuple[LabelMap, bool] | None:
     """Take out the label map that belongs to this scan: one read from a file, or `labels` that an earlier dock left.
 
@@ -56,9 +79,8 @@ def take_labels(layers: LayerList, volume: Volume, in_use: Callable[[Layer], boo
         return None
     layer = found[-1]
     layers.remove(layer)
-    names = layer.metadata.get(NAMES_KEY, {})
     voxels = volume.grid.display.from_display(np.asarray(layer.data))
-    labels = LabelMap(volume.grid, voxels, {value: Label(value, name) for value, name in names.items()})
+    labels = LabelMap(volume.grid, voxels, dict(layer.metadata.get(LABELS_KEY, {})))
     return labels, FILE_KEY in layer.metadata
 
 
@@ -99,7 +121,8 @@ def _wrapped(layer: Image) -> Volume:
     z, y, x = (1.0,) * missing + tuple(abs(float(s)) for s in layer.scale)
     voxels = np.swapaxes(data, 0, 2)  # (d0, d1, d2[, 3]) as displayed -> (i, j, k[, 3])
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), np.diag([x, y, -z, 1.0]))
-    return Volume(grid, voxels, modality=infer_modality(voxels), name=layer.name)
+    foreign = FOREIGN.format(name=layer.name)
+    return Volume(grid, voxels, modality=infer_modality(voxels), name=layer.name, warnings=(foreign,))
 
 
 def _eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:

@@ -1,9 +1,8 @@
-"""Workbench: one viewer's live session. Ties scan, layers, mouse and keys to the Controller; decides nothing else."""
+"""Workbench: one viewer's live session. Which scan is open, what a person asks for, what the viewer tells."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,39 +13,24 @@ from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.core.errors import SegsamError
-from napari_segsam.core.labels import LabelMap, Patch
-from napari_segsam.core.prediction import Prediction
-from napari_segsam.core.prompts import Prompts
-from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
-from napari_segsam.gui.brush import Stroke
 from napari_segsam.gui.keys import KeyBindings
-from napari_segsam.gui.layers import ScanLayers
-from napari_segsam.gui.mouse import MouseListener, PromptMouse, Tool, World
-from napari_segsam.gui.placement import Placement, clipped, is_inside, overlaps
-from napari_segsam.gui.reader import FILE_KEY
-from napari_segsam.gui.scans import (
-    FOREIGN,
-    belongs,
-    bring_into_view,
-    bring_to_top,
-    is_foreign,
-    scan_layers,
-    take_labels,
-    volume_of,
-)
-from napari_segsam.io.formats import write_labels
+from napari_segsam.gui.label_files import Format, LabelFiles
+from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
+from napari_segsam.gui.mouse import Tool
+from napari_segsam.gui.notes import notes_on
+from napari_segsam.gui.open_scan import OpenScan
+from napari_segsam.gui.opening import holds_labels, layers_at
+from napari_segsam.gui.placement import Placement
+from napari_segsam.gui.readout import CursorReadout
+from napari_segsam.gui.scans import bring_into_view, bring_to_top, scan_layers, seen, session_on
+from napari_segsam.gui.waiting import CancelledError
 
-LOG = logging.getLogger(__name__)
 LoadModel = Callable[[str, str], Predictor]
 """(model name or path, device) -> Predictor; called on the inference thread."""
-NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
-OTHER_GRID = "{labels} does not lie on the grid of {scan}, so it is only shown; open the scan it belongs to."
-IN_USE = "{scan} has work in it already, so {labels} is only shown; undo that work, then open the file again."
-BOX_OUTSIDE = "The box lies outside the scan; draw it around the object."
 
 
 class Workbench(QObject):
@@ -57,6 +41,7 @@ class Workbench(QObject):
         scan_changed(): another scan is worked on, or none.
         scans_changed(): layers that could be worked on came, went or were renamed.
         tool_changed(): `tool` or `positive` changed.
+        pointed(Reading | None): the cursor is on another place of the slice, or on no scan.
         told(str): a notice for a person; empty takes it away.
         refused(str): an error for a person, with what to do.
     """
@@ -65,6 +50,7 @@ class Workbench(QObject):
     scan_changed = Signal()
     scans_changed = Signal()
     tool_changed = Signal()
+    pointed = Signal(object)
     told = Signal(str)
     refused = Signal(str)
     _layer_arrived = Signal()  # queued: napari is done with adding a layer before we add and remove ours
@@ -74,16 +60,12 @@ class Workbench(QObject):
         self.viewer, self.executor, self._load_model = viewer, executor, load_model
         self.model, self.device = model, "auto"
         self.controller: Controller | None = None
-        self.positive = True
-        self._closed = self._sliceless = False
-        self._placement: Placement | None = None
-        self._layers: ScanLayers | None = None
+        self._closed = False
+        self._open: OpenScan | None = None
+        self._files: LabelFiles | None = None
         self._kept: WeakKeyDictionary[Image, Session] = WeakKeyDictionary()  # work on scans not open now
         self._newest: Layer | None = None
         self._layer_arrived.connect(self._take_newest, Qt.ConnectionType.QueuedConnection)
-        self._mouse = PromptMouse(
-            viewer, MouseListener(self._clicked, self._box_dragging, self._box_dropped, self._box_cancelled)
-        )
         self._keys = KeyBindings(
             {
                 "point": lambda: self.arm("point"),
@@ -96,7 +78,9 @@ class Workbench(QObject):
                 "redo": lambda: self.do(Controller.redo),
             }
         )
-        self._listen()
+        for emitter, slot in self._viewer_events():
+            emitter.connect(slot)
+        self._readout = CursorReadout(viewer, self._seen, self.pointed.emit)
 
     # -- what the dock reads
 
@@ -108,12 +92,23 @@ class Workbench(QObject):
     @property
     def scan(self) -> Image | None:
         """The layer that is worked on."""
-        return None if self._placement is None else self._placement.layer
+        return None if self._open is None else self._open.layer
+
+    @property
+    def origin(self) -> Origin | None:
+        """Which file or series the scan was read from, where our reader did that."""
+        found = None if self.scan is None else self.scan.metadata.get(ORIGIN_KEY)
+        return found if isinstance(found, Origin) else None
 
     @property
     def tool(self) -> Tool | None:
         """The armed tool."""
-        return self._mouse.tool
+        return None if self._open is None else self._open.mouse.tool
+
+    @property
+    def positive(self) -> bool:
+        """Whether the next point says "this" or "not this"."""
+        return self._open is None or self._open.positive
 
     # -- what the dock forwards
 
@@ -128,19 +123,19 @@ class Workbench(QObject):
         """Work on this layer; all work on the last one is kept for coming back."""
         self._newest = None
         try:
-            session = self._kept.get(layer) or self._begin(layer)
+            session = self._kept.get(layer) or session_on(layer, self.viewer.layers, self._owns)
         except SegsamError as error:
             self.refused.emit(str(error))
             return
         self._put_away()
         self._place(layer, session)
-        self.told.emit(FOREIGN.format(name=layer.name) if is_foreign(layer) else " ".join(session.volume.warnings))
+        self.told.emit(notes_on(session.volume))
 
     def set_modality(self, modality: str) -> None:
         """What kind of scan the open one is; labels, prompts and history stay."""
-        if self.controller is None or self._placement is None or self._placement.volume.modality == modality:
+        if self.controller is None or self._open is None or self._open.placement.volume.modality == modality:
             return
-        layer, session = self._placement.layer, self.controller.session
+        layer, session = self._open.layer, self.controller.session
         self._put_away()
         session.take_for(replace(session.volume, modality=modality, id=uuid4().hex))
         self._place(layer, session)
@@ -154,44 +149,47 @@ class Workbench(QObject):
 
     def arm(self, tool: Tool | None) -> None:
         """Choose what a left click or drag on the canvas means; None gives the mouse back to napari."""
-        self._mouse.arm(tool if self._placement is not None else None)
+        if self._open is not None:
+            self._open.mouse.arm(tool)
         self.tool_changed.emit()
 
     def set_positive(self, positive: bool) -> None:
         """Whether the next point says "this" or "not this"."""
-        self.positive = positive
+        if self._open is not None:
+            self._open.positive = positive
         self.tool_changed.emit()
 
     def do(self, act: Callable[[Controller], object]) -> None:
         """Let the Controller act, where there is a scan to act on."""
-        if self.controller is not None and self._placement is not None:
+        if self.controller is not None and self._open is not None:
             act(self.controller)
 
     def show_next_candidate(self) -> None:
         """Another of the model's outlines of the object; round past the last."""
         self.do(lambda controller: controller.choose_candidate(controller.session.candidate + 1))
 
-    def save(self, path: Path) -> None:
-        """Write the committed labels on the inference thread, as they are now."""
-        if self.controller is None:
-            return
-        session = self.controller.session
-        snapshot = LabelMap(session.labels.grid, session.labels.voxels.copy(), dict(session.labels.labels))
-        voxels = snapshot.voxels
-        names = {value: label.name for value, label in snapshot.labels.items() if (voxels == value).any()}
-        before = session.undo_names
+    def open_path(self, path: Path) -> None:
+        """Open a scan, or the series that the person picks of several; labels where a file holds those."""
+        try:
+            if self._open is not None and holds_labels(path):
+                self.open_labels(path)
+                return
+            for data, attributes, kind in layers_at(path):
+                self.viewer.add_layer(Layer.create(data, attributes, kind))
+        except CancelledError:
+            pass
+        except SegsamError as error:
+            self.refused.emit(str(error))
 
-        def saved(_: None) -> None:
-            if session.undo_names == before:
-                session.mark_saved()
-            self.told.emit(f"Saved {len(names)} objects to {path.name}.")
+    def export_labels(self, path: Path, written: Format, codes: Path | None = None) -> None:
+        """Write the committed labels as they are now; see :meth:`LabelFiles.export`."""
+        if self._files is not None:
+            self._files.export(path, written, self.origin, codes)
 
-        def failed(error: BaseException) -> None:
-            if not isinstance(error, SegsamError):
-                LOG.error("Saving failed", exc_info=error)
-            self.refused.emit(str(error) or type(error).__name__)
-
-        self.executor.submit(lambda: write_labels(path, snapshot, names), saved, failed, key="save", priority=-1)
+    def open_labels(self, path: Path) -> None:
+        """Make what a file holds committed labels of the open scan; see :meth:`LabelFiles.bring_in`."""
+        if self._files is not None and self._open is not None:
+            self._files.bring_in(path, self.origin)
 
     def leave(self) -> None:
         """Stop while napari goes on: our layers go, but for what was committed, which a later dock takes up again."""
@@ -203,140 +201,83 @@ class Workbench(QObject):
         if self._closed:
             return
         self._closed = True
-        self._mouse.arm(None)
+        if self._open is not None:
+            self._open.let_go()
         self._keys.unbind()
         for emitter, slot in self._viewer_events():
             emitter.disconnect(slot)
-        self._placement = self._layers = None
+        self._readout.close()
+        self._open = None
         self.executor.shutdown()
 
     # -- the viewer
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        layers, dims = self.viewer.layers.events, self.viewer.dims.events
+        events = self.viewer.layers.events
         return [
-            (layers.inserted, self._layer_added),
-            (layers.removed, self._layer_removed),
-            (layers.renamed, self._layer_renamed),
-            (dims.point, self._view_moved),
-            (dims.order, self._view_moved),
-            (dims.ndisplay, self._view_moved),
+            (events.inserted, self._layer_added),
+            (events.removed, self._layer_removed),
+            (events.renamed, self._layer_renamed),
         ]
-
-    def _listen(self) -> None:
-        for emitter, slot in self._viewer_events():
-            emitter.connect(slot)
 
     def _layer_added(self, event: Any) -> None:
         if self._owns(event.value):
             return
         self.scans_changed.emit()
-        if self._placement is None:
+        if self._open is None:
             self.open_first()
-        elif event.value in self.scans or FILE_KEY in event.value.metadata:
+        elif event.value in self.scans:
             self._newest = event.value
             self._layer_arrived.emit()
 
     def _take_newest(self) -> None:
-        """Work on the scan that came last, where several came at once; take up a label map that was opened."""
+        """Work on the scan that came last, where several came at once."""
         layer, self._newest = self._newest, None
-        if self._closed or layer is None or layer is self.scan or layer not in self.viewer.layers:
-            return
-        if layer in self.scans:
+        if not self._closed and layer is not None and layer is not self.scan and layer in self.scans:
             self.open_scan(layer)
-        elif FILE_KEY in layer.metadata:
-            self._take_up(layer)
-
-    def _take_up(self, layer: Layer) -> None:
-        """Go on with a label map from a file, where that overwrites nothing."""
-        if self.controller is None or self.scan is None:
-            return
-        session, scan = self.controller.session, self.scan
-        if not belongs(layer, session.volume):
-            self.refused.emit(OTHER_GRID.format(labels=layer.name, scan=scan.name))
-        elif session.labels.labels or session.undo_names:
-            self.refused.emit(IN_USE.format(labels=layer.name, scan=scan.name))
-        else:
-            self._put_away()
-            del self._kept[scan]
-            self.open_scan(scan)
 
     def _owns(self, layer: Layer) -> bool:
-        return self._layers is not None and self._layers.owns(layer)
+        return self._open is not None and self._open.owns(layer)
 
     def _layer_renamed(self, _event: Any) -> None:
         self.scans_changed.emit()
 
     def _layer_removed(self, event: Any) -> None:
         self._keys.unbind(event.value)
-        if self._layers is not None and self._layers.forget(event.value):
+        if self._open is not None and self._open.forget(event.value):
             return
         if event.value is self.scan:
             self._put_away(leave_labels=True)
             self.scan_changed.emit()
         self.scans_changed.emit()
 
-    def _view_moved(self, _event: Any = None) -> None:
-        if self._placement is None or self.controller is None:
-            return
-        view = self._visible()
-        if (view is None) != self._sliceless:
-            self._sliceless = view is None
-            self.refused.emit(NO_SLICE if self._sliceless else "")
-        if view is not None and (view.axis, view.index) != self.controller.session.place:
-            self.controller.show(view.axis, view.index)
-
-    def _visible(self) -> SliceView | None:
-        """The slice on the canvas, None in 3D or beside the scan."""
-        if self._placement is None:
-            return None
-        return self._placement.shown(self.viewer.dims.point, self.viewer.dims.displayed)
+    def _seen(self) -> Iterator[Placement]:
+        return seen(self.scans, None if self._open is None else self._open.placement)
 
     # -- opening and putting away
 
-    def _begin(self, layer: Image) -> Session:
-        """A session on a scan that was not open yet."""
-        volume = volume_of(layer)
-        taken = take_labels(self.viewer.layers, volume, self._owns)
-        if taken is None:
-            return Session(volume)
-        session = Session(volume, taken[0])
-        if not taken[1]:
-            session.mark_unsaved()
-        return session
-
-    def _work_on(self, session: Session) -> None:
+    def _work_on(self, session: Session) -> Controller:
         if self.controller is not None:
             self.controller.resume(session)
-            return
+            return self.controller
         self.controller = Controller(session, None, self.executor, EmbeddingCache())
-        self._connect(self.controller)
+        self._files = LabelFiles(self.controller, self.executor, self.told.emit, self.refused.emit)
         self.started.emit(self.controller)
         self.use_model(self.model, self.device)
-
-    def _connect(self, controller: Controller) -> None:
-        controller.prediction_changed.connect(self._show_prediction)
-        controller.prompts_changed.connect(self._show_prompts)
-        controller.semantic_changed.connect(self._show_semantic)
-        controller.labels_changed.connect(self._show_labels)
-        controller.object_changed.connect(self._show_object)
-        controller.predictor_changed.connect(self._show_vocabulary)
+        return self.controller
 
     def _place(self, layer: Image, session: Session) -> None:
-        self._placement = Placement(session.volume, layer)
+        placement = Placement(session.volume, layer)
         bring_to_top(self.viewer.layers, layer)
         bring_into_view(self.viewer.dims, layer)
-        view = self._visible()
+        view = placement.shown(self.viewer.dims.point, self.viewer.dims.displayed)
         if view is not None:
             session.look_at(view)
-        self._work_on(session)
-        self._layers = ScanLayers(self.viewer, self._placement, session, self._stroke, self._bind)
-        self._layers.add()
-        self._show_prompts(session.prompts)
-        self._show_prediction(session.prediction)
+        self._open = OpenScan(self.viewer, placement, self._work_on(session), self.refused.emit, self._bind)
+        self._open.show()
         self._keys.bind(self.viewer)
         self._keys.bind(layer)
-        self.arm(self.tool or "point")
+        self.arm("point")
         self.scan_changed.emit()
 
     def _put_away(self, *, leave_labels: bool = False) -> None:
@@ -345,76 +286,12 @@ class Workbench(QObject):
         Args:
             leave_labels: where the scan itself is gone, its `labels` stay in the viewer, so that they can be saved.
         """
-        if self._placement is None or self.controller is None or self._layers is None:
+        if self._open is None or self.controller is None:
             return
-        self._kept[self._placement.layer] = self.controller.session
-        layers, self._layers, self._placement = self._layers, None, None
-        layers.remove(leave_labels=leave_labels)
+        self._kept[self._open.layer] = self.controller.session
+        left, self._open = self._open, None
+        left.close(leave_labels=leave_labels)
         self._keys.unbind()
-        self._mouse.arm(None)
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)
-
-    # -- the canvas
-
-    def _clicked(self, position: World) -> None:
-        view = self._aimed()
-        if view is not None and self._placement is not None:
-            row, col = self._placement.rc(view, position)
-            if is_inside(view, (row, col)):
-                self.do(lambda controller: controller.click(row, col, self.positive))
-
-    def _box_dragging(self, start: World, end: World) -> None:
-        view = self._visible()
-        if view is not None and self._placement is not None and self._layers is not None:
-            corners = [clipped(view, self._placement.rc(view, p)) for p in (start, end)]
-            self._layers.show_rubber_band(corners[0], corners[1])
-
-    def _box_dropped(self, start: World, end: World) -> None:
-        view = self._aimed()
-        if view is not None and self._placement is not None:
-            drawn = [self._placement.rc(view, p) for p in (start, end)]
-            if not overlaps(view, drawn[0], drawn[1]):
-                self._box_cancelled()
-                self.refused.emit(BOX_OUTSIDE)
-                return
-            corners = [clipped(view, rc) for rc in drawn]
-            self.do(lambda controller: controller.box(corners[0], corners[1]))
-
-    def _box_cancelled(self) -> None:
-        self.do(lambda controller: self._show_prompts(controller.session.prompts))
-
-    def _aimed(self) -> SliceView | None:
-        """The visible slice, once the Controller knows that it is visible."""
-        self._view_moved()
-        return self._visible()
-
-    # -- what the Controller says
-
-    def _stroke(self, stroke: Stroke) -> None:
-        self.do(lambda controller: controller.record_stroke(*stroke))
-
-    def _show_prediction(self, prediction: Prediction | None) -> None:
-        if self._layers is not None:
-            self._layers.show_preview(None if prediction is None else prediction.mask)
-
-    def _show_prompts(self, prompts: Prompts) -> None:
-        if self._layers is not None:
-            self._layers.show_prompts(prompts)
-
-    def _show_semantic(self) -> None:
-        if self._layers is not None:
-            self._layers.show_semantic()
-
-    def _show_labels(self, _patch: Patch) -> None:
-        if self._layers is not None:
-            self._layers.show_labels()
-
-    def _show_object(self) -> None:
-        if self._layers is not None:
-            self._layers.show_object()
-
-    def _show_vocabulary(self, _predictor: object) -> None:
-        if self._layers is not None:
-            self._layers.show_vocabulary()

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume
-from napari_segsam.gui.reader import NAMES_KEY, VOLUME_KEY
-from napari_segsam.io.formats import write_labels as write_label_map
+from napari_segsam.gui.label_files import Scan, format_of, write_proven
+from napari_segsam.gui.layer_data import LABELS_KEY, ORIGIN_KEY, VOLUME_KEY
+from napari_segsam.gui.waiting import wait_for
 
 
 def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> list[str]:
     """npe2's single-layer writer for Labels.
 
     Args:
-        path: where to; the suffix names the format.
+        path: where to; the suffix names the format, ``.dcm`` a DICOM segmentation.
         data: (d0, d1, d2) in display order.
-        attributes: the layer's; its metadata carries the Volume.
+        attributes: the layer's; its metadata carries the Volume, its Origin, and the labels.
 
     Returns:
         The path, once the file is complete and read back equal.
@@ -36,8 +37,11 @@ def write_labels(path: str, data: NDArray[Any], attributes: dict[str, Any]) -> l
             "This labels layer belongs to no scan that SEG-SAM knows, so its place in the patient is unknown; "
             "save the layer 'labels' that the SEG-SAM dock made, or choose napari's own writer."
         )
-    labels = LabelMap(volume.grid, volume.grid.display.from_display(_whole_numbers(data)))
-    write_label_map(Path(path), labels, dict(metadata.get(NAMES_KEY, {})))
+    voxels = volume.grid.display.from_display(_whole_numbers(data))
+    labels = LabelMap(volume.grid, voxels, dict(metadata.get(LABELS_KEY, {})))
+    scan, target = Scan(volume, metadata.get(ORIGIN_KEY)), Path(path)
+    written = format_of(target)
+    wait_for(lambda: write_proven(target, labels, written, scan), f"Writing {target.name} …", can_cancel=False)
     return [path]
 
 

@@ -69,8 +69,8 @@ def test_the_modality_of_the_option_overrides_the_inferred_one(scan):
 
 def test_what_a_command_reads_is_known_before_it_is_read(tmp_path):
     header = tmp_path / "a.mhd"
-    header.write_text("NDims = 3\nElementDataFile = a.raw\n")
-    (tmp_path / "a.raw").touch()
+    header.write_text("NDims = 3\nDimSize = 1 1 1\nElementType = MET_UCHAR\nElementDataFile = a.raw\n")
+    (tmp_path / "a.raw").write_bytes(b"1")
     assert loading.inputs(header, "mine.safetensors") == (header, tmp_path / "a.raw", Path("mine.safetensors"))
     (tmp_path / "a.raw").unlink()
     scan, weights = loading.inputs(header, "nano")

@@ -22,8 +22,8 @@ from napari_segsam.core.volume import Volume
 from napari_segsam.gui import plugin
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.executor import ThreadExecutor
+from napari_segsam.gui.layer_data import layer_of
 from napari_segsam.gui.loading import keep_triton_from_mesa
-from napari_segsam.gui.reader import layer_of
 from tests.fakes import FakePredictor, block_volume
 
 HERE = Path(__file__).parent
@@ -46,12 +46,12 @@ def no_widget_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_leaks() -> Iterator[None]:
-    """Our inference threads end with their viewers."""
+    """Our threads end with their viewers, and with what they read."""
     yield
     for thread in threading.enumerate():
-        if thread.name == "segsam-inference":
+        if thread.name.startswith("segsam-"):
             thread.join(10)
-            assert not thread.is_alive(), "an inference thread outlived its viewer"
+            assert not thread.is_alive(), f"{thread.name} outlived its viewer"
 
 
 @pytest.fixture

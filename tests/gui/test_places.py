@@ -34,7 +34,19 @@ def sagittal():
     return affine
 
 
-GRIDS = {"plain": np.diag([2.0, 2.0, 2.0, 1.0]), "flipped and oblique": flipped_oblique(), "sagittal": sagittal()}
+def sheared():
+    """A tilted gantry, and rows that do not meet columns at right angles."""
+    affine = np.diag([1.2, -1.2, 3.0, 1.0])
+    affine[1, 2], affine[0, 1] = 1.1, 0.3
+    return affine
+
+
+GRIDS = {
+    "plain": np.diag([2.0, 2.0, 2.0, 1.0]),
+    "flipped and oblique": flipped_oblique(),
+    "sagittal": sagittal(),
+    "sheared": sheared(),
+}
 
 
 @pytest.mark.parametrize("name", GRIDS)

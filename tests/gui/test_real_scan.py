@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_segsam.gui.label_files import FORMATS
+
 AXIAL, CORONAL = 2, 1  # voxel axis across the slice
 ORGANS = {
     "liver": (AXIAL, ["liver"]),
@@ -75,8 +77,8 @@ def test_organs_boxed_with_the_mouse_are_saved_where_they_are(hand, shared_data,
         if organ == "vertebrae_L1":
             hand.viewer.screenshot(str(picture_path(tmp_path)), canvas_only=False, flash=False)
         assert len(hand.session.labels.labels) == n + 1
-    hand.dock.workbench.save(tmp_path / "labels.nii.gz")
-    hand.wait(lambda: hand.dock.notice.text, 60)
+    hand.dock.workbench.export_labels(tmp_path / "labels.nii.gz", FORMATS[0])
+    hand.wait(lambda: hand.dock.notice.text.startswith("Saved"), 60)
     saved = nib.load(tmp_path / "labels.nii.gz")
     assert np.allclose(saved.affine, nib.load(folder / "example_ct.nii.gz").affine)
     voxels = np.asarray(saved.dataobj)

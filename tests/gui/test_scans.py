@@ -94,19 +94,18 @@ def save_liver(path, shape) -> None:
 def test_saved_labels_are_taken_up_again_names_included(ready, tmp_path):
     save_liver(tmp_path / "out.nii.gz", (48, 40, 12))
     ready.viewer.open(tmp_path / "out.nii.gz", plugin="napari-segsam")
-    QApplication.processEvents()
-    ready.rest()
+    ready.wait(lambda: ready.session.labels.labels, 60)
     assert ready.session.labels.labels == {3: Label(3, "liver")}
     assert ready.session.labels.voxels[LIVER] == 3
     assert not ready.session.unsaved
     assert [layer.name for layer in ready.viewer.layers if layer.name in ("labels", "out")] == ["labels"]
 
 
-def test_labels_of_another_grid_are_shown_only_and_said_so(ready, tmp_path):
+def test_labels_of_another_grid_are_refused_and_said_so(ready, tmp_path):
     save_liver(tmp_path / "out.nii.gz", (40, 40, 12))
     ready.viewer.open(tmp_path / "out.nii.gz", plugin="napari-segsam")
-    QApplication.processEvents()
-    assert "grid" in ready.dock.error.text
+    ready.wait(lambda: ready.dock.error.text, 60)
+    assert "does not fit the scan" in ready.dock.error.text
     assert not ready.session.labels.labels
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-SAMPLE = 300
+SAMPLE = 1500
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def fuzz() -> Any:
         import fuzz_inputs
         import fuzz_worker
 
-        yield fuzz_worker, fuzz_inputs.Inputs(1, None)
+        yield fuzz_worker, fuzz_inputs.Inputs(2, None)
 
 
 def test_a_sample_of_truncations_and_random_damage(fuzz: Any, tmp_path: Path) -> None:
@@ -55,6 +55,14 @@ FOUND: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a study that is a decimal number, and empty": (
         "explicit.dcm",
         lambda c: with_vr(c, STUDY, b"DS").replace(b"DS\x06\x001.2.3\0", b"DS\0\0"),
+    ),
+    "a segment whose number has 5000 digits": (
+        "labels.seg.nrrd",
+        lambda c: c.replace(b"Segment0_LabelValue", b"Segment" + b"9" * 5000 + b"_LabelValue"),
+    ),
+    "a segment whose number begins with 0": (
+        "labels.seg.nrrd",
+        lambda c: c.replace(b"Segment0_LabelValue", b"Segment007_LabelValue"),
     ),
 }
 """Inputs that once ended in a traceback, each as small as it gets."""

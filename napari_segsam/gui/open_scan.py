@@ -1,0 +1,176 @@
+"""OpenScan: the scan that is worked on. Its layers, what the mouse means on it, and what the Controller says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.layers import Image, Layer
+
+from napari_segsam.core.labels import Patch
+from napari_segsam.core.prediction import Prediction
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.slices import SliceView
+from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.brush import Stroke
+from napari_segsam.gui.layers import ScanLayers
+from napari_segsam.gui.mouse import MouseListener, PromptMouse, World
+from napari_segsam.gui.orientation import OrientationLetters
+from napari_segsam.gui.placement import Placement, clipped, is_inside, overlaps
+
+NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
+BOX_OUTSIDE = "The box lies outside the scan; draw it around the object."
+
+
+class OpenScan:
+    """From `show` until `close` it listens to the canvas and to the Controller.
+
+    Args:
+        viewer: napari's.
+        placement: the scan and its Image layer.
+        controller: works on it already.
+        refuse: told what is wrong, in a sentence; empty takes it away.
+        bind: called with each layer that is made, and whether it is `labels`; for key bindings.
+
+    Attributes:
+        placement: as given.
+        mouse: arms and disarms the tools.
+        positive: whether the next point says "this" or "not this".
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        placement: Placement,
+        controller: Controller,
+        refuse: Callable[[str], None],
+        bind: Callable[[Layer, bool], None],
+    ) -> None:
+        self._viewer, self._controller, self._refuse = viewer, controller, refuse
+        self.placement, self.positive = placement, True
+        self._sliceless = False
+        self._layers = ScanLayers(viewer, placement, controller.session, self._stroke, bind)
+        self.mouse = PromptMouse(
+            viewer, MouseListener(self._clicked, self._box_dragging, self._box_dropped, self._box_cancelled)
+        )
+        self._letters = OrientationLetters(viewer, placement)
+
+    @property
+    def layer(self) -> Image:
+        """The Image layer that shows it."""
+        layer: Image = self.placement.layer
+        return layer
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether this is one of our layers over it."""
+        return self._layers.owns(layer)
+
+    def forget(self, layer: Layer) -> bool:
+        """Somebody took this layer out of the viewer; whether it was one of ours."""
+        return self._layers.forget(layer)
+
+    def show(self) -> None:
+        """Put our layers over the scan, and follow what happens."""
+        self._layers.add()
+        self._layers.show_prompts(self._controller.session.prompts)
+        self._show_prediction(self._controller.session.prediction)
+        for signal, slot in self._connections():
+            signal.connect(slot)
+
+    def close(self, *, leave_labels: bool = False) -> None:
+        """Take everything of ours out of the viewer.
+
+        Args:
+            leave_labels: where something was committed, its `labels` stay, so that they can be saved.
+        """
+        self.let_go()
+        self._layers.remove(leave_labels=leave_labels)
+        self._letters.close()
+
+    def let_go(self) -> None:
+        """Listen no longer; what is in the viewer stays."""
+        self.mouse.arm(None)
+        for signal, slot in self._connections():
+            signal.disconnect(slot)
+
+    # -- the canvas
+
+    def _visible(self) -> SliceView | None:
+        """The slice on the canvas, None in 3D or beside the scan."""
+        return self.placement.shown(self._viewer.dims.point, self._viewer.dims.displayed)
+
+    def _view_moved(self, _event: object = None) -> None:
+        self._follow_view()
+
+    def _follow_view(self) -> SliceView | None:
+        """Tell the Controller which slice is visible; returns it."""
+        view = self._visible()
+        if (view is None) != self._sliceless:
+            self._sliceless = view is None
+            self._refuse(NO_SLICE if self._sliceless else "")
+        if view is not None and (view.axis, view.index) != self._controller.session.place:
+            self._controller.show(view.axis, view.index)
+        return view
+
+    def _clicked(self, position: World) -> None:
+        view = self._follow_view()
+        if view is not None:
+            row, col = self.placement.rc(view, position)
+            if is_inside(view, (row, col)):
+                self._controller.click(row, col, self.positive)
+
+    def _box_dragging(self, start: World, end: World) -> None:
+        view = self._visible()
+        if view is not None:
+            corners = [clipped(view, self.placement.rc(view, p)) for p in (start, end)]
+            self._layers.show_rubber_band(corners[0], corners[1])
+
+    def _box_dropped(self, start: World, end: World) -> None:
+        view = self._follow_view()
+        if view is None:
+            return
+        drawn = [self.placement.rc(view, p) for p in (start, end)]
+        if not overlaps(view, drawn[0], drawn[1]):
+            self._box_cancelled()
+            self._refuse(BOX_OUTSIDE)
+            return
+        corners = [clipped(view, rc) for rc in drawn]
+        self._controller.box(corners[0], corners[1])
+
+    def _box_cancelled(self) -> None:
+        self._layers.show_prompts(self._controller.session.prompts)
+
+    def _stroke(self, stroke: Stroke) -> None:
+        self._controller.record_stroke(*stroke)
+
+    # -- what the viewer and the Controller say
+
+    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
+        said, dims = self._controller, self._viewer.dims.events
+        return [
+            *((moved, self._view_moved) for moved in (dims.point, dims.order, dims.ndisplay)),
+            (said.prediction_changed, self._show_prediction),
+            (said.prompts_changed, self._show_prompts),
+            (said.semantic_changed, self._show_semantic),
+            (said.labels_changed, self._show_labels),
+            (said.object_changed, self._show_object),
+            (said.predictor_changed, self._show_vocabulary),
+        ]
+
+    def _show_prediction(self, prediction: Prediction | None) -> None:
+        self._layers.show_preview(None if prediction is None else prediction.mask)
+
+    def _show_prompts(self, prompts: Prompts) -> None:
+        self._layers.show_prompts(prompts)
+
+    def _show_semantic(self) -> None:
+        self._layers.show_semantic()
+
+    def _show_labels(self, _patch: Patch) -> None:
+        self._layers.show_labels()
+
+    def _show_object(self) -> None:
+        self._layers.show_object()
+
+    def _show_vocabulary(self, _predictor: object) -> None:
+        self._layers.show_vocabulary()

@@ -1,0 +1,78 @@
+"""How prompts and previews look: points in two colours, boxes, and the outline of an uncommitted mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
+from numpy.typing import NDArray
+
+from napari_segsam.core.prompts import Box, Click
+from napari_segsam.core.slices import SliceView
+from napari_segsam.gui.placement import Placement
+
+POINTS, BOXES, PREVIEW = "prompts: points", "prompts: boxes", "preview"
+_OUTLINE, _BOX = "#ffe14d", "#4db8ff"
+_COLOUR = {True: "#1fae5b", False: "#e5322d"}
+_EDGE, _INSIDE = 1, 2
+_POINT_PX = (4, 14)
+"""Diameters on the screen: points are so large that the second holds at any zoom; vispy's border is half the first."""
+_AROUND_PIXELS = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
+
+
+def make_points(frame: dict[str, Any]) -> Points:
+    """An empty layer for clicks; ``frame`` is where the scan's layer puts its voxels."""
+    layer = Points(ndim=3, name=POINTS, border_color="white", border_width=0.14, **frame)
+    layer.canvas_size_limits = _POINT_PX
+    return layer
+
+
+def make_boxes(frame: dict[str, Any]) -> Shapes:
+    """An empty layer for boxes."""
+    return Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **frame)
+
+
+def make_preview(frame: dict[str, Any], view: SliceView) -> Labels:
+    """A layer of one slice, which shows nothing yet."""
+    layer = Labels(np.zeros(np.insert(view.shape, view.depth_axis, 1), np.uint8), name=PREVIEW, **frame)
+    layer.colormap = DirectLabelColormap(color_dict={None: "transparent", _EDGE: _OUTLINE, _INSIDE: "transparent"})
+    return layer
+
+
+def show_clicks(layer: Points, placement: Placement, view: SliceView, clicks: Sequence[Click]) -> None:
+    """Replace what a points layer shows."""
+    rc = np.array([(c.row, c.col) for c in clicks], dtype=np.float64).reshape(-1, 2)
+    signs = [c.positive for c in clicks]
+    if signs:
+        layer.current_face_color = _COLOUR[signs[-1]]
+    layer.current_size = max(view.shape) / 4
+    layer.data = placement.display_points(view, rc)
+    colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
+    # This draws the layer once more, and the usual click only adds a point, which has its colour already.
+    if not np.allclose(layer.face_color, colours):
+        layer.face_color = colours
+    layer.selected_data = set()
+
+
+def show_boxes(layer: Shapes, placement: Placement, view: SliceView, boxes: Sequence[Box]) -> None:
+    """Replace what a boxes layer shows. The corner pixels belong to a box, so its outline runs round them."""
+    corners = [
+        np.array([(b.row_min, b.col_min), (b.row_min, b.col_max), (b.row_max, b.col_max), (b.row_max, b.col_min)])
+        for b in boxes
+    ]
+    layer.data = [placement.display_points(view, c + _AROUND_PIXELS) for c in corners]
+    layer.edge_width = max(view.shape) / 400
+
+
+def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A (rows, cols) mask's outermost pixels as 1, the others as 2, so that only its outline is coloured.
+
+    Done here, since napari's own contours warn the person as soon as the canvas is turned to 3D.
+    """
+    inside = np.pad(mask, 1)
+    inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:] & mask
+    return np.where(inside, _INSIDE, np.where(mask, _EDGE, 0)).astype(np.uint8)
