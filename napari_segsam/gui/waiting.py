@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from qtpy.QtCore import QEventLoop, Qt, QThread, QTimer
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_segsam.gui.executor import ThreadExecutor
@@ -21,8 +22,8 @@ class CancelledError(Exception):
 
 def in_a_window() -> bool:
     """Whether this is the thread of a window: else nobody can be shown anything, nor would anything freeze."""
-    application = QApplication.instance()
-    return isinstance(application, QApplication) and QThread.currentThread() is application.thread()
+    on_main = threading.current_thread() is threading.main_thread()  # where Qt's application lives
+    return on_main and isinstance(QApplication.instance(), QApplication)
 
 
 def wait_for(job: Callable[[], T], doing: str, *, can_cancel: bool = True) -> T:
