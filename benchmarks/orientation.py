@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from napari_segsam.io.labels.export import export_labels
 from numpy.typing import NDArray
 from orientation_inputs import GEOMETRIES, LEFT, NAMES, RIGHT, SOURCES, Phantom, phantoms, write
 from orientation_readers import READERS
@@ -31,6 +30,7 @@ from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io.dicom.source import read_source
 from napari_segsam.io.formats import read_volume
+from napari_segsam.io.labels.export import export_labels
 
 KINDS = {"labels.nii": "nifti", "labels.nii.gz": "nifti", "labels.seg.nrrd": "nrrd", "seg.dcm": "dicom-seg",
          "rtstruct.dcm": "rtstruct"}  # fmt: skip
