@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fuzz_inputs import Inputs
+from pages import write_between
 
 SHARED = Path(os.environ.get("SEGSAM_SHARED", "../shared"))
 OUTCOMES = ("parsed", "refused", "crash", "hang", "memory", "silent", "leak", "lost")
@@ -160,6 +161,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("fuzz"))
     parser.add_argument("--made-only", action="store_true", help="start from the files made here alone")
+    parser.add_argument("--page", type=Path, help="a page with the markers 'fuzz'")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     root = None if asked.made_only else SHARED / "data"
@@ -167,6 +169,8 @@ def main() -> None:
     fuzz(run, root, asked.seed, asked.minutes, asked.inputs)
     print(run.line())
     (asked.out / "figures.md").write_text(run.line() + "\n")
+    if asked.page:
+        write_between(asked.page, "fuzz", run.line())
     raise SystemExit(any(run.state["outcomes"].get(o) for o in FAULTS))
 
 

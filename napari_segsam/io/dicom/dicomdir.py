@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_partial
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.io.dicom.damage import DAMAGE, printable, refusal
-from napari_segsam.io.dicom.parse import START, meta_of
+from napari_segsam.io.dicom.parse import START, meta_of, refuse_deep
 from napari_segsam.io.dicom.stream import Clamped
 from napari_segsam.io.dicom.values import value
 
+_UNDEFINED = 0xFFFFFFFF
 _NOT_IN_A_NAME = frozenset('/\\:\0*?"<>|')
 
 
@@ -54,11 +56,18 @@ def _counted(count: int, sentence: str) -> tuple[str, ...]:
 def _names(path: Path) -> list[tuple[str, ...]] | None:
     """Each listed file as its folders and name; None where this is no DICOMDIR."""
     with path.open("rb", buffering=0) as raw:
-        meta = meta_of(raw.read(START))
+        start = raw.read(START)
+        meta = meta_of(start)
         if meta is None or meta[0] != MediaStorageDirectoryStorage:
             return None
+        refuse_deep(start)
         raw.seek(0)
         directory = read_partial(Clamped(raw))
+        stored: object = (
+            directory.get_item("DirectoryRecordSequence") if "DirectoryRecordSequence" in directory else None
+        )
+        if isinstance(stored, RawDataElement) and stored.length not in (_UNDEFINED, len(stored.value or b"")):
+            raise EOFError("the list of records is cut short")  # which pydicom takes for a shorter list
         return list(_records(value(directory, "DirectoryRecordSequence") or ()))
 
 

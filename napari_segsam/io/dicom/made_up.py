@@ -26,6 +26,8 @@ from pydicom.valuerep import DSfloat
 
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
+from napari_segsam.io.dicom.damage import DAMAGE
+from napari_segsam.io.dicom.stream import Clamped
 
 _KINDS = {
     "ct": ("CT", CTImageStorage),
@@ -127,9 +129,13 @@ def _decimals(numbers: Iterable[float]) -> list[DSfloat]:
 
 
 def _pixels(path: Path) -> bytes:
-    """The pixels as the file has them; all of it where there is no such element."""
-    ds = pydicom.dcmread(path, force=True)
-    return bytes(ds.get("PixelData") or b"") or path.read_bytes()
+    """The pixels as the file has them; all of the file where there is no such element, or it cannot be told."""
+    try:
+        with path.open("rb", buffering=0) as raw:
+            found = bytes(pydicom.dcmread(Clamped(raw), force=True).get("PixelData") or b"")
+    except DAMAGE:
+        found = b""
+    return found or path.read_bytes()
 
 
 def _digest(parts: Iterable[bytes | memoryview | str]) -> bytes:

@@ -28,6 +28,12 @@ _PIXEL_GROUP, _PIXELS = 0x7FE0, {0x0008: "FloatPixelData", 0x0009: "DoubleFloatP
 _PIXEL_TAGS = frozenset(_PIXEL_GROUP << 16 | element for element in _PIXELS)
 _BULK = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN")
 _UNDEFINED = 0xFFFFFFFF
+_DEEPEST = 64  # items of undefined length that are open at once; real headers nest a handful
+_NESTING = (
+    (b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\x0d\xe0\0\0\0\0"),
+    (b"\xff\xfe\xe0\x00\xff\xff\xff\xff", b"\xff\xfe\xe0\x0d\0\0\0\0"),
+)
+"""How such an item begins and ends (PS3.5 7.5.1), in little and in big endian."""
 _ASSUMED = {True: ImplicitVRLittleEndian, False: ExplicitVRBigEndian}  # of an old file that does not say
 _WITH_PIXELS = ("Image Storage", "Segmentation Storage", "Map Storage", "Volume Storage", "Dose Storage")
 
@@ -75,6 +81,7 @@ def has_pixels(kind: UID) -> bool:
 
 def parse(file: io.FileIO, start: bytes) -> Parsed | None:
     """The header from the file's first bytes where it follows the standard, else from all of it as pydicom guesses."""
+    refuse_deep(start)
     meta = meta_of(start)
     if meta is None:
         return _guessed(file)
@@ -91,6 +98,16 @@ def parse(file: io.FileIO, start: bytes) -> Parsed | None:
     except DAMAGE:
         found = None  # the first bytes may end in the middle of an element
     return found if found and found.pixels else _guessed(file)
+
+
+def refuse_deep(start: bytes) -> None:
+    """Refuse items within items without end, at each of which pydicom would search to the file's end.
+
+    Raises:
+        ValueError: a file's first bytes open far more items than any real one.
+    """
+    if any(start.count(begin) - start.count(end) > _DEEPEST for begin, end in _NESTING):
+        raise ValueError("nested too deeply")
 
 
 def meta_of(start: bytes) -> tuple[UID, UID, int] | None:

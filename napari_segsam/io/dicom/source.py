@@ -18,6 +18,8 @@ from napari_segsam.io.dicom.resample import even_stack
 from napari_segsam.io.dicom.series import Series
 from napari_segsam.io.dicom.stack import Stack
 
+_DAMAGED = "the DICOM header is damaged or cut short; export the image again"
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -66,8 +68,11 @@ def read_source(path: Path, series: str | None = None, *, volume: Volume | None 
         frames = [stack.frames[round(place)] for place in stack.at] or stack.frames
         by_path = {path: _header(path) for path in dict.fromkeys(f.path for f in frames)}
         headers = tuple(by_path[f.path] for f in frames)
-        made_up = fill_blank(headers, [f.path for f in frames], frames[0].is_placed)
-        grid = replace(stack.grid, frame_of_reference=str(headers[0].FrameOfReferenceUID))
+        try:
+            made_up = fill_blank(headers, [f.path for f in frames], frames[0].is_placed)
+            grid = replace(stack.grid, frame_of_reference=str(headers[0].FrameOfReferenceUID))
+        except DAMAGE as error:
+            raise refusal(frames[0].path, error, _DAMAGED) from error
         return Source(grid, headers, tuple(f.number + 1 for f in frames), made_up, stack.resampled)
 
 
@@ -90,4 +95,4 @@ def _header(path: Path) -> Dataset:
     try:
         return pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except DAMAGE as error:
-        raise refusal(path, error, "the DICOM header is damaged or cut short; export the image again") from error
+        raise refusal(path, error, _DAMAGED) from error

@@ -22,6 +22,7 @@ _SLICERS_ANATOMY = Code("123037004", "Anatomical Structure")
 _NOTHING = "^^"
 _KEPT_APART = re.compile(r"[|~^\s]+")  # by these Slicer tells the parts of a tag apart
 _KEY = re.compile(r"Segment(\d+)_LabelValue")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ def segment_lines(stored: Stored, labels: Mapping[int, Label]) -> Iterator[str]:
 
 def read_segments(header: Mapping[str, str]) -> list[Segment]:
     """The segments that the header's key/value pairs describe, in the file's order."""
-    numbers = sorted(int(m[1]) for m in map(_KEY.fullmatch, header) if m)
+    numbers = sorted((m[1] for m in map(_KEY.fullmatch, header) if m), key=lambda n: (len(n), n))  # as they are written
     found = []
     for n in numbers:
         value, layer = header[f"Segment{n}_LabelValue"], header.get(f"Segment{n}_Layer", "0")
-        if value.isdecimal() and layer.isdecimal():
+        if _NUMBER.fullmatch(value) and _NUMBER.fullmatch(layer):
             name = header.get(f"Segment{n}_Name", "").strip() or f"label {value}"
             found.append(Segment(int(layer), int(value), name, _coding(header.get(f"Segment{n}_Tags", ""))))
     return found

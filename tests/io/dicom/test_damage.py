@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
+from napari_segsam.io.dicom import parse
 from napari_segsam.io.dicom.read import list_dicom, read_dicom
 from tests.io.dicom.dicom_files import ct_series, frame_item, multi_frame, save, slice_file, slice_set
 
@@ -224,4 +225,17 @@ def test_an_offset_table_that_points_elsewhere_is_refused(tmp_path: Path, table:
     ds.PixelData += good[8 + length :]
     ds.save_as(path, enforce_file_format=True)
     with pytest.raises(UnreadableInputError, match="could not be unpacked"):
+        read_dicom(path)
+
+
+@pytest.mark.parametrize(("order", "syntax"), [("<", b"1.2.840.10008.1.2.1\0"), (">", b"1.2.840.10008.1.2.2\0")])
+def test_items_within_items_without_end_are_refused_before_they_are_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, syntax: bytes
+) -> None:
+    opened = struct.pack(f"{order}HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
+    opened += struct.pack(f"{order}HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
+    path = raw_file(tmp_path / "deep.dcm", opened * 200, syntax)
+    for search in ("_data_set", "_guessed"):
+        monkeypatch.setattr(parse, search, lambda *_: pytest.fail("searched"))
+    with pytest.raises(UnreadableInputError, match=r"deep\.dcm: the DICOM header is damaged"):
         read_dicom(path)
