@@ -170,7 +170,7 @@ def main() -> None:
     print(run.line())
     (asked.out / "figures.md").write_text(run.line() + "\n")
     if asked.page:
-        write_between(asked.page, "fuzz", run.line())
+        write_between(asked.page, "fuzz", run.line().strip("| ").replace(" | ", ", ") + ".")
     raise SystemExit(any(run.state["outcomes"].get(o) for o in FAULTS))
 
 

@@ -16,7 +16,7 @@ from napari_segsam.io.dicom.parse import START, meta_of, refuse_deep
 from napari_segsam.io.dicom.stream import Clamped
 from napari_segsam.io.dicom.values import value
 
-_UNDEFINED = 0xFFFFFFFF
+_RECORDS, _UNDEFINED = "DirectoryRecordSequence", 0xFFFFFFFF
 _NOT_IN_A_NAME = frozenset('/\\:\0*?"<>|')
 
 
@@ -63,12 +63,10 @@ def _names(path: Path) -> list[tuple[str, ...]] | None:
         refuse_deep(start)
         raw.seek(0)
         directory = read_partial(Clamped(raw))
-        stored: object = (
-            directory.get_item("DirectoryRecordSequence") if "DirectoryRecordSequence" in directory else None
-        )
+        stored: object = directory.get_item(_RECORDS) if _RECORDS in directory else None
         if isinstance(stored, RawDataElement) and stored.length not in (_UNDEFINED, len(stored.value or b"")):
             raise EOFError("the list of records is cut short")  # which pydicom takes for a shorter list
-        return list(_records(value(directory, "DirectoryRecordSequence") or ()))
+        return list(_records(value(directory, _RECORDS) or ()))
 
 
 def _records(records: Any) -> Iterator[tuple[str, ...]]:
