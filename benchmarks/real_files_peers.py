@@ -128,7 +128,8 @@ def _level(header: Dataset) -> float:
 def is_lossy(header: Dataset) -> bool:
     """Whether the pixels were packed with loss, by the name of the transfer syntax."""
     syntax = header.file_meta.TransferSyntaxUID
-    return bool(syntax.is_compressed and not syntax.is_deflated and "lossless" not in syntax.name.lower())
+    kept = "lossless" in syntax.name.lower() and "near" not in syntax.name.lower()
+    return bool(syntax.is_compressed and not syntax.is_deflated and not kept)
 
 
 def _rescales(header: Dataset) -> set[tuple[str, str]]:
