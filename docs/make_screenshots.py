@@ -106,9 +106,12 @@ def dialogs(out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "liver_phases.nii.gz"
         phases = np.stack([torso_phantom().voxels] * 3, axis=-1)
-        nib.save(nib.Nifti1Image(phases, np.diag([-1.5, -1.5, 5.0, 1.0])), path)
+        image = nib.Nifti1Image(phases, np.diag([-1.5, -1.5, 5.0, 1.0]))
+        image.header.set_xyzt_units("mm")
+        nib.save(image, path)
         grab(SeriesPicker(list_series(path)), out / "picker.png")
     saving = ExportDialog(Path.home() / "scans" / "liver_labels")
+    saving.show()
     saving.format_box.setCurrentIndex([f.kind for f in FORMATS].index("dicom-seg"))
     grab(saving, out / "save-labels.png")
     viewer.close()

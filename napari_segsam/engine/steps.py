@@ -118,7 +118,7 @@ def bring_in(state: State, labels: LabelMap, place: Place, found: LabelMap, name
         is_same = value in names and names[value].name == label.name
         is_taken = value in names or (value == state.current.value and not state.current.pristine)
         new = free_value({**names, **present, state.current.value: label}) if is_taken and not is_same else value
-        names[new], renumbered[value] = Label(new, label.name), new
+        names[new], renumbered[value] = replace(label, value=new), new
     indices = np.flatnonzero((labels.voxels == 0) & (found.voxels != 0))
     after = renumbered[found.voxels.reshape(-1)[indices]]
     patch = Patch(name, indices, np.zeros(len(indices), np.uint16), after)

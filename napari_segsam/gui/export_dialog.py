@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_segsam.gui.label_files import FORMATS, Format
 
 _WIDTH = 480
-_ABOUT_CODES = "Classes of the model have codes. For other names, a TOML or JSON file can say them."
+_ABOUT_CODES = "Classes of the model have codes.\nFor other names, a TOML or JSON file can say them."
 
 
 class ExportDialog(QDialog):
@@ -43,7 +43,6 @@ class ExportDialog(QDialog):
         self.codes = QLineEdit()
         self.codes.setPlaceholderText("none")
         self.about_codes = QLabel(_ABOUT_CODES)
-        self.about_codes.setWordWrap(True)
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, parent=self
         )

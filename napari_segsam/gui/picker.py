@@ -128,7 +128,7 @@ def _cells(series: SeriesInfo) -> tuple[str, ...]:
     spacing = " × ".join(f"{s:.3g}" if s else "?" for s in series.spacing_mm)
     note = series.refused or " ".join(series.warnings)
     return (
-        series.modality.upper(),
+        "?" if series.modality == "unknown" else series.modality.upper(),
         series.description,
         f"{columns} × {rows}",
         str(slices),

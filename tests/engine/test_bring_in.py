@@ -6,6 +6,7 @@ import pytest
 from napari_segsam.core.errors import GridMismatchError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.terminology import Code, Coding
 
 
 @pytest.fixture
@@ -24,6 +25,13 @@ def test_labels_keep_their_values_and_names_and_come_and_go_in_one_step(controll
     assert session.undo_names == ("open liver.nii.gz",)
     controller.undo()
     assert not session.labels.voxels.any() and not session.labels.labels
+
+
+def test_the_codes_of_a_label_come_along(controller, session, found):
+    coding = Coding(Code("123037004", "Anatomical Structure"), Code("10200004", "Liver"))
+    found.labels[1] = Label(1, "liver", coding)
+    controller.bring_in(found, "seg.dcm")
+    assert session.labels.labels[1].coding == coding
 
 
 def test_the_next_object_does_not_get_a_value_that_came_along(controller, session, found):
