@@ -17,6 +17,7 @@ from napari_segsam.io.dicom.stream import Clamped
 from napari_segsam.io.dicom.values import value
 
 _RECORDS, _UNDEFINED = "DirectoryRecordSequence", 0xFFFFFFFF
+_MOST_PARTS, _LONGEST_PART = 32, 64  # four and eight times what PS3.10 8.2 allows
 _NOT_IN_A_NAME = frozenset('/\\:\0*?"<>|')
 
 
@@ -73,7 +74,10 @@ def _records(records: Any) -> Iterator[tuple[str, ...]]:
     for record in records:
         name = value(record, "ReferencedFileID")
         if name and value(record, "RecordInUseFlag") != 0:
-            yield (name,) if isinstance(name, str) else tuple(str(part) for part in name)
+            parts = (name,) if isinstance(name, str) else tuple(str(part) for part in name)
+            if len(parts) > _MOST_PARTS or max(map(len, parts)) > _LONGEST_PART:
+                raise ValueError("no file has such a name")  # and systems refuse to look for it
+            yield parts
 
 
 def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:

@@ -83,3 +83,10 @@ def test_one_without_files_or_cut_short_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(UnreadableInputError, match="DICOMDIR"):
         read_dicom(path)
+
+
+def test_names_longer_than_any_disk_holds_are_damage(tmp_path: Path) -> None:
+    ct_series(tmp_path / "DATA")
+    for name in ("9" * 300, ["A"] * 40):
+        with pytest.raises(UnreadableInputError, match="the directory is damaged"):
+            list_dicom(directory(tmp_path, [name]))
