@@ -110,7 +110,7 @@ def dialogs(out: Path) -> None:
         image.header.set_xyzt_units("mm")
         nib.save(image, path)
         grab(SeriesPicker(list_series(path)), out / "picker.png")
-    saving = ExportDialog(Path.home() / "scans" / "liver_labels")
+    saving = ExportDialog(Path("/data/scans/liver_labels"))
     saving.show()
     saving.format_box.setCurrentIndex([f.kind for f in FORMATS].index("dicom-seg"))
     grab(saving, out / "save-labels.png")
