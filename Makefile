@@ -1,7 +1,7 @@
 # make demo   the main job on the built-in sample, from nothing
 # make test   what CI runs: lint, types, import contracts, tests; ends with pytest's own closing line
 # make check  the same as make test
-# make figures DATA=FOLDER  measures docs/figures.md anew on a collection of scans; about an hour, most of it damaged files
+# make figures DATA=FOLDER  measures docs/figures.md anew on a collection of scans
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv

@@ -10,7 +10,6 @@ a gigabyte of memory and 5 s of processor time (and 2 s for each megabyte) reads
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fuzz_inputs import Inputs
-from pages import write_between
+from pages import command, write_between
 
 SHARED = Path(os.environ.get("SEGSAM_SHARED", "../shared"))
 OUTCOMES = ("parsed", "refused", "crash", "hang", "memory", "silent", "leak", "lost")
@@ -155,13 +154,12 @@ def fuzz(run: Run, root: Path | None, number: int, minutes: float, most: int) ->
 
 def main() -> None:
     """Run, and print the line of figures; the exit code says whether there was a fault."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, "fuzz")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("fuzz"))
     parser.add_argument("--made-only", action="store_true", help="start from the files made here alone")
-    parser.add_argument("--page", type=Path, help="a page with the markers 'fuzz'")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     root = None if asked.made_only else SHARED / "data"

@@ -11,7 +11,6 @@ hold has to be refused with a sentence, and is counted apart.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import warnings
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from orientation_inputs import GEOMETRIES, LEFT, NAMES, RIGHT, SOURCES, Phantom, phantoms, write
 from orientation_readers import READERS
-from pages import table, write_between
+from pages import command, table, write_between
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.labels import Label, LabelMap
@@ -124,8 +123,7 @@ def _cell(outcomes: Sequence[Outcome]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 1 where a combination failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--page", type=Path, help="a page with the markers 'orientation'")
+    parser = command(__doc__, "orientation")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="axis codes, e.g. LPS,RAS")
     asked = parser.parse_args(arguments)
     warnings.simplefilter("ignore")

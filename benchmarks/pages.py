@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.io.atomic import replacing
+
+
+def command(doc: str | None, mark: str) -> argparse.ArgumentParser:
+    """The options of a command that can write its figures between a page's markers."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--page", type=Path, help=f"a page with the markers '{mark}'")
+    return parser
 
 
 def write_between(page: Path, mark: str, text: str) -> None:

@@ -9,7 +9,6 @@ library refuses the file, or reads it in another way on purpose, the volume coun
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections import Counter, defaultdict
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pages import table, write_between
+from pages import command, table, write_between
 from real_files_peers import Verdict, judge
 
 from napari_segsam.core.errors import SegsamError
@@ -39,13 +38,18 @@ class Opened:
     where: str
 
 
+def folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Every folder that holds files which may be scans, and these."""
+    for folder in sorted({p.parent for p in root.rglob("*") if "LICENSES" not in p.parts}):
+        files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in NO_SCANS)
+        if files:
+            yield folder, files
+
+
 def opened(root: Path) -> Iterator[Opened]:
     """DICOM folder by folder, and file by file where a folder's files are no one series; all others file by file."""
-    for folder in sorted(
-        {p.parent for p in root.rglob("*") if p.is_file() and p.suffix not in NO_SCANS and "LICENSES" not in p.parts}
-    ):
+    for folder, files in folders(root):
         row = "/".join(folder.relative_to(root).parts[:2])
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in NO_SCANS)
         scans = [p for p in files if is_dicom(p)]
         for path in (p for p in files if p not in scans):
             yield from _of(path, row)
@@ -94,9 +98,8 @@ def report(found: Sequence[Opened]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 1 where a volume is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, "files")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--page", type=Path, help="a page with the markers 'files'")
     asked = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     found = list(opened(asked.data))

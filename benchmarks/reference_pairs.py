@@ -7,7 +7,6 @@ DATA is the collection whose folders are named below. What differs is stated wit
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from pages import table, write_between
+from pages import command, table, write_between
 from real_files_peers import is_lossy
 
 from napari_segsam.core.errors import SegsamError
@@ -154,9 +153,8 @@ def compared(data: Path) -> Iterator[Pair]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, "pairs")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--page", type=Path, help="a page with the markers 'pairs'")
     asked = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     header = ("read", "beside", "pairs", "largest difference", "largest distance, mm", "")

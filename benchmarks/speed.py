@@ -5,23 +5,20 @@ python benchmarks/speed.py [--rounds 5] [--page docs/figures.md]
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from pathlib import Path
 
 import dicom_read
 import label_export
-from pages import write_between
+from pages import command, write_between
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, "speed")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--page", type=Path, help="a page with the markers 'speed'")
     asked = parser.parse_args(arguments)
     said = io.StringIO()
     with redirect_stdout(said):

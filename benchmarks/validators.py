@@ -9,7 +9,6 @@ the standard can be had; it fetches them from the network.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pages import table, write_between
+from pages import command, table, write_between
+from real_files import folders
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.grid import Grid
@@ -64,9 +64,10 @@ def labels_on(grid: Grid) -> LabelMap:
 
 def judged(data: Path) -> Iterator[Judged]:
     """Every series that opens, in every kind."""
-    folders = {p.parent for p in data.rglob("*") if p.is_file() and "LICENSES" not in p.parts}
     seen = set()
-    for folder in sorted(f for f in folders if any(p.is_file() and is_dicom(p) for p in f.iterdir())):
+    for folder, files in folders(data):
+        if not any(map(is_dicom, files)):
+            continue
         try:
             listed = [s.uid for s in list_series(folder) if not s.refused and s.uid not in seen]
         except SegsamError:
@@ -108,9 +109,8 @@ def report(found: Sequence[Judged]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 2 where there is no validator."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, "validators")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--page", type=Path, help="a page with the markers 'validators'")
     asked = parser.parse_args(arguments)
     if shutil.which("dciodvfy") is None:
         print("dciodvfy is not there; install the Debian package dicom3tools.", file=sys.stderr)

@@ -15,7 +15,6 @@ from napari_segsam.core.errors import SegsamError
 _LONGEST = 64  # characters of an algorithm's name
 
 if TYPE_CHECKING:
-    from napari_segsam.io.dicom.source import Source
     from napari_segsam.io.labels.maker import Maker
 
 LabelsArgument = Annotated[
@@ -39,6 +38,7 @@ def convert(
     made_by: MadeByOption = None,
 ) -> None:
     """A label map into another format, coded and on the scan's own geometry; nothing is resampled."""
+    from napari_segsam.io.dicom.source import read_source
     from napari_segsam.io.formats import files_of
     from napari_segsam.io.labels.export import check_output, export_labels
     from napari_segsam.io.labels.importing import read_any
@@ -48,7 +48,7 @@ def convert(
     maker, given = parse_maker(made_by), parse_names(names) if names else {}
     read = (*files_of(labels), *files_of(source), *(p for p in (names, codes) if p is not None))
     with Staging([out], inputs=read) as staging:
-        images = _images(source, series)
+        images = read_source(source, series)
         found = read_any(labels, images.grid, images, _note)
         known = {value: label.name for value, label in found.labels.items()} | given
         said = export_labels(
@@ -79,15 +79,6 @@ def parse_maker(text: str | None) -> Maker | None:
             "automatic:TotalSegmentator:2.4."
         )
     return Maker(kind, name, version or "not stated") if name else Maker(kind)
-
-
-def _images(path: Path, series: str | None) -> Source:
-    """The scan's images; those of a scan that is no DICOM are made up."""
-    from napari_segsam.io.dicom.source import read_source
-    from napari_segsam.io.formats import is_dicom
-
-    volume = None if is_dicom(path) else loading.load_volume(path, series)
-    return read_source(path, series, volume=volume)
 
 
 def _note(sentence: str) -> None:

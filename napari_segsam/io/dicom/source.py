@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
+from napari_segsam.io import sandbox
 from napari_segsam.io.dicom.damage import DAMAGE, quiet, refusal
 from napari_segsam.io.dicom.made_up import NO_DICOM, fill_blank, headers_of
 from napari_segsam.io.dicom.read import series_at
@@ -59,10 +60,10 @@ def read_source(path: Path, series: str | None = None, *, volume: Volume | None 
         UnknownNameError: no such series.
         UnreadableInputError: as :func:`napari_segsam.io.formats.read_volume`.
     """
-    from napari_segsam.io.formats import is_dicom, read_volume  # it reads label maps too, and these need a Source
+    from napari_segsam.io.formats import is_dicom  # it reads label maps too, and these need a Source
 
     if not is_dicom(path):
-        return source_of(volume or read_volume(path, series=series))
+        return source_of(volume or sandbox.read_volume(path, series=series))
     with quiet():
         stack = _stack(series_at(path, series), is_resampled=volume is not None and bool(volume.resampled))
         frames = [stack.frames[round(place)] for place in stack.at] or stack.frames

@@ -13,6 +13,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io import sandbox
 from napari_segsam.io.dicom.damage import DAMAGE, quiet, refusal
+from napari_segsam.io.dicom.header import kind_of
 from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.labels.files import IMAGE_SUFFIXES
 from napari_segsam.io.labels.matching import matched
@@ -61,7 +62,10 @@ def _is_structure_set(path: Path) -> bool:
     if not path.is_file():
         raise UnreadableInputError(f"{path.name} is not a file; name the file that holds the label map.")
     try:
-        with quiet():
+        kind = kind_of(path)
+        if kind:
+            return kind == RTStructureSetStorage.name
+        with quiet():  # an old file, without the part that says so
             said = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"], force=True)
             return bool(said.get("SOPClassUID") == RTStructureSetStorage)
     except DAMAGE as error:
