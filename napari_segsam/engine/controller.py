@@ -18,9 +18,10 @@ from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.conversation import Conversation, Listener
 from napari_segsam.engine.history import Step, no_voxels
-from napari_segsam.engine.objects import named, place_of
+from napari_segsam.engine.objects import Drawn, named, place_of
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.standing import Status
 from napari_segsam.engine.telling import Telling, told
 
 NEIGHBOURS = (1, 2, -1)
@@ -188,6 +189,34 @@ class Controller:
             self._follow(step)
             self._tell.say(f"Next object: {self.session.value}.")
 
+    @told
+    def go_to(self, value: int) -> None:
+        """Work on an object again: its prompts come back, and its class."""
+        step = self.session.go_to(value)
+        if step is not None:
+            self._follow(step)
+            self._tell.say(f"Working on {self.session.name_of(value)}.")
+
+    @told
+    def delete(self, value: int) -> None:
+        """Take an object off the labels with all its prompts; what lay under it comes back."""
+        self._follow(self.session.delete(value))
+
+    @told
+    def set_status(self, value: int, status: Status) -> None:
+        """Say how far an object is."""
+        standing, name = self.session.standing(value), self.session.name_of(value)
+        if status != standing.status:
+            self._follow(self.session.stand(value, replace(standing, status=status), f"{name} {status}"))
+
+    @told
+    def lock(self, value: int, locked: bool) -> None:
+        """Let nothing change an object's voxels, or let it again."""
+        standing, name = self.session.standing(value), self.session.name_of(value)
+        if locked != standing.locked:
+            title = f"{'lock' if locked else 'unlock'} {name}"
+            self._follow(self.session.stand(value, replace(standing, locked=locked), title))
+
     # -- suggestions
     @told
     def suggest(self) -> None:
@@ -226,9 +255,14 @@ class Controller:
             before: (n,) values that were there.
             name: for the history.
 
+        Voxels of locked objects get their values back; see :meth:`lock`.
+
         Returns:
             What changed. An empty one was no change, and made no entry.
         """
+        if self.session.spare_locked(indices, before):
+            self.labels_changed.emit(no_voxels(name))
+            self.failed.emit("What is locked was left as it is; unlock an object to change it.")
         step = self.session.record_stroke(indices, before, name)
         if step is not None:
             self._follow(step)
@@ -290,9 +324,10 @@ class Controller:
         prompts.check_inside(self.session.view.shape)
         self._follow(self.session.change_prompts(prompts, name))
 
-    def _accept_refined(self, view: SliceView, mask: NDArray[np.bool_], suggestion: Suggestion) -> None:
-        self._follow(self.session.accept(view, mask, suggestion))
-        self._tell.say(f"Accepted {suggestion.name} on {named(place_of(view))}.")
+    @told
+    def _accept_refined(self, drawn: Drawn, suggestion: Suggestion) -> None:
+        self._follow(self.session.accept(drawn, suggestion))
+        self._tell.say(f"Accepted {suggestion.name} on {named(place_of(drawn.view))}.")
 
     def _retrace(self, step: Step | None, verb: str) -> None:
         if step is not None:

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
-from napari_segsam.engine.objects import named
+from napari_segsam.engine.objects import Drawn, Quality, named
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
 
@@ -27,14 +24,14 @@ class Listener:
     Attributes:
         answered: the visible slice's prompts have an answer.
         suggested: the model was asked what it names on the visible slice.
-        refined: an accepted suggestion's slice, its (rows, cols) mask, and itself; it shall be committed now.
+        refined: an accepted suggestion's mask on its slice, and itself; it shall be committed now.
         say, failed: a sentence for the person.
         busy: whether an answer that the person waits for is outstanding.
     """
 
     answered: Callable[[Prediction], None]
     suggested: Callable[[], None]
-    refined: Callable[[SliceView, NDArray[np.bool_], Suggestion], None]
+    refined: Callable[[Drawn, Suggestion], None]
     say: Callable[[str], None]
     failed: Callable[[str], None]
     busy: Callable[[bool], None]
@@ -178,7 +175,8 @@ class Conversation:
         self._to.suggested()
 
     def _use_refined(self, view: SliceView, suggestion: Suggestion, refined: Prediction) -> None:
-        self._to.refined(view, refined.mask if refined.mask.any() else suggestion.mask, suggestion)
+        mask = refined.mask if refined.mask.any() else suggestion.mask
+        self._to.refined(Drawn(view, mask, Quality.of(refined)), suggestion)
 
     # -- slices and windows
     def _check_open(self, suggestion: Suggestion) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from napari_segsam.core.labels import Label, Patch
-from napari_segsam.engine.names import unnamed
+from napari_segsam.engine.names import free_value, unnamed
 from napari_segsam.engine.objects import CurrentObject, Place
+from napari_segsam.engine.standing import Standing
 from napari_segsam.engine.suggest import Settled
 
 
@@ -21,11 +22,15 @@ class State:
         current: the object being worked on.
         settled: suggestions that were accepted or rejected.
         names: value -> Label of the label map.
+        others: value -> object that was worked on and can be gone back to.
+        standings: value -> what the person said of the object; absent = a draft.
     """
 
     current: CurrentObject
     settled: tuple[Settled, ...] = ()
     names: Mapping[int, Label] = field(default_factory=dict)
+    others: Mapping[int, CurrentObject] = field(default_factory=dict)
+    standings: Mapping[int, Standing] = field(default_factory=dict)
 
     @property
     def class_name(self) -> str | None:
@@ -33,6 +38,41 @@ class State:
         label = self.names.get(self.current.value)
         own = None if label is None or label.name == unnamed(label.value) else label.name
         return self.current.class_name or own
+
+    @property
+    def free_value(self) -> int:
+        """The smallest value that no label and no object has."""
+        return free_value({*self.names, *self.others, self.current.value})
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """Values whose voxels stay as they are."""
+        return frozenset(v for v, s in self.standings.items() if s.locked)
+
+    def standing(self, value: int) -> Standing:
+        """What the person said of an object."""
+        return self.standings.get(value, Standing())
+
+    def name_of(self, value: int) -> str:
+        """What an object is called."""
+        return self.names[value].name if value in self.names else unnamed(value)
+
+    def object(self, value: int) -> CurrentObject:
+        """The object with this value; a new one where nobody worked on it yet."""
+        return self.current if value == self.current.value else self.others.get(value, CurrentObject(value))
+
+    def with_object(self, changed: CurrentObject) -> State:
+        """The same with another state of one object."""
+        if changed.value == self.current.value:
+            return replace(self, current=changed)
+        return replace(self, others={**self.others, changed.value: changed})
+
+    def working_on(self, value: int) -> State:
+        """The same with another object as the current one; the last one is kept where anything was done to it."""
+        others = dict(self.others)
+        if not self.current.pristine:
+            others[self.current.value] = self.current
+        return replace(self, current=others.pop(value, CurrentObject(value)), others=others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +97,11 @@ class Step:
         """The step that takes this one back."""
         return Step(self.name, self.place, self.after, self.before, self.patch and inverse(self.patch))
 
+    def followed_by(self, other: Step) -> Step:
+        """This step and the one after it as one, under the other's name."""
+        patches = [step.patch for step in (self, other) if step.patch is not None]
+        return Step(other.name, self.place, self.before, other.after, joined(other.name, patches) if patches else None)
+
     @property
     def renames(self) -> bool:
         """Whether names of labels differ."""
@@ -78,6 +123,15 @@ def inverse(patch: Patch) -> Patch:
     return Patch(patch.name, patch.indices, patch.after, patch.before)
 
 
+def joined(name: str, patches: Sequence[Patch]) -> Patch:
+    """Patches that were applied one after another as one: each voxel's first ``before`` and last ``after``."""
+    indices = np.concatenate([p.indices for p in patches])
+    before, after = np.concatenate([p.before for p in patches]), np.concatenate([p.after for p in patches])
+    unique, first = np.unique(indices, return_index=True)
+    _, last = np.unique(indices[::-1], return_index=True)
+    return Patch(name, unique, before[first], after[::-1][last])
+
+
 def no_voxels(name: str) -> Patch:
     """A patch that changes nothing."""
     return Patch(name, np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16))
@@ -93,6 +147,16 @@ class History:
     def push(self, step: Step) -> None:
         """Something new was done."""
         self._done.append(step)
+        self._undone.clear()
+
+    @property
+    def last(self) -> Step | None:
+        """What was done last, None where that is nothing."""
+        return self._done[-1] if self._done else None
+
+    def amend(self, step: Step) -> None:
+        """The last step went on: undo takes both back at once."""
+        self._done[-1] = self._done[-1].followed_by(step)
         self._undone.clear()
 
     def undo(self) -> Step | None:

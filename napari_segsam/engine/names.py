@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import numpy as np
 
@@ -16,9 +16,9 @@ def unnamed(value: int) -> str:
     return f"object {value}"
 
 
-def free_value(names: Mapping[int, Label]) -> int:
-    """The smallest value that no label has."""
-    return next(v for v in range(1, len(names) + 2) if v not in names)
+def free_value(taken: Collection[int]) -> int:
+    """The smallest value above 0 that is not taken."""
+    return next(v for v in range(1, len(taken) + 2) if v not in taken)
 
 
 def new_labels(volume: Volume) -> LabelMap:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.labels import LabelMap, Patch
+from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
 
@@ -26,6 +27,39 @@ def named(place: Place) -> str:
     return f"slice {AXES[place[0]]}={place[1]}"
 
 
+@dataclass(frozen=True)
+class Quality:
+    """How sure the model was of one mask.
+
+    Attributes:
+        agreement: Dice of both decoders' masks, 0..1.
+        iou: predicted IoU, 0..1.
+    """
+
+    agreement: float
+    iou: float
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> Quality:
+        """Of an answer."""
+        return cls(prediction.decoder_agreement, prediction.iou_predicted)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What an object shall have on one slice.
+
+    Attributes:
+        view: the slice, of a volume on the labels' grid.
+        mask: (rows, cols).
+        quality: None where no model drew it.
+    """
+
+    view: SliceView
+    mask: NDArray[np.bool_]
+    quality: Quality | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Footprint:
     """The voxels that a commit on one slice gave to the object.
@@ -34,12 +68,14 @@ class Footprint:
         indices: (n,) int64 flat C-order indices, ascending.
         under: (n,) uint16 values that come back when the object gives the voxels up.
         prompts, candidate: what was shown when it was committed.
+        quality: what the model thought of it, None where no model drew it.
     """
 
     indices: NDArray[np.int64]
     under: NDArray[np.uint16]
     prompts: Prompts
     candidate: int
+    quality: Quality | None = None
 
     def find(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which of ``indices`` belong to this footprint, and the positions in it of those that do."""
@@ -87,10 +123,16 @@ class CurrentObject:
             others[place] = prompts
         return replace(self, prompts=others, candidates={p: c for p, c in self.candidates.items() if p != place})
 
+    @property
+    def quality(self) -> Quality | None:
+        """Of its worst slices; None where no model drew any."""
+        known = [f.quality for f in self.footprints.values() if f.quality]
+        return Quality(min(q.agreement for q in known), min(q.iou for q in known)) if known else None
+
     def commit(
-        self, labels: LabelMap, view: SliceView, mask: NDArray[np.bool_], name: str
+        self, labels: LabelMap, drawn: Drawn, name: str, locked: Collection[int] = ()
     ) -> tuple[Patch, CurrentObject]:
-        """Make ``mask`` what the object has on this slice.
+        """Make a mask what the object has on its slice.
 
         It takes the mask's voxels from whoever has them, and gives up those that its last commit on this slice took
         and the mask leaves out: what lay under them comes back. Brush strokes outside the mask, and what commits on
@@ -98,22 +140,41 @@ class CurrentObject:
 
         Args:
             labels: not changed; apply the patch.
-            view: a slice of a volume on the labels' grid.
-            mask: (rows, cols).
+            drawn: the mask.
             name: of the patch.
+            locked: values of objects that neither give voxels away nor get any back.
         """
-        voxels, place = labels.voxels.reshape(-1), place_of(view)
-        taken = np.sort(view.flat_indices(mask))
+        voxels, place = labels.voxels.reshape(-1), place_of(drawn.view)
+        taken = np.sort(drawn.view.flat_indices(drawn.mask))
+        taken = taken[~np.isin(voxels[taken], list(locked))]
         given_up, beneath = self._given_up(place, taken, voxels)
+        beneath[np.isin(beneath, list(locked))] = 0
         patch = _patch(name, voxels, (taken, np.full(len(taken), self.value, np.uint16)), (given_up, beneath))
         prompts = self.prompts.get(place, Prompts())
-        print_ = Footprint(taken, self._under(taken, voxels), prompts, self.candidates.get(place, 0))
-        return patch, replace(self, footprints={**self.footprints, place: print_})
+        under = self._under(taken, voxels)
+        print_ = Footprint(taken, under, prompts, self.candidates.get(place, 0), drawn.quality)
+        others = {p: f for p, f in self.footprints.items() if p != place}
+        return patch, replace(self, footprints={**others, place: print_})  # the newest last, see `_under`
+
+    def erase(self, labels: LabelMap, name: str, keep: Collection[int]) -> Patch:
+        """The change that takes the whole object off the label map: what lay under it comes back.
+
+        Args:
+            labels: not changed; apply the patch.
+            name: of the patch.
+            keep: values that may come back; others are gone since.
+        """
+        voxels = labels.voxels.reshape(-1)
+        indices = np.flatnonzero(voxels == self.value)
+        beneath = self._under(indices, voxels)
+        beneath[(beneath == self.value) | ~np.isin(beneath, list(keep))] = 0
+        return _patch(name, voxels, (indices, beneath))
 
     def _under(self, indices: NDArray[np.int64], voxels: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """What lies under the object at these voxels: their own values where it does not have them yet."""
         under = voxels[indices].copy()
         ours = np.flatnonzero(under == self.value)
+        # Where several commits took a voxel, something else had it in between: the newest knows what.
         for footprint in self.footprints.values() if len(ours) else ():
             inside, at = footprint.find(indices[ours])
             under[ours[inside]] = footprint.under[at]

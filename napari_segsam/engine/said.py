@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.prediction import Prediction, Suggestion, dice
@@ -46,8 +43,8 @@ class Said:
         """Whether there is an answer on the visible slice, to exactly these prompts."""
         return self.answer is not None and self.answered is prompts
 
-    def mask_to_commit(self, place: Place, prompts: Prompts) -> NDArray[np.bool_]:
-        """(rows, cols) what is shown on the visible slice.
+    def mask_to_commit(self, place: Place, prompts: Prompts) -> Prediction:
+        """What is shown on the visible slice.
 
         Args:
             place: of that slice.
@@ -62,7 +59,7 @@ class Said:
             raise BadPromptsError("The mask does not answer the newest prompt yet; commit it when it does.")
         if not self.shown.mask.any():
             raise BadPromptsError(f"The mask on {named(place)} is empty; add a point inside the object.")
-        return self.shown.mask
+        return self.shown
 
     def choose(self, candidate: int) -> None:
         """Show this one of the answer's masks."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.labels import LabelMap
@@ -17,15 +18,20 @@ from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine import steps
 from napari_segsam.engine.history import History, State, Step
 from napari_segsam.engine.names import free_value, new_labels, taken_over, unnamed
-from napari_segsam.engine.objects import CurrentObject, Place, place_of
+from napari_segsam.engine.objects import CurrentObject, Drawn, Place, Quality, place_of
 from napari_segsam.engine.said import Said
 from napari_segsam.engine.semantic import SemanticLayer
+from napari_segsam.engine.standing import Standing
 
 
 class Session:
     """One viewer's work on one volume. Read it freely; change it through the Controller.
 
     A commit takes its mask's voxels from whoever has them (the newest wins); undo brings the others back.
+
+    Signals:
+        happened(str, Step | None): "do", "amend", "undo" or "redo" and the step that was entered; "mark": `unsaved`,
+            `window` or the kind of scan was set; "reset": another volume is open. For the journal.
 
     Attributes:
         volume: what is open.
@@ -38,6 +44,8 @@ class Session:
         suggestions: unprompted objects on the visible slice that were neither accepted nor rejected.
         unsaved: whether labels changed since they were last saved.
     """
+
+    happened = Signal(str, object)
 
     def __init__(self, volume: Volume, labels: LabelMap | None = None) -> None:
         """See :meth:`reset`."""
@@ -63,6 +71,11 @@ class Session:
         self._history = History()
         self._semantic = SemanticLayer(self.labels, self.vocabulary)
         self._forget_answers()
+        self.happened.emit("reset", None)
+
+    def take_up(self, state: State, history: History, *, unsaved: bool) -> None:
+        """Go on with what a journal gave back, right after `reset`; its voxels and names are in the labels already."""
+        self._state, self._history, self.unsaved = state, history, unsaved
 
     # -- what there is to see
     @property
@@ -84,6 +97,25 @@ class Session:
     def prompts(self) -> Prompts:
         """The current object's prompts on the visible slice; empty where there are none."""
         return self._state.current.prompts.get(self.place, Prompts())
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Values of all objects, committed or in work, ascending."""
+        state = self._state
+        begun = () if state.current.pristine else (state.current.value,)
+        return tuple(sorted({*state.names, *state.others, *begun}))
+
+    def name_of(self, value: int) -> str:
+        """What an object is called."""
+        return self._state.name_of(value)
+
+    def standing(self, value: int) -> Standing:
+        """What the person said of an object."""
+        return self._state.standing(value)
+
+    def quality(self, value: int) -> Quality | None:
+        """What the model thought of an object's worst slices, None where no model drew any."""
+        return self._state.object(value).quality
 
     @property
     def all_prompts(self) -> Mapping[Place, Prompts]:
@@ -158,16 +190,19 @@ class Session:
     def mark_saved(self) -> None:
         """The labels were written: nothing is `unsaved` now."""
         self.unsaved = False
+        self.happened.emit("mark", None)
 
     def mark_unsaved(self) -> None:
         """The labels were taken over from work that was never written."""
         self.unsaved = True
+        self.happened.emit("mark", None)
 
     def take_for(self, volume: Volume) -> None:
         """The same voxels are another kind of scan: prompts wait for another answer, all else stays."""
         self.volume = volume
         self.view = SliceView(volume, *self.place)
         self.use_vocabulary(self.vocabulary)
+        self.happened.emit("mark", None)
 
     # -- answers of the model
     def look_at(self, view: SliceView) -> None:
@@ -180,6 +215,7 @@ class Session:
         """The model shall see something else: the preview stays, as the answer to what is no longer asked."""
         self.window = window
         self._said.answered = None
+        self.happened.emit("mark", None)
 
     def receive(self, prediction: Prediction) -> None:
         """The answer to the newest prompts of the visible slice."""
@@ -225,18 +261,55 @@ class Session:
         Raises:
             BadPromptsError: there is no mask, an empty one, or one that does not answer the newest prompt.
         """
-        mask = self._said.mask_to_commit(self.place, self.prompts)
+        shown = self._said.mask_to_commit(self.place, self.prompts)
         name = self.class_name or unnamed(self.value)
-        return self._do(steps.commit(self._state, self.labels, self.view, mask, name))
+        drawn = Drawn(self.view, shown.mask, Quality.of(shown))
+        return self._do(steps.commit(self._state, self.labels, drawn, name))
+
+    def draw(self, value: int, drawn: Sequence[Drawn], title: str, *, goes_on: bool = False) -> Step:
+        """Make masks what an object has on parallel slices; one entry of the history, or more of the last entry.
+
+        Args:
+            value: of the object, which need not be the current one.
+            drawn: at least one.
+            title: for the history.
+            goes_on: the last step was the beginning of this one, so that undo takes both back.
+
+        Raises:
+            BadPromptsError: the object is locked, or the masks lie on locked ones only.
+        """
+        step = steps.draw(self._state, self.labels, value, drawn, title)
+        return self._amend(step) if goes_on else self._do(step)
 
     def next_object(self) -> Step | None:
         """Start an object with a free value; None where nothing was done to the current one yet."""
         step = steps.next_object(self._state, self.place)
         return None if step is None else self._do(step)
 
-    def accept(self, view: SliceView, mask: NDArray[np.bool_], suggestion: Suggestion) -> Step:
-        """Commit the (rows, cols) mask of a refined suggestion as a new object; the current one stays current."""
-        return self._do(steps.accept(self._state, self.labels, view, mask, suggestion))
+    def go_to(self, value: int) -> Step | None:
+        """Work on another object again, None where it is the current one."""
+        step = steps.go_to(self._state, self.place, value)
+        return None if step is None else self._do(step)
+
+    def delete(self, value: int) -> Step:
+        """Take an object off the labels, with its prompts; what lay under it comes back.
+
+        Raises:
+            BadPromptsError: it is locked.
+        """
+        return self._do(steps.delete(self._state, self.labels, value))
+
+    def stand(self, value: int, standing: Standing, title: str) -> Step:
+        """Say how far an object is, or lock it."""
+        return self._do(steps.stand(self._state, value, standing, title))
+
+    def accept(self, drawn: Drawn, suggestion: Suggestion) -> Step:
+        """Commit a refined suggestion as a new object; the current one stays current.
+
+        Raises:
+            BadPromptsError: it lies on locked objects only.
+        """
+        return self._do(steps.accept(self._state, self.labels, drawn, suggestion))
 
     def reject(self, suggestion: Suggestion) -> Step:
         """Take a suggestion off the visible slice."""
@@ -248,25 +321,37 @@ class Session:
         step = steps.stroke(state, self.labels, self.place, own, indices, before, name)
         return None if step is None else self._do(step)
 
+    def spare_locked(self, indices: NDArray[np.int64], before: NDArray[np.uint16]) -> bool:
+        """Give locked objects back what a brush has just taken from them or added to them; whether it did."""
+        spared = steps.spare_locked(self._state, self.labels, indices, before)
+        if spared is not None:
+            self.labels.apply(spared)
+        return spared is not None
+
     def bring_in(self, found: LabelMap, name: str) -> Step:
         """Put labels that were made elsewhere on this grid below the committed ones; see :func:`steps.bring_in`."""
         return self._do(steps.bring_in(self._state, self.labels, self.place, found, name))
 
     def undo(self) -> Step | None:
         """Take the last step back; returns what was done to that end, None where there was none."""
-        return self._enter(self._history.undo())
+        return self._enter(self._history.undo(), "undo")
 
     def redo(self) -> Step | None:
         """Do the step again that was undone last, None where there is none."""
-        return self._enter(self._history.redo())
+        return self._enter(self._history.redo(), "redo")
 
     # -- how a step happens
     def _do(self, step: Step) -> Step:
         self._history.push(step)
-        self._enter(step)
+        self._enter(step, "do")
         return step
 
-    def _enter(self, step: Step | None) -> Step | None:
+    def _amend(self, step: Step) -> Step:
+        self._history.amend(step)
+        self._enter(step, "amend")
+        return step
+
+    def _enter(self, step: Step | None, deed: str) -> Step | None:
         """Write the step's voxels and take on its ``after`` state; all that is derived follows."""
         if step is None:
             return None
@@ -281,6 +366,7 @@ class Session:
         self._follow_object(step)
         if step.reopens:
             self._resuggest(step.place)
+        self.happened.emit(deed, step)
         return step
 
     def _follow_object(self, step: Step) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.prompts import Prompts
-from napari_segsam.core.slices import SliceView
-from napari_segsam.engine.history import State, Step
+from napari_segsam.engine.history import State, Step, joined
 from napari_segsam.engine.names import free_value, unnamed
-from napari_segsam.engine.objects import CurrentObject, Place, place_of
+from napari_segsam.engine.objects import CurrentObject, Drawn, Place, place_of
+from napari_segsam.engine.standing import Standing
 from napari_segsam.engine.suggest import Settled
 
 
@@ -38,32 +40,83 @@ def choose_candidate(state: State, place: Place, index: int, count: int) -> Step
     return Step(f"mask {index % count + 1} of {count}", place, state, after)
 
 
-def commit(state: State, labels: LabelMap, view: SliceView, mask: NDArray[np.bool_], name: str) -> Step:
-    """Make the (rows, cols) ``mask`` what the current object, called ``name``, has on a slice."""
+def commit(state: State, labels: LabelMap, drawn: Drawn, name: str) -> Step:
+    """Make a mask what the current object, called ``name``, has on its slice.
+
+    Raises:
+        BadPromptsError: the object is locked, or the mask lies on locked ones only.
+    """
     title = f"commit {name}"
-    patch, current = state.current.commit(labels, view, mask, title)
-    names = {**state.names, current.value: Label(current.value, name)}
-    return Step(title, place_of(view), state, replace(state, current=current, names=names), patch)
+    patch, after = _drawn_on(state, labels, state.current.value, [drawn], name, title)
+    return Step(title, place_of(drawn.view), state, after, patch)
+
+
+def draw(state: State, labels: LabelMap, value: int, drawn: Sequence[Drawn], title: str) -> Step:
+    """Make masks what an object, which may be another than the current one, has on parallel slices, in one step.
+
+    Raises:
+        BadPromptsError: the object is locked, or the masks lie on locked ones only.
+    """
+    name = state.name_of(value)
+    patch, after = _drawn_on(state, labels, value, drawn, name, title)
+    return Step(title, place_of(drawn[0].view), state, after, patch)
 
 
 def next_object(state: State, place: Place) -> Step | None:
     """Start an object with a free value; None where nothing was done to the current one yet."""
-    if state.current.pristine:
+    if state.current.pristine and state.current.value not in state.names:
         return None
-    return Step("next object", place, state, replace(state, current=CurrentObject(_free_value(state))))
+    return Step("next object", place, state, state.working_on(state.free_value))
 
 
-def accept(state: State, labels: LabelMap, view: SliceView, mask: NDArray[np.bool_], suggestion: Suggestion) -> Step:
-    """Commit the (rows, cols) mask of a refined suggestion as a new object; the current one stays current."""
+def go_to(state: State, place: Place, value: int) -> Step | None:
+    """Work on another object again; None where it is the current one."""
+    if value == state.current.value:
+        return None
+    return Step(f"go to {state.name_of(value)}", place, state, state.working_on(value))
+
+
+def delete(state: State, labels: LabelMap, value: int) -> Step:
+    """Take an object off the label map with all that was done to it; what lay under it comes back.
+
+    Raises:
+        BadPromptsError: it is locked.
+    """
+    _check_unlocked(state, value)
+    title = f"delete {state.name_of(value)}"
+    names = {v: label for v, label in state.names.items() if v != value}
+    patch = state.object(value).erase(labels, title, names.keys() - state.locked)
+    after = replace(
+        state,
+        names=names,
+        others={v: o for v, o in state.others.items() if v != value},
+        standings={v: s for v, s in state.standings.items() if v != value},
+    )
+    if value == state.current.value:
+        after = replace(after, current=CurrentObject(free_value({*names, *after.others})))
+    return Step(title, None, state, after, patch)
+
+
+def stand(state: State, value: int, standing: Standing, title: str) -> Step:
+    """Say how far an object is, or lock it."""
+    return Step(title, None, state, replace(state, standings={**state.standings, value: standing}))
+
+
+def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion) -> Step:
+    """Commit the mask of a refined suggestion as a new object; the current one stays current.
+
+    Raises:
+        BadPromptsError: the mask lies on locked objects only.
+    """
     # A brush may have used the current object's value while the suggestion was being refined.
     pristine = state.current.pristine and state.current.value not in state.names
-    value = state.current.value if pristine else _free_value(state)
+    value = state.current.value if pristine else state.free_value
     title = f"accept {suggestion.name}"
-    patch, _ = CurrentObject(value).commit(labels, view, mask, title)
-    names = {**state.names, value: Label(value, suggestion.name)}
-    current = CurrentObject(free_value(names)) if pristine else state.current
-    settled = (*state.settled, Settled(place_of(view), suggestion.name, suggestion.box))
-    return Step(title, place_of(view), state, State(current, settled, names), patch)
+    patch, after = _drawn_on(state, labels, value, [drawn], suggestion.name, title)
+    if pristine:
+        after = after.working_on(after.free_value)
+    settled = (*state.settled, Settled(place_of(drawn.view), suggestion.name, suggestion.box))
+    return Step(title, place_of(drawn.view), state, replace(after, settled=settled), patch)
 
 
 def reject(state: State, place: Place, suggestion: Suggestion) -> Step:
@@ -100,6 +153,24 @@ def stroke(
     return Step(name, place, state, replace(state, names=names), patch)
 
 
+def spare_locked(
+    state: State, labels: LabelMap, indices: NDArray[np.int64], before: NDArray[np.uint16]
+) -> Patch | None:
+    """What gives locked objects back what a brush took from them or added to them; None where it did neither.
+
+    Args:
+        state: before the stroke.
+        labels: after it.
+        indices: (n,) flat C-order indices that it touched; may repeat, oldest first.
+        before: (n,) values that were there.
+    """
+    unique, first = np.unique(np.asarray(indices, np.int64), return_index=True)
+    was, now = np.asarray(before, np.uint16)[first], labels.voxels.reshape(-1)[unique]
+    locked = list(state.locked)
+    wrong = (was != now) & (np.isin(was, locked) | np.isin(now, locked))
+    return Patch("locked", unique[wrong], now[wrong], was[wrong]) if wrong.any() else None
+
+
 def bring_in(state: State, labels: LabelMap, place: Place, found: LabelMap, name: str) -> Step:
     """Put labels that were made elsewhere below those that are there: no committed voxel changes.
 
@@ -114,20 +185,38 @@ def bring_in(state: State, labels: LabelMap, place: Place, found: LabelMap, name
     """
     present = {int(v): found.labels.get(int(v), Label(int(v), unnamed(int(v)))) for v in np.unique(found.voxels) if v}
     names, renumbered = dict(state.names), np.arange(MAX_LABEL + 1, dtype=np.uint16)
+    worked_on = {*state.others, *(() if state.current.pristine else (state.current.value,))}
     for value, label in present.items():
         is_same = value in names and names[value].name == label.name
-        is_taken = value in names or (value == state.current.value and not state.current.pristine)
-        new = free_value({**names, **present, state.current.value: label}) if is_taken and not is_same else value
+        is_taken = value in names or value in worked_on
+        new = free_value({*names, *present, *worked_on, state.current.value}) if is_taken and not is_same else value
         names[new], renumbered[value] = replace(label, value=new), new
     indices = np.flatnonzero((labels.voxels == 0) & (found.voxels != 0))
-    after = renumbered[found.voxels.reshape(-1)[indices]]
-    patch = Patch(name, indices, np.zeros(len(indices), np.uint16), after)
-    current = state.current
-    if current.pristine and current.value in names:
-        current = CurrentObject(free_value(names))
-    return Step(name, place, state, replace(state, current=current, names=names), patch)
+    values = renumbered[found.voxels.reshape(-1)[indices]]
+    patch = Patch(name, indices, np.zeros(len(indices), np.uint16), values)
+    after = replace(state, names=names)
+    if state.current.pristine and state.current.value not in state.names and state.current.value in names:
+        after = after.working_on(after.free_value)
+    return Step(name, place, state, after, patch)
 
 
-def _free_value(state: State) -> int:
-    """The smallest value that neither a label nor the current object has."""
-    return free_value({**state.names, state.current.value: Label(state.current.value, "")})
+def _drawn_on(
+    state: State, labels: LabelMap, value: int, drawn: Sequence[Drawn], name: str, title: str
+) -> tuple[Patch, State]:
+    """The voxels and the state after an object, called ``name``, got these masks."""
+    _check_unlocked(state, value)
+    patches = []
+    changed = state.object(value)
+    for one in drawn:
+        patch, changed = changed.commit(labels, one, title, state.locked)
+        patches.append(patch)
+    if not any(changed.footprints[place_of(one.view)].indices.size for one in drawn):
+        raise BadPromptsError(f"All of {name} lies on locked objects; unlock them first.")
+    label = state.names.get(value)
+    names = {**state.names, value: label if label and label.name == name else Label(value, name)}
+    return joined(title, patches), replace(state.with_object(changed), names=names)
+
+
+def _check_unlocked(state: State, value: int) -> None:
+    if state.standing(value).locked:
+        raise BadPromptsError(f"{state.name_of(value)} is locked; unlock it first.")

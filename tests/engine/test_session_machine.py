@@ -8,10 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.inference import Accepting
+from napari_segsam.engine.objects import Drawn
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.suggest import refinement_prompts
 from tests.fakes import CLASSES, FakePredictor, ManualExecutor, block_volume
@@ -36,24 +39,43 @@ class Oracle:
     """The label map by brute force: whole arrays, and a copy of everything for each step of the history."""
 
     labels: np.ndarray = field(default_factory=lambda: np.zeros(SHAPE, np.uint16))
-    masks: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)  # of the current object, whole volumes
-    under: np.ndarray = field(default_factory=lambda: np.zeros(SHAPE, np.uint16))
+    masks: dict[int, dict[tuple[int, int], np.ndarray]] = field(default_factory=dict)  # by value, whole volumes
+    under: dict[int, np.ndarray] = field(default_factory=dict)  # by value
+    locked: set[int] = field(default_factory=set)
     value: int = 1
 
-    def commit(self, view, mask, value, masks, under):
+    def free_of_locked(self, view, mask):
+        """The whole volume's mask, but for what locked objects have."""
         solid = np.zeros(SHAPE, bool)
         view.of(solid)[...] = mask
+        return solid & ~np.isin(self.labels, list(self.locked))
+
+    def commit(self, view, mask, value):
+        solid = self.free_of_locked(view, mask)
+        masks, under = self.masks.setdefault(value, {}), self.under.setdefault(value, np.zeros(SHAPE, np.uint16))
         mine = np.any([*masks.values(), np.zeros(SHAPE, bool)], axis=0) & (self.labels == value)
         under[solid & ~mine] = self.labels[solid & ~mine]
         place = (view.axis, view.index)
         others = np.any([np.zeros(SHAPE, bool), *(m for p, m in masks.items() if p != place)], axis=0)
         leaves = masks.get(place, np.zeros(SHAPE, bool)) & ~solid & ~others & (self.labels == value)
-        self.labels[leaves] = under[leaves]
+        self.labels[leaves] = np.where(np.isin(under[leaves], list(self.locked)), 0, under[leaves])
         self.labels[solid] = value
         masks[place] = solid
 
-    def start(self, value):
-        self.value, self.masks, self.under = value, {}, np.zeros(SHAPE, np.uint16)
+    def brush(self, indices, value):
+        """The part of a stroke that leaves locked objects alone."""
+        flat = self.labels.reshape(-1)
+        free = indices[~np.isin(flat[indices], list(self.locked))] if value not in self.locked else indices[:0]
+        changes = bool((flat[free] != value).any())
+        flat[free] = value
+        return changes
+
+    def delete(self, value, named):
+        """What lay under it comes back, where that still has a name and is not locked."""
+        whole = self.labels == value
+        once = np.any([np.zeros(SHAPE, bool), *self.masks.pop(value, {}).values()], axis=0)
+        beneath = np.where(once, self.under.pop(value, 0), 0)
+        self.labels[whole] = np.where(np.isin(beneath, list(named - self.locked - {value})), beneath, 0)[whole]
 
 
 class Annotating(RuleBasedStateMachine):
@@ -149,19 +171,73 @@ class Annotating(RuleBasedStateMachine):
     @rule()
     def commit(self):
         session, shown = self.session, self.session.prediction
-        ready = session.answered and bool(shown.mask.any())
+        oracle = self.oracle
+        ready = session.answered and bool(shown.mask.any()) and oracle.value not in oracle.locked
+        ready = ready and bool(oracle.free_of_locked(session.view, shown.mask).any())
         assert self.act(self.controller.commit) == ready
         if ready:
             truth = self.fresh(session.view, session.prompts, session.window)
             mask = (truth.mask, *(c.mask for c in truth.candidates[1:]))[session.candidate]
-            oracle = self.oracle
-            oracle.commit(session.view, mask, oracle.value, oracle.masks, oracle.under)
+            oracle.commit(session.view, mask, oracle.value)
 
     @rule()
     def next_object(self):
         if self.act(self.controller.next_object):
             assert self.session.value not in self.oracle.labels
-            self.oracle.start(self.session.value)
+            self.oracle.value = self.session.value
+
+    @precondition(lambda self: self.session.objects)
+    @rule(which=fraction)
+    def go_to(self, which):
+        value = self.pick(which)
+        moved = value != self.oracle.value
+        assert self.act(self.controller.go_to, value) == moved
+        self.oracle.value = value
+        if moved:
+            assert self.session.class_name in (None, self.session.name_of(value), self.session.chosen_class)
+
+    @precondition(lambda self: self.session.objects)
+    @rule(which=fraction, corner=st.tuples(fraction, fraction), axis=st.integers(0, 2), first=fraction)
+    def draw_through_slices(self, which, corner, axis, first):
+        """Two slices one after the other, as one entry of the history; on a locked object neither."""
+        value, session = self.pick(which), self.session
+        for goes_on, index in enumerate([round(first * (SHAPE[axis] - 2)), round(first * (SHAPE[axis] - 2)) + 1]):
+            view = SliceView(session.volume, axis, index)
+            mask = np.zeros(view.shape, bool)
+            mask[: 1 + round(corner[0] * (view.shape[0] - 1)), : 1 + round(corner[1] * (view.shape[1] - 1))] = True
+            allowed = value not in self.oracle.locked and self.oracle.free_of_locked(view, mask).any()
+            before = deepcopy(self.oracle)
+            try:
+                session.draw(value, [Drawn(view, mask)], "carry", goes_on=bool(goes_on))
+            except BadPromptsError:
+                assert not allowed
+                return
+            assert allowed
+            self.oracle.commit(view, mask, value)
+            if not goes_on:
+                self.past.append(before)
+                self.future.clear()
+
+    @precondition(lambda self: self.session.objects)
+    @rule(which=fraction)
+    def delete(self, which):
+        value, named = self.pick(which), set(self.session.labels.labels)
+        assert self.act(self.controller.delete, value) == (value not in self.oracle.locked)
+        if value in self.oracle.locked:
+            return
+        self.oracle.delete(value, named)
+        self.oracle.value = self.session.value
+        assert value not in self.session.objects and value not in self.session.labels.labels
+
+    @precondition(lambda self: self.session.objects)
+    @rule(which=fraction, locked=st.booleans())
+    def lock(self, which, locked):
+        value = self.pick(which)
+        assert self.act(self.controller.lock, value, locked) == (locked != (value in self.oracle.locked))
+        (self.oracle.locked.add if locked else self.oracle.locked.discard)(value)
+
+    def pick(self, which):
+        return self.session.objects[round(which * (len(self.session.objects) - 1))]
 
     @rule(where=st.lists(st.tuples(fraction, fraction, fraction), min_size=1, max_size=8), value=st.integers(0, 4))
     def brush(self, where, value):
@@ -170,8 +246,7 @@ class Annotating(RuleBasedStateMachine):
         before = self.session.labels.voxels.reshape(-1)[indices]
         self.session.labels.voxels.reshape(-1)[indices] = value
         made = self.act(self.controller.record_stroke, indices, before)
-        assert made == bool((before != value).any())
-        self.oracle.labels.reshape(-1)[indices] = value
+        assert made == self.oracle.brush(indices, value)
 
     # -- suggestions
     @rule()
@@ -240,17 +315,19 @@ class Annotating(RuleBasedStateMachine):
         job = self.executor.finished[at]
         counts = self.accepting.get(job.key, (None,))[0] is job
         named = set(self.session.labels.labels)
-        assert self.act(self.executor.deliver, at) == counts
-        if counts:
+        made = self.act(self.executor.deliver, at)
+        assert made == counts or (counts and self.oracle.locked and not made)
+        if counts and not made:
+            self.accepting.pop(job.key)
+        elif counts:
             (value,) = set(self.session.labels.labels) - named
             self.oracle_accepts(value, *self.accepting.pop(job.key)[1:])
 
     def oracle_accepts(self, value, view, suggestion):
         refined = self.fresh(view, refinement_prompts(suggestion, view.spacing_mm), self.session.window).mask
         mask = refined if refined.any() else suggestion.mask
-        self.oracle.commit(view, mask, value, {}, np.zeros(SHAPE, np.uint16))
-        if value == self.oracle.value:
-            self.oracle.start(self.session.value)
+        self.oracle.commit(view, mask, value)
+        self.oracle.value = self.session.value
 
     # -- what must hold
     @invariant()
