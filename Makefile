@@ -43,12 +43,12 @@ weights: weights/nano.safetensors
 FIGURES := --page docs/figures.md
 FUZZ_ARGS ?= --minutes 30
 figures: $(STAMPS)/test
-	$(BIN)/python benchmarks/orientation.py $(FIGURES)
-	$(BIN)/python benchmarks/real_files.py $(DATA) $(FIGURES)
-	$(BIN)/python benchmarks/reference_pairs.py $(DATA) $(FIGURES)
-	$(BIN)/python benchmarks/validators.py $(DATA) $(FIGURES)
-	$(BIN)/python benchmarks/speed.py $(FIGURES)
-	SEGSAM_SHARED=$(DATA)/.. $(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS) $(FIGURES)
+	$(BIN)/python benchmarks/scans/orientation.py $(FIGURES)
+	$(BIN)/python benchmarks/scans/real_files.py $(DATA) $(FIGURES)
+	$(BIN)/python benchmarks/scans/reference_pairs.py $(DATA) $(FIGURES)
+	$(BIN)/python benchmarks/scans/validators.py $(DATA) $(FIGURES)
+	$(BIN)/python benchmarks/speed/files.py $(FIGURES)
+	SEGSAM_SHARED=$(DATA)/.. $(BIN)/python benchmarks/untrusted/fuzz.py $(FUZZ_ARGS) $(FIGURES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -33,6 +33,10 @@ def block_volume(shape: tuple[int, int, int] = (24, 20, 8), spacing: float = 2.0
     return Volume(Grid(shape, affine), voxels, modality="ct", name="blocks")
 
 
+LIVER, SPLEEN = (5, 5), (5, 18)
+"""Row and column of a voxel of each on every k slice of :func:`block_volume` but the outermost."""
+
+
 @dataclass(frozen=True, eq=False)
 class FakeEmbedding:
     """The slice's own pixels."""

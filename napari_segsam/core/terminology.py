@@ -136,10 +136,15 @@ class Vocabulary:
         Raises:
             UnknownNameError: names the nearest classes.
         """
-        found = self.canonical(name)
-        if found is None:
+        found = self.id_or_zero(name)
+        if not found:
             raise UnknownNameError("class", name, self.names)
-        return self.names.index(found) + 1
+        return found
+
+    def id_or_zero(self, name: str | None) -> int:
+        """Class id of a name or synonym; 0, which is no class, where there is none."""
+        found = None if name is None else self.canonical(name)
+        return 0 if found is None else self.names.index(found) + 1
 
     def name_of(self, class_id: int) -> str:
         """Name of a class id (1..K).

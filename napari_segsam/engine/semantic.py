@@ -54,7 +54,7 @@ class SemanticLayer:
         plane = view.of(self._suggested)
         plane[...] = 0
         for suggestion in reversed(suggestions):
-            plane[suggestion.mask] = self.id_of(suggestion.name)
+            plane[suggestion.mask] = self._vocabulary.id_or_zero(suggestion.name)
         committed = self._class_of[view.of(self._labels.voxels)]
         view.of(self.map.voxels)[...] = np.where(committed > 0, committed, plane)
         self._paint_object()
@@ -62,7 +62,7 @@ class SemanticLayer:
     def show_object(self, masks: dict[Place, NDArray[np.int64]], name: str | None) -> None:
         """The uncommitted masks of the object in work: (n,) flat indices by slice, and the name of its class."""
         gone = [m for p, m in self._masks.items() if masks.get(p) is not m]
-        self._masks, self._object_class = dict(masks), self.id_of(name)
+        self._masks, self._object_class = dict(masks), self._vocabulary.id_or_zero(name)
         self._paint_below(gone if self._object_class else [*gone, *masks.values()])
         self._paint_object()
 
@@ -74,16 +74,11 @@ class SemanticLayer:
         self._paint_below([changed, *(np.flatnonzero(voxels == value) for value in renamed)])
         self._paint_object()
 
-    def id_of(self, name: str | None) -> int:
-        """The class id of a name, 0 where the model has no such class."""
-        known = None if name is None else self._vocabulary.canonical(name)
-        return 0 if known is None else self._vocabulary.id_of(known)
-
     def _classes_of_labels(self) -> NDArray[np.uint16]:
         """(65536,) label value -> class id."""
         classes = np.zeros(MAX_LABEL + 1, np.uint16)
         for value, label in self._labels.labels.items():
-            classes[value] = self.id_of(label.name)
+            classes[value] = self._vocabulary.id_or_zero(label.name)
         return classes
 
     def _renamed(self) -> list[int]:

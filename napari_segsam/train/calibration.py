@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
-from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.engine.answers import rule_out
 from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
 from napari_segsam.model import checkpoint
@@ -96,7 +95,7 @@ class _Asking:
     def _ask(self, sample: Sample, rng: np.random.Generator) -> _Answers:
         """A box round some of its objects, and no prompt at all."""
         predictor = self.predictor
-        named = {i: k for i, name in enumerate(sample.classes) if (k := _class_id(predictor.vocabulary, name))}
+        named = {i: k for i, name in enumerate(sample.classes) if (k := predictor.vocabulary.id_or_zero(name))}
         volume, asked = read_picture(sample)
         view = SliceView(volume, 2, 0)
         embedding = predictor.embed(view, predictor.window_for(view, None, asked))
@@ -109,12 +108,6 @@ class _Asking:
             classes.append(named[i] - 1)
         self.left -= len(logits)
         return _Answers(logits, classes, rule_out(predictor.tag_logits(embedding), possible), set(named.values()))
-
-
-def _class_id(vocabulary: Vocabulary, name: str) -> int:
-    """Its class id, 0 where the vocabulary has no such name."""
-    found = vocabulary.canonical(name)
-    return 0 if found is None else vocabulary.id_of(found)
 
 
 def _tag_scores(co_logits: Tensor, temperature: float) -> dict[int, float]:
@@ -147,7 +140,7 @@ def calibrate(
     samples = [
         s
         for s in SAMed2D(data, split).samples
-        if s.dataset not in exclude and any(_class_id(predictor.vocabulary, name) for name in s.classes)
+        if s.dataset not in exclude and any(map(predictor.vocabulary.id_or_zero, s.classes))
     ]
     log.info("fitting scores to pictures of split '%s', at most %d of %d", split, _PICTURES, len(samples))
     answers = list(_Asking(predictor, samples, limit).answers())

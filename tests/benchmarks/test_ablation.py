@@ -14,14 +14,14 @@ from napari_segsam.train.trainer import STATE
 from tests.tiny import TINY_NANO
 from tests.train import sa_med2d
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOM = Path(__file__).resolve().parents[2] / "benchmarks/accuracy"
 
 
 @pytest.fixture(scope="module")
 def modules():
-    """The command and its two rooms, found beside it as they are when it is run."""
+    """The command and its two modules, found beside it as they are when it is run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
+        patch.syspath_prepend(ROOM)
         import ablation
         import ablation_rows
         import ablation_table

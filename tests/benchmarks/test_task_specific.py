@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks import task_specific
+from benchmarks.accuracy import task_specific
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.train.evaluation import unet
 from tests.fakes import FakePredictor

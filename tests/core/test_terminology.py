@@ -124,6 +124,11 @@ def test_an_unknown_class_brings_the_nearest_ones():
         VOCABULARY.id_of("livver")
 
 
+def test_where_a_name_may_be_no_class_its_id_is_zero():
+    assert [VOCABULARY.id_or_zero(name) for name in ("livver", "", None)] == [0, 0, 0]
+    assert VOCABULARY.id_or_zero("Hepar") == VOCABULARY.id_of("liver") > 0
+
+
 @pytest.mark.parametrize("class_id", [0, -1, len(VOCABULARY) + 1])
 def test_an_id_that_is_no_class_is_refused_not_wrapped(class_id):
     with pytest.raises(UnknownNameError, match="class id"):

@@ -10,9 +10,8 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import ViewKey
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.requests import Requests
-from tests.fakes import FakePredictor, block_volume
+from tests.fakes import LIVER, SPLEEN, FakePredictor, block_volume
 
-LIVER, SPLEEN = (5, 5), (5, 18)
 SCENE = ViewKey("scan", 2, 4, None, "aa")
 
 

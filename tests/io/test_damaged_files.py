@@ -1,4 +1,4 @@
-"""A damaged file is an image or one sentence: a sample of what benchmarks/fuzz.py tries, and what it once found."""
+"""A damaged file is an image or one sentence: a sample of what benchmarks/untrusted tries, and what it once found."""
 
 import struct
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOM = Path(__file__).resolve().parents[2] / "benchmarks/untrusted"
 SAMPLE = 1500
 
 
@@ -15,7 +15,7 @@ SAMPLE = 1500
 def fuzz() -> Any:
     """The modules of the benchmark, found as they are when it is run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(BENCHMARKS)
+        patch.syspath_prepend(ROOM)
         import fuzz_inputs
         import fuzz_worker
 

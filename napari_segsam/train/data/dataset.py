@@ -97,8 +97,7 @@ class PixelStore:
 
     def id_of(self, class_name: str) -> int:
         """Class id of what a data set calls a class, 0 where the vocabulary has no such name or it is a union."""
-        name = None if class_name.startswith(UNION) else self.vocabulary.canonical(class_name)
-        return 0 if name is None else self.vocabulary.id_of(name)
+        return 0 if class_name.startswith(UNION) else self.vocabulary.id_or_zero(class_name)
 
     def _picture(self, sample: Sample) -> NDArray[np.uint8] | None:
         try:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import SegsamError, UnreadableInputError, WriteError
@@ -55,29 +56,23 @@ def test_all_axis_codes_survive_every_format(tmp_path: Path, codes: str, suffix:
 
 
 @pytest.mark.parametrize("suffix", LABEL_SUFFIXES)
+@pytest.mark.parametrize("shear", [0.0, 0.4])
 @settings(max_examples=12)
-@given(affine=affines(shear=0.0), shape=shapes)
-def test_any_orthonormal_grid_is_read_alike_by_both_libraries(
-    suffix: str, affine: NDArray[np.float64], shape: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
+@given(data=st.data(), shape=shapes)
+def test_any_grid_is_kept_and_without_shear_it_is_read_alike_by_both_libraries(
+    suffix: str,
+    shear: float,
+    data: st.DataObject,
+    shape: tuple[int, int, int],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    labels = label_map(Grid(shape, affine))
-    path = tmp_path_factory.mktemp("labels") / f"labels{suffix}"
-    write_labels(path, labels)
-    assert worst_mm(path, labels.grid) <= 1e-3
-    assert np.array_equal(read_labels(path).voxels, labels.voxels)
-
-
-@pytest.mark.parametrize("suffix", LABEL_SUFFIXES)
-@settings(max_examples=12)
-@given(affine=affines(shear=0.4), shape=shapes)
-def test_a_sheared_grid_is_kept(
-    suffix: str, affine: NDArray[np.float64], shape: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    labels = label_map(Grid(shape, affine))
+    labels = label_map(Grid(shape, data.draw(affines(shear))))
     path = tmp_path_factory.mktemp("labels") / f"labels{suffix}"
     write_labels(path, labels)
     back = read_labels(path)
     assert back.grid.matches(labels.grid, 1e-3) and np.array_equal(back.voxels, labels.voxels)
+    if not shear:  # which ITK's reader straightens
+        assert worst_mm(path, labels.grid) <= 1e-3
 
 
 def test_a_nifti_grid_is_kept_to_the_last_bit(tmp_path: Path) -> None:
@@ -118,13 +113,6 @@ def test_names_travel_inside_nrrd(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels.seg.nrrd", label_map(Grid((3, 3, 3), np.eye(4))))
     (tmp_path / "labels.seg.nrrd.labels.json").unlink()
     assert read_labels(tmp_path / "labels.seg.nrrd").labels[1].name == "liver"
-
-
-def test_equal_labels_are_equal_files(tmp_path: Path) -> None:
-    labels = label_map(Grid((3, 3, 3), np.eye(4)))
-    for name in ("a.nii.gz", "b.nii.gz"):
-        write_labels(tmp_path / name, labels)
-    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
 
 def test_what_does_not_read_back_equal_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

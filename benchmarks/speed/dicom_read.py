@@ -1,6 +1,6 @@
 """A CT series from disk to voxels: ours beside SimpleITK's series reader and a plain pydicom loop.
 
-    python benchmarks/dicom_read.py [--slices 300] [--rounds 5] [--json FILE]
+    python benchmarks/speed/dicom_read.py [--slices 300] [--rounds 5] [--json FILE]
 
 A synthetic series of 512 x 512 int16 slices, each with a header of about a hundred elements, is written into a
 temporary folder. All three readers must give the same voxels, to the byte, before any is timed. They then read in

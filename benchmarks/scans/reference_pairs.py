@@ -1,6 +1,6 @@
 """The same image or label map twice, by somebody else's hand: do we read both alike?
 
-    python benchmarks/reference_pairs.py DATA [--page docs/figures.md]
+    python benchmarks/scans/reference_pairs.py DATA [--page docs/figures.md]
 
 DATA is the collection whose folders are named below. What differs is stated with its size, and why where it is known.
 """
@@ -18,7 +18,6 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from pages import command, table, write_between
 from real_files_peers import is_lossy
 
 from napari_segsam.core.errors import SegsamError
@@ -27,6 +26,9 @@ from napari_segsam.core.volume import Volume
 from napari_segsam.io.dicom.source import read_source
 from napari_segsam.io.formats import list_series, read_volume
 from napari_segsam.io.labels.importing import read_any
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
+from pages import command, table, write_between
 
 CORNERSTONE = "dicom/cornerstone"
 PATIENTS, KINDS = ("STS_025", "STS_042"), ("CT", "MR_T1", "PET")

@@ -1,6 +1,6 @@
 """DICOM that we write, judged by validators: every series of a collection, exported as each kind of DICOM label map.
 
-    python benchmarks/validators.py DATA [--page docs/figures.md]
+    python benchmarks/scans/validators.py DATA [--page docs/figures.md]
 
 Needs ``dciodvfy`` (Debian package dicom3tools). An export is judged by the errors that it has and its images have
 not: patient and study are copied from them as they are, faults included. ``dicom-validator`` runs where its tables of
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pages import command, table, write_between
 from real_files import folders
 
 from napari_segsam.core.errors import SegsamError
@@ -29,6 +28,9 @@ from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io.dicom.source import Source, read_source
 from napari_segsam.io.formats import is_dicom, list_series
 from napari_segsam.io.labels.export import export_labels
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
+from pages import command, table, write_between
 
 KINDS = {"DICOM-SEG (BINARY)": ("dicom-seg", False), "DICOM-SEG (LABELMAP)": ("dicom-seg", True),
          "RTSTRUCT": ("rtstruct", False)}  # fmt: skip

@@ -1,6 +1,6 @@
 """Dice of `segsam predict` on real scans, with boxes drawn round the reference on its largest slice.
 
-    SEGSAM_SHARED=../shared python benchmarks/real_scans.py [--model nano] [--out DIR]
+    SEGSAM_SHARED=../shared python benchmarks/accuracy/real_scans.py [--model nano] [--out DIR]
 
 The CT's patient (TotalSegmentator's example) is in the training set of ``nano``, and its references are
 TotalSegmentator's own output. The sarcomas (STS) and the spines (SPIDER) are patients of the validation split.

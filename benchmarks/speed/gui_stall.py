@@ -1,6 +1,7 @@
 """How long the window stands still: napari alone, while the model loads, while it embeds under scrolling and clicks.
 
-    xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/gui_stall.py [--slices 40] [--model nano] [--json FILE]
+    xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/speed/gui_stall.py
+        [--slices 40] [--model nano] [--json FILE]
 
 A timer of the GUI thread is due every 2 ms; a stall is how much later than that it comes. Drawing a slice is a stall of
 napari's own, so the same scrolling without our dock is measured in the same process and is what ours stands beside.

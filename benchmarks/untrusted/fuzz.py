@@ -1,6 +1,6 @@
 """Damaged and hostile files through every reader: how many end in anything but an image or one sentence?
 
-    SEGSAM_SHARED=../shared python benchmarks/fuzz.py [--minutes 30] [--inputs 100000] [--seed 1] [--out fuzz]
+    SEGSAM_SHARED=../shared python benchmarks/untrusted/fuzz.py [--minutes 30] [--inputs 100000] [--seed 1] [--out fuzz]
 
 Every truncation of a small file of each kind, and random damage to these and to real files: flipped bits, wrong
 numbers, lengths, types and places of DICOM elements, nesting, splices, evil names, bombs. A worker process with half
@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from fuzz_inputs import Inputs
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
 from pages import command, write_between
 
 SHARED = Path(os.environ.get("SEGSAM_SHARED", "../shared"))

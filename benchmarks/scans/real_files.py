@@ -1,6 +1,6 @@
 """Every file under a folder, opened as the product opens it and compared with what another library reads there.
 
-    python benchmarks/real_files.py DATA [--page docs/figures.md]
+    python benchmarks/scans/real_files.py DATA [--page docs/figures.md]
 
 A volume counts as ``wrong`` where another library reads other intensities or another place in the patient: nibabel
 for NIfTI, SimpleITK for NRRD, MetaImage and (slice by slice, through GDCM) DICOM, Pillow for pictures. Where that
@@ -16,11 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pages import command, table, write_between
 from real_files_peers import Verdict, judge
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.io.formats import is_dicom, list_series, read_volume
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
+from pages import command, table, write_between
 
 NO_SCANS = (".json", ".md", ".txt", ".zst", ".safetensors")
 DOUBLED = "open the parts separately"

@@ -1,17 +1,21 @@
 """The speed of reading a DICOM series and of writing a label map, each beside two peers, for a page.
 
-python benchmarks/speed.py [--rounds 5] [--page docs/figures.md]
+python benchmarks/speed/files.py [--rounds 5] [--page docs/figures.md]
 """
 
 from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import dicom_read
 import label_export
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
 from pages import command, write_between
 
 

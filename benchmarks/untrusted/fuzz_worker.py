@@ -1,6 +1,6 @@
 """The process that reads damaged files, with little memory and little time; the one that started it may lose it.
 
-python benchmarks/fuzz_worker.py SEED ROOT FIRST    a line of JSON for each input, until it is ended
+python benchmarks/untrusted/fuzz_worker.py SEED ROOT FIRST    a line of JSON for each input, until it is ended
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from ablation_rows import ROWS
 from numpy.typing import NDArray
-from pages import table, write_between
 
 from napari_segsam.io.atomic import replacing
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
+from pages import table, write_between
 
 _RESAMPLES = 2000
 _PER_MASK = ("box", "point", "semantic", "named", "agreement")

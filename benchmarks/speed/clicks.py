@@ -1,6 +1,6 @@
 """First mask on a fresh slice, click latency once embedded, and peak memory: ours beside SAM's own predictor.
 
-    python benchmarks/click.py [--model nano] [--clicks 100] [--peer-slices 3] [--json FILE]
+    python benchmarks/speed/clicks.py [--model nano] [--clicks 100] [--peer-slices 3] [--json FILE]
 
 The peer is ``segment_anything.SamPredictor`` on its ViT-B with random weights (speed does not depend on them), in the
 same process, slices taken in turn, so that a busy machine slows both. The limit is one pass of the encoder alone.

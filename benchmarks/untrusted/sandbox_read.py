@@ -1,6 +1,6 @@
 """What reading in a process of its own costs: seconds and memory, beside reading in the program itself.
 
-    python benchmarks/sandbox_read.py [--repeats 5]
+    python benchmarks/untrusted/sandbox_read.py [--repeats 5]
 
 A small NIfTI file, a plain NIfTI file of 512 x 512 x 300 int16 voxels and a DICOM series of the same, all written
 here. Each is read once unmeasured, then as often as asked for; the best time counts. Both ways must give equal bytes.

@@ -1,7 +1,7 @@
 """What each part of SEG-SAM is worth: the same short training with one thing changed, over seeds, on the same masks.
 
-    python benchmarks/ablation.py --data DIR --out DIR [--rows ladder|all|NAME,...] [--seeds 0,1,2] [--steps N]
-        [--backbone FILE] [--limit N] [--page FILE]
+    python benchmarks/accuracy/ablation.py --data DIR --out DIR [--rows ladder|all|NAME,...] [--seeds 0,1,2]
+        [--steps N] [--backbone FILE] [--limit N] [--page FILE]
 
 A row of the table is a handful of keys of the training configuration (``ablation_rows.py``); everything else is what
 ``segsam train`` does by default, at a small scale. Every run trains through ``train.loop`` and is evaluated through
@@ -35,7 +35,7 @@ from napari_segsam.train.loop import train
 from napari_segsam.train.trainer import STATE
 
 CONFIG, RESULT, TABLE = "config.toml", "result.json", "ablation.csv"
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "ablation.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "ablation.md"
 _DRAW = 0
 """Seed of the draw of masks and of the points on them: the same for every row and every seed of training."""
 

@@ -1,6 +1,6 @@
 """A label map from memory to .nii.gz: ours beside SimpleITK and nibabel.
 
-    python benchmarks/label_export.py [--shape 512,512,300] [--rounds 5] [--json FILE]
+    python benchmarks/speed/label_export.py [--shape 512,512,300] [--rounds 5] [--json FILE]
 
 The built-in phantom's organs, enlarged, as the session holds them: (i, j, k) uint16. All three write them as uint8 with
 their own usual compression, and each file must give the same voxels on the same affine, to the byte, before any is

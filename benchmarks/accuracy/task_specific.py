@@ -1,6 +1,6 @@
 """SEG-SAM beside task-specific networks: one small U-Net for each modality, trained without prompts on the same split.
 
-    python benchmarks/task_specific.py --data SA-Med2D --model nano --minutes-each 3 --out DIR
+    python benchmarks/accuracy/task_specific.py --data SA-Med2D --model nano --minutes-each 3 --out DIR
 
 SEG-SAM is given a box round each class's mask and the U-Net is given nothing, so the two answer different questions;
 the fair comparison is with what SEG-SAM suggests without a prompt. The U-Net is told which classes the picture's data

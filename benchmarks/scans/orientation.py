@@ -1,6 +1,6 @@
 """The orientation matrix: does a label map lie where the scan lies, in every orientation, for every other program?
 
-    python benchmarks/orientation.py [--page docs/figures.md] [--only CODES,...]
+    python benchmarks/scans/orientation.py [--page docs/figures.md] [--only CODES,...]
 
 An asymmetric phantom with a marked left side is written as a DICOM series, NIfTI and NRRD in all 48 ways to order and
 turn its axes, straight, oblique, tilted (slices shifted, as by a gantry) and sheared (skewed in the slice as well).
@@ -23,13 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 from orientation_inputs import GEOMETRIES, LEFT, NAMES, RIGHT, SOURCES, Phantom, phantoms, write
 from orientation_readers import READERS
-from pages import command, table, write_between
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io.dicom.source import read_source
 from napari_segsam.io.formats import read_volume
 from napari_segsam.io.labels.export import export_labels
+
+sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
+from pages import command, table, write_between
 
 KINDS = {"labels.nii": "nifti", "labels.nii.gz": "nifti", "labels.seg.nrrd": "nrrd", "seg.dcm": "dicom-seg",
          "rtstruct.dcm": "rtstruct"}  # fmt: skip

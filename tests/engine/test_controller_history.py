@@ -1,0 +1,79 @@
+"""What undo and redo bring back, and what they say; strokes of the brush among it."""
+
+import numpy as np
+
+from tests.fakes import LIVER, SPLEEN
+
+
+def test_undo_and_redo_say_what_they_do_and_where(controller, session, heard):
+    controller.show(2, 3)
+    controller.click(*LIVER)
+    controller.commit()
+    controller.show(2, 4)
+    controller.undo()
+    assert heard.status_changed[-1] == "Undone: commit liver on slice k=3."
+    assert session.undo_names == ("point",) and session.redo_names == ("commit liver",)
+    controller.redo()
+    assert heard.status_changed[-1] == "Redone: commit liver on slice k=3."
+
+
+def test_undoing_a_point_brings_the_answer_before_it_back(controller, session):
+    controller.click(*LIVER)
+    first = session.prediction
+    controller.click(*SPLEEN)
+    controller.undo()
+    assert np.array_equal(session.prediction.mask, first.mask)
+    controller.undo()
+    assert session.prediction is None
+
+
+def test_undoing_a_commit_brings_the_preview_back(controller, session):
+    controller.click(*LIVER)
+    controller.commit()
+    controller.undo()
+    assert session.prediction is not None and session.uncommitted and not session.labels.voxels.any()
+    assert session.labels.labels == {}
+
+
+def test_undoing_next_object_brings_uncommitted_prompts_back(controller, session):
+    controller.click(*LIVER)
+    controller.next_object()
+    assert session.prediction is None
+    controller.undo()
+    assert session.prediction is not None and len(session.prompts.clicks) == 1
+
+
+def test_there_is_nothing_to_undo_in_the_beginning(controller, session, heard):
+    controller.undo()
+    controller.redo()
+    assert not heard.status_changed and not heard.failed
+
+
+def test_every_listener_can_follow_by_writing_what_a_patch_says(controller, session):
+    copy = session.labels.voxels.copy()
+
+    def follow(patch):
+        assert np.array_equal(copy.reshape(-1)[patch.indices], patch.before)
+        copy.reshape(-1)[patch.indices] = patch.after
+
+    controller.labels_changed.connect(follow)
+    controller.click(*LIVER)
+    controller.commit()
+    controller.accept(session.suggestions[0])
+    for act in (controller.undo, controller.undo, controller.redo, controller.redo):
+        act()
+        assert np.array_equal(copy, session.labels.voxels)
+
+
+def test_a_brush_stroke_is_one_entry_even_where_it_crosses_itself(controller, session):
+    flat = session.labels.voxels.reshape(-1)
+    flat[[5, 6]] = 4
+    patch = controller.record_stroke(np.array([5, 6, 5]), np.array([0, 0, 4], np.uint16))
+    assert len(patch) == 2 and session.undo_names == ("brush",) and session.labels.labels[4].name == "object 4"
+    controller.undo()
+    assert not flat.any() and session.labels.labels == {}
+
+
+def test_a_stroke_that_changed_nothing_is_no_entry(controller, session):
+    patch = controller.record_stroke(np.array([5]), np.array([0], np.uint16))
+    assert len(patch) == 0 and session.undo_names == ()
