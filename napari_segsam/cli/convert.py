@@ -34,10 +34,11 @@ def convert(
     names: Annotated[Path | None, typer.Option("--names", help='JSON: what each value is, {"1": "liver"}.')] = None,
     codes: Annotated[Path | None, typer.Option("--codes", help="TOML or JSON: codes of names that have none.")] = None,
     series: loading.SeriesOption = None,
+    resample: loading.ResampleOption = False,
     labelmap: Annotated[bool, typer.Option("--labelmap", help="dicom-seg as LABELMAP instead of BINARY.")] = False,
     made_by: MadeByOption = None,
 ) -> None:
-    """A label map into another format, coded and on the scan's own geometry; nothing is resampled."""
+    """A label map into another format, coded and on the scan's own geometry; labels are never resampled."""
     from napari_segsam.io.dicom.source import read_source
     from napari_segsam.io.formats import files_of
     from napari_segsam.io.labels.export import check_output, export_labels
@@ -48,7 +49,8 @@ def convert(
     maker, given = parse_maker(made_by), parse_names(names) if names else {}
     read = (*files_of(labels), *files_of(source), *(p for p in (names, codes) if p is not None))
     with Staging([out], inputs=read) as staging:
-        images = read_source(source, series)
+        scan = loading.load_volume(source, series, resample=True) if resample else None
+        images = read_source(source, series, volume=scan)
         found = read_any(labels, images.grid, images, _note)
         known = {value: label.name for value, label in found.labels.items()} | given
         said = export_labels(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_segsam.cli.console import answer
+from napari_segsam.cli.loading import ResampleOption
 
 if TYPE_CHECKING:
     from napari_segsam.io.series_info import SeriesInfo
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 def info(
     path: Annotated[Path, typer.Argument(help="A scan, or a folder of DICOM slices.")],
+    resample: ResampleOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every series found: modality, size, spacing, orientation, and why one cannot be read."""
     from napari_segsam.io.sandbox import list_series
 
-    found = list_series(path)
+    found = [series.if_resampled if resample else series for series in list_series(path)]
     if as_json:
         answer({"series": [_record(s) for s in found]})
         return
@@ -40,6 +42,7 @@ def _record(series: SeriesInfo) -> dict[str, Any]:
         "transfer_syntax": series.transfer_syntax,
         "warnings": list(series.warnings),
         "refused": series.refused,
+        "can_resample": series.evened is not None,
     }
 
 
@@ -50,4 +53,5 @@ def _lines(series: SeriesInfo) -> list[str]:
     named = [f"  series   {series.uid}"] if series.uid else []
     coded = [f"  coded    {series.transfer_syntax}"] if series.transfer_syntax else []
     refused = [f"  refused  {series.refused}"] if series.refused else []
-    return [head, *named, *coded, *(f"  note     {w}" for w in series.warnings), *refused]
+    instead = [f"  instead  --resample opens it with {series.evened.shape[2]} even slices"] if series.evened else []
+    return [head, *named, *coded, *(f"  note     {w}" for w in series.warnings), *refused, *instead]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from napari_segsam.engine.protocols import Predictor
 
 SeriesOption = Annotated[str | None, typer.Option("--series", help="UID of the series, where PATH holds several.")]
+ResampleOption = Annotated[
+    bool, typer.Option("--resample", help="Make uneven DICOM slices even; every output records it.")
+]
 ModelOption = Annotated[str, typer.Option("--model", help="A name of `segsam models`, or a .safetensors file.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 ModalityOption = Annotated[
@@ -33,7 +36,9 @@ WindowOption = Annotated[
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
-def load_volume(path: Path, series: str | None = None, modality: str | None = None) -> Volume:
+def load_volume(
+    path: Path, series: str | None = None, modality: str | None = None, *, resample: bool = False
+) -> Volume:
     """The scan at ``path``; ``modality`` overrides what the file says or what was inferred.
 
     Raises:
@@ -44,7 +49,7 @@ def load_volume(path: Path, series: str | None = None, modality: str | None = No
         raise UnknownNameError("modality", modality, known)
     from napari_segsam.io.sandbox import read_volume
 
-    volume = read_volume(path, series=series)
+    volume = read_volume(path, series=series, resample=resample)
     return volume if modality is None else replace(volume, modality=modality)
 
 

@@ -26,6 +26,7 @@ def predict(
     semantic: Annotated[Path | None, typer.Option("--semantic", help="A second map to write: class ids.")] = None,
     report: loading.ReportOption = None,
     series: loading.SeriesOption = None,
+    resample: loading.ResampleOption = False,
     model: loading.ModelOption = "nano",
     device: loading.DeviceOption = "auto",
     modality: loading.ModalityOption = None,
@@ -36,7 +37,7 @@ def predict(
     asked, wanted = loading.parse_window(window), read_prompts(prompts)
     with Staging(files(out, semantic, report), inputs=(*loading.inputs(path, model), prompts)) as staging:
         begun = time.perf_counter()
-        volume = loading.load_volume(path, series, modality)
+        volume = loading.load_volume(path, series, modality, resample=resample)
         objects = place_objects(wanted, volume)
         predictor = loading.load_model(model, device)
         check_classes(objects, predictor.vocabulary)

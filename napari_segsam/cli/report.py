@@ -11,11 +11,16 @@ from napari_segsam.engine.records import object_record, suggestion_record
 
 def report(run: Segmentation) -> dict[str, Any]:
     """The answer for programs, once everything is painted and written; see ``docs/reference/cli.md``."""
-    grid = run.volume.grid
+    volume = run.volume
     return {
         "model": {"name": run.predictor.name, "sha256": run.predictor.sha256},
         "device": run.predictor.device,
-        "source": {"shape": list(grid.shape), "spacing_mm": list(grid.spacing_mm), "modality": run.volume.modality},
+        "source": {
+            "shape": list(volume.grid.shape),
+            "spacing_mm": list(volume.grid.spacing_mm),
+            "modality": volume.modality,
+            "resampled": volume.resampled or None,
+        },
         "objects": [_object(run, a) for a in run.answers],
         "suggestions": [suggestion_record(s.view, s.suggestion, s.window) for s in run.seen],
         "warnings": list(run.warnings),

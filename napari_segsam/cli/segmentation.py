@@ -172,7 +172,7 @@ class Segmentation:
             for target, label_map in ((labels, self.labels), (semantic, self.semantic)):
                 if target is not None:
                     names = {v: label.name for v, label in label_map.labels.items()}
-                    write_labels(staging.path(target), label_map, names)
+                    write_labels(staging.path(target), label_map, names, resampled=self.volume.resampled)
 
 
 def _add(labels: LabelMap, view: SliceView, mask: NDArray[np.bool_], value: int) -> Counter[int]:

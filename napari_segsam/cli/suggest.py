@@ -23,6 +23,7 @@ def suggest(
     slices: Annotated[str | None, typer.Option("--slices", help="A:B:STEP, B not included; all without it.")] = None,
     report: loading.ReportOption = None,
     series: loading.SeriesOption = None,
+    resample: loading.ResampleOption = False,
     model: loading.ModelOption = "nano",
     device: loading.DeviceOption = "auto",
     modality: loading.ModalityOption = None,
@@ -33,7 +34,7 @@ def suggest(
     asked, across = loading.parse_window(window), loading.parse_axis(axis)
     with Staging(files(out, report), inputs=loading.inputs(path, model)) as staging:
         begun = time.perf_counter()
-        volume = loading.load_volume(path, series, modality)
+        volume = loading.load_volume(path, series, modality, resample=resample)
         indices = loading.parse_slices(slices, volume.grid.shape[across])
         run = Segmentation(volume, loading.load_model(model, device), asked)
         run.seconds["load"] = time.perf_counter() - begun

@@ -42,6 +42,7 @@ class Volume:
         padding: intensity that fills what was not scanned, if known.
         padding_limit: the other end, where a range of intensities does, as `is_padding` tells.
         series_uid: DICOM Series Instance UID, empty elsewhere.
+        placed: whether the file says how the scan lies in the patient; else its sides and its millimetres are a guess.
         warnings: what to know before using it, a sentence each.
         resampled: how slices at uneven distances were made even, one sentence that every export records; empty where
             the voxels are those of the file.
@@ -57,6 +58,7 @@ class Volume:
     padding: float | None = None
     padding_limit: float | None = None
     series_uid: str = ""
+    placed: bool = True
     warnings: tuple[str, ...] = ()
     resampled: str = ""
     id: str = field(default_factory=lambda: uuid4().hex)

@@ -103,7 +103,8 @@ def write_proven(path: Path, labels: LabelMap, written: Format, scan: Scan, code
     voxels_of = np.bincount(labels.voxels.ravel(order="K"), minlength=MAX_LABEL + 1)
     held = {value: label for value, label in labels.labels.items() if voxels_of[value]}
     source = scan.source() if written.is_dicom else None
-    notes = export_labels(path, LabelMap(labels.grid, labels.voxels, held), written.kind, source, codes=codes)
+    kept, resampled = LabelMap(labels.grid, labels.voxels, held), scan.volume.resampled
+    notes = export_labels(path, kept, written.kind, source, codes=codes, resampled=resampled)
     objects = "1 object" if len(held) == 1 else f"{len(held)} objects"
     return " ".join([f"Saved {objects} to {path.name}; read back, the file holds the same.", *notes])
 

@@ -11,13 +11,7 @@ from napari_segsam.core.volume import Volume
 
 PLANES = ("axial", "coronal", "sagittal")
 """What slices across each display axis are called."""
-_UNPLACED = ("how it lies in the patient", "no patient")
 _SQUARE_WITHIN_DEGREES = 0.5
-
-
-def is_placed(volume: Volume) -> bool:
-    """Whether the file says how the scan lies in the patient; else its sides and its millimetres are a guess."""
-    return not any(phrase in warning for warning in volume.warnings for phrase in _UNPLACED)
 
 
 def notes_on(volume: Volume) -> str:

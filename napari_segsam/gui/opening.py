@@ -36,7 +36,8 @@ def holds_labels(path: Path) -> bool:
 def layers_at(path: Path) -> list[LayerData]:
     """The label map or the scans at a path, read on another thread.
 
-    Where there are several series, the person is asked; without a window nobody can be, and all that can be shown come.
+    Where there are several series, or one that could only be opened resampled, the person is asked; without a window
+    nobody can be, and all that can be shown as they are come.
 
     Raises:
         UnreadableInputError: what could not be read and what to do.
@@ -44,22 +45,22 @@ def layers_at(path: Path) -> list[LayerData]:
     """
     if holds_labels(path):
         return [labels_layer_of(wait_for(lambda: read_labels(path), f"Reading {path.name} …"), path.name)]
-    return [_scan(path, series) for series in _chosen(path)]
+    return [_scan(path, series, resample) for series, resample in _chosen(path)]
 
 
-def _scan(path: Path, series: str | None) -> LayerData:
-    return layer_of(wait_for(lambda: read_volume(path, series=series), f"Reading {path.name} …"), Origin(path, series))
+def _scan(path: Path, series: str | None, resample: bool) -> LayerData:
+    volume = wait_for(lambda: read_volume(path, series=series, resample=resample), f"Reading {path.name} …")
+    return layer_of(volume, Origin(path, series))
 
 
-def _chosen(path: Path) -> list[str | None]:
-    """Which series to read; None where there is one only."""
+def _chosen(path: Path) -> list[tuple[str | None, bool]]:
+    """Which series to read, None where the file has no name for it; and whether its slices are to be made even."""
     found = wait_for(lambda: list_series(path), f"Looking into {path.name} …")
     usable = [s for s in found if s.refused is None]
-    if not usable:
+    can_ask = in_a_window() and (len(found) > 1 or not usable)
+    if not usable and not (can_ask and any(s.evened for s in found)):
         raise UnreadableInputError(_refusal(path, found))
-    if len(found) == 1:
-        return [found[0].uid or None]
-    return [s.uid for s in (pick_series(found) if in_a_window() else usable)]
+    return [(s.uid or None, s.refused is not None) for s in (pick_series(found) if can_ask else usable)]
 
 
 def _refusal(path: Path, found: list[SeriesInfo]) -> str:

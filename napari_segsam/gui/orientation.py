@@ -8,7 +8,6 @@ import numpy as np
 from napari.components.overlays import TextOverlay
 from numpy.typing import ArrayLike, NDArray
 
-from napari_segsam.gui.notes import is_placed
 from napari_segsam.gui.placement import Placement
 
 _TOWARDS, _AWAY = "LPS", "RAI"
@@ -91,7 +90,7 @@ class OrientationLetters:
 
     def _letters(self) -> dict[str, str]:
         viewer, placement = self._viewer, self._placement
-        tells = is_placed(placement.volume) and placement.layer.visible
+        tells = placement.volume.placed and placement.layer.visible
         if viewer.dims.ndisplay != 2 or viewer.canvas.grid.enabled or not tells:
             return {}
         vertical, horizontal = (str(o) for o in viewer.scene.camera.orientation2d)

@@ -1,4 +1,4 @@
-"""SeriesPicker: which of several series to open. What cannot be opened is listed too, in grey, with the reason."""
+"""SeriesPicker: which series to open. What cannot be opened is listed too, in grey, with the reason."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qtpy.QtGui import QBrush, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QHeaderView,
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
+    QTableWidgetSelectionRange,
     QVBoxLayout,
     QWidget,
 )
@@ -29,10 +31,16 @@ _COLUMNS = ("Kind", "Description", "Size", "Slices", "Spacing in mm", "Plane", "
 _DESCRIPTION, _NOTE = 1, 6
 _SIZE = (940, 380)
 _HINT = "Enter or a double click opens; Ctrl or Shift chooses several. Grey ones cannot be opened."
+_HINT_UNEVEN = "Those with uneven slices can, once these are made even."
+_EVEN = "Make uneven slices even (resamples)"
+_ABOUT_EVEN = (
+    "Interpolates slices between those that were scanned, so that all have one distance. What is new was not measured: "
+    "the dock says what was done, and every file of labels records it. Other series stay as they are."
+)
 
 
 def pick_series(found: Sequence[SeriesInfo]) -> list[SeriesInfo]:
-    """Ask which series to open.
+    """Ask which series to open; refused ones among them are to be opened resampled.
 
     Raises:
         CancelledError: none.
@@ -49,7 +57,8 @@ def pick_series(found: Sequence[SeriesInfo]) -> list[SeriesInfo]:
 class SeriesPicker(QDialog):
     """A table of series, those that can be opened first; the largest one is chosen at first.
 
-    It shows what the files say of the pictures and of nobody.
+    It shows what the files say of the pictures and of nobody. Uneven series are grey until the box below is ticked, and
+    then shown as they will be opened.
     """
 
     def __init__(self, found: Sequence[SeriesInfo], parent: QWidget | None = None) -> None:
@@ -57,16 +66,22 @@ class SeriesPicker(QDialog):
         self._series = sorted(found, key=lambda s: s.refused is not None)
         self.setWindowTitle("Which series?")
         self.resize(*_SIZE)
-        self.table = _table(self._series)
+        self.table = _table(len(self._series))
+        self.even = QCheckBox(_EVEN, self)
+        self.even.setToolTip(f"<p>{_ABOUT_EVEN}</p>")
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel, parent=self
         )
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel(f"{len(self._series)} series. {_HINT}"))
-        layout.addWidget(self.table)
-        layout.addWidget(self.buttons)
+        uneven = any(s.evened for s in self._series)
+        self.even.setVisible(uneven)
+        hint = QLabel(" ".join([f"{len(self._series)} series. {_HINT}", *([_HINT_UNEVEN] if uneven else [])]))
+        hint.setWordWrap(True)
+        for widget in (hint, self.table, self.even, self.buttons):
+            layout.addWidget(widget)
         self._connect()
-        self._choose_largest()
+        self._fill()
+        (self.table if self.chosen else self.even).setFocus()
 
     @property
     def chosen(self) -> list[SeriesInfo]:
@@ -85,6 +100,23 @@ class SeriesPicker(QDialog):
         self.buttons.rejected.connect(self.reject)
         self.table.itemSelectionChanged.connect(self._selection_changed)
         self.table.cellDoubleClicked.connect(self._open_one)
+        self.even.toggled.connect(self._fill)
+
+    @property
+    def _shown(self) -> list[SeriesInfo]:
+        return [s.if_resampled if self.even.isChecked() else s for s in self._series]
+
+    def _fill(self) -> None:
+        """Show each series as it would be opened now; where none is chosen that can be, choose the largest."""
+        for row, series in enumerate(self._shown):
+            for column, text in enumerate(_cells(series)):
+                self.table.setItem(row, column, _item(text, series.refused))
+            if series.refused is not None:
+                self.table.setRangeSelected(QTableWidgetSelectionRange(row, 0, row, _NOTE), False)
+        self.table.resizeRowsToContents()
+        if not self.chosen:
+            self._choose_largest()
+        self._selection_changed()
 
     def _selection_changed(self) -> None:
         button = self.buttons.button(QDialogButtonBox.StandardButton.Open)
@@ -92,28 +124,23 @@ class SeriesPicker(QDialog):
             button.setEnabled(bool(self.chosen))
 
     def _open_one(self, row: int, _column: int) -> None:
-        if self._series[row].refused is None:
+        if self._shown[row].refused is None:
             self.table.selectRow(row)
             self.accept()
 
     def _choose_largest(self) -> None:
-        usable = [row for row, series in enumerate(self._series) if series.refused is None]
-        if usable:
-            self.table.selectRow(max(usable, key=lambda row: math.prod(self._series[row].shape)))
-        self.table.setFocus()
-        self._selection_changed()
+        shapes = {row: series.shape for row, series in enumerate(self._shown) if series.refused is None}
+        if shapes:
+            self.table.selectRow(max(shapes, key=lambda row: math.prod(shapes[row])))
 
 
-def _table(found: Sequence[SeriesInfo]) -> QTableWidget:
-    table = QTableWidget(len(found), len(_COLUMNS))
+def _table(rows: int) -> QTableWidget:
+    table = QTableWidget(rows, len(_COLUMNS))
     table.setHorizontalHeaderLabels(_COLUMNS)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setTabKeyNavigation(False)  # Tab goes on to the buttons
-    for row, series in enumerate(found):
-        for column, text in enumerate(_cells(series)):
-            table.setItem(row, column, _item(text, series.refused))
     across, down = table.horizontalHeader(), table.verticalHeader()
     if across is not None and down is not None:  # PyQt's types say that there might be none
         down.hide()

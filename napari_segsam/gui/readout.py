@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from napari_segsam.core.volume import Volume
-from napari_segsam.gui.notes import is_placed
 from napari_segsam.gui.placement import Placement
 
 _MINUS = str.maketrans("-", "−")
@@ -32,7 +31,7 @@ class Reading:
     @property
     def position_text(self) -> str:
         """Millimetres, with the name of their frame."""
-        if not is_placed(self.volume):
+        if not self.volume.placed:
             return "The file does not say where in the patient."
         return f"LPS {', '.join(f'{x:.1f}' for x in self.mm)} mm".translate(_MINUS)
 

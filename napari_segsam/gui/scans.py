@@ -122,7 +122,7 @@ def _wrapped(layer: Image) -> Volume:
     voxels = np.swapaxes(data, 0, 2)  # (d0, d1, d2[, 3]) as displayed -> (i, j, k[, 3])
     grid = Grid((voxels.shape[0], voxels.shape[1], voxels.shape[2]), np.diag([x, y, -z, 1.0]))
     foreign = FOREIGN.format(name=layer.name)
-    return Volume(grid, voxels, modality=infer_modality(voxels), name=layer.name, warnings=(foreign,))
+    return Volume(grid, voxels, modality=infer_modality(voxels), name=layer.name, placed=False, warnings=(foreign,))
 
 
 def _eight_bits(colours: NDArray[Any]) -> NDArray[np.uint8]:

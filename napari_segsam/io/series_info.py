@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.volume import Volume
+
+
+@dataclass(frozen=True)
+class Evened:
+    """What ``resample=True`` makes of a series whose slices are uneven.
+
+    Attributes:
+        shape: voxels along i, j, k.
+        spacing_mm: along i, j, k.
+        orientation: letters that i, j, k point to.
+        resampled: what was done, as ``Volume.resampled`` has it.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    resampled: str
 
 
 @dataclass(frozen=True)
@@ -23,6 +40,7 @@ class SeriesInfo:
         transfer_syntax: DICOM only: how the pixels are packed.
         warnings: what to know before using it.
         refused: why it cannot be opened, None where it can.
+        evened: what it is if it is opened resampled; None where that is not what it needs, or does not help.
     """
 
     uid: str
@@ -34,6 +52,23 @@ class SeriesInfo:
     transfer_syntax: str = ""
     warnings: tuple[str, ...] = ()
     refused: str | None = None
+    evened: Evened | None = None
+
+    @property
+    def if_resampled(self) -> SeriesInfo:
+        """As it opens with ``resample=True``: uneven slices made even, anything else as it is."""
+        made = self.evened
+        if made is None:
+            return self
+        return replace(
+            self,
+            shape=made.shape,
+            spacing_mm=made.spacing_mm,
+            orientation=made.orientation,
+            warnings=(*self.warnings, made.resampled),
+            refused=None,
+            evened=None,
+        )
 
     @classmethod
     def of(cls, volume: Volume, uid: str = "") -> SeriesInfo:

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from napari_segsam.cli import demo, doctor, gui
+from napari_segsam.io.sandbox.limits import MEMORY_VARIABLE
 
 
 def test_the_command_names_the_docks_widget_last(tmp_path):
@@ -93,10 +94,23 @@ def test_the_doctor_looks_at_this_machine(run, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     checks = {c["name"]: c for c in json.loads(run("doctor", "--json").stdout)["checks"]}
-    assert set(checks) == {"python", "torch", "gpu", "qt", "opengl", "weights", "disk", "cache"}
+    assert set(checks) == {"python", "torch", "gpu", "reading", "qt", "opengl", "weights", "disk", "cache"}
     assert checks["python"]["ok"]
     assert checks["torch"]["ok"]
     assert checks["disk"]["ok"] or checks["disk"]["remedy"]
+
+
+def test_a_reading_process_that_answers_is_said_with_its_limits_and_one_that_does_not_with_what_to_do(monkeypatch):
+    monkeypatch.setenv(MEMORY_VARIABLE, "1.5")
+    check = doctor._reading()
+    assert check.ok
+    assert "1.5 GB" in check.found or sys.platform != "linux"
+    monkeypatch.setenv(MEMORY_VARIABLE, "much")
+    check = doctor._reading()
+    assert (check.ok, check.required, check.remedy) == (False, True, "set it to one, for example 8.")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.delenv(MEMORY_VARIABLE)
+    assert (doctor._reading().ok, doctor._reading().required) == (False, False)
 
 
 @pytest.mark.gui

@@ -11,7 +11,7 @@ from napari_segsam.cli.prompt_file import PromptFile
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands
-SHARED = {"--series", "--model", "--device", "--modality", "--window"}
+SHARED = {"--series", "--resample", "--model", "--device", "--modality", "--window"}
 
 
 def section(command):

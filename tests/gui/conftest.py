@@ -45,6 +45,13 @@ def no_widget_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's journals lie: no test finds another one's unfinished work."""
+    monkeypatch.setenv("SEGSAM_STATE", str(tmp_path / "state"))
+    return tmp_path / "state" / "journals"
+
+
+@pytest.fixture(autouse=True)
 def no_thread_leaks() -> Iterator[None]:
     """Our threads end with their viewers, and with what they read."""
     yield
@@ -157,6 +164,7 @@ def hand(make_napari_viewer: Any, qtbot: Any, predictor: FakePredictor) -> Itera
     made = Hand(viewer, qtbot)
     yield made
     made.dock = None
+    qtbot.wait(10)  # Qt deletes dialogs as soon as there is an event loop again
 
 
 @pytest.fixture

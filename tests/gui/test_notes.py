@@ -5,7 +5,7 @@ import pytest
 
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
-from napari_segsam.gui.notes import is_placed, notes_on
+from napari_segsam.gui.notes import notes_on
 
 SHAPE = (6, 5, 4)
 
@@ -40,10 +40,3 @@ def test_a_rounded_header_is_no_shear():
     affine = np.eye(4)
     affine[1, 2] = 1e-3
     assert notes_on(on(affine)) == ""
-
-
-def test_a_scan_is_placed_unless_its_reader_says_otherwise():
-    assert is_placed(on(np.eye(4), ("A slice is thicker than the others.",)))
-    assert not is_placed(
-        on(np.eye(4), ("The file does not say how it lies in the patient: left and right are a guess.",))
-    )

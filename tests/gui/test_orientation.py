@@ -179,7 +179,7 @@ def test_in_3d_in_a_grid_and_without_the_scan_there_are_no_letters(hand):
 
 def test_a_scan_that_does_not_say_how_it_lies_has_none(hand):
     said = "The file does not say how it lies in the patient: left and right are a guess."
-    opened(hand, volume_on(turned(0, 0, 0), warnings=(said,)))
+    opened(hand, volume_on(turned(0, 0, 0), placed=False, warnings=(said,)))
     assert letters(hand) == {}
     assert said in hand.dock.notice.text
 
@@ -201,25 +201,6 @@ def test_another_scan_has_its_own_and_a_closed_dock_leaves_none(hand):
     hand.viewer.layers.remove(second)
     hand.dock.workbench.leave()
     assert not [key for key in hand.viewer.canvas.overlays if key.startswith("segsam")]
-
-
-def test_pictures_and_files_without_a_place_say_so_when_they_are_read(tmp_path):
-    """The sentences of the readers are what the letters go by."""
-    from PIL import Image
-
-    from napari_segsam.gui.notes import is_placed
-    from napari_segsam.io.formats import read_volume
-
-    Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "photo.png")
-    header = nib.Nifti1Header()
-    header.set_data_shape((4, 5, 6))
-    nowhere = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), None, header)
-    nowhere.header["qform_code"] = nowhere.header["sform_code"] = 0
-    nib.save(nowhere, tmp_path / "nowhere.nii")
-    nib.save(nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.eye(4)), tmp_path / "somewhere.nii")
-    assert not is_placed(read_volume(tmp_path / "photo.png"))
-    assert not is_placed(read_volume(tmp_path / "nowhere.nii"))
-    assert is_placed(read_volume(tmp_path / "somewhere.nii"))
 
 
 def test_a_layer_made_of_a_volume_knows_the_volume():

@@ -1,20 +1,32 @@
 """Several series: a picker with what the files say, by mouse and by keyboard, from napari's Open and from the dock."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog
 
-from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.errors import UnreadableInputError, WriteError
+from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.gui import opening, reader
+from napari_segsam.gui.label_files import FORMATS, Scan, write_proven
 from napari_segsam.gui.picker import SeriesPicker
-from napari_segsam.io.series_info import SeriesInfo
+from napari_segsam.io.series_info import Evened, SeriesInfo
 from tests.fakes import block_volume
+from tests.io.dicom.dicom_files import with_a_gap
 
 CT = SeriesInfo("1.2", "ct", "portal venous", (48, 40, 12), (1.0, 1.0, 2.5), "LPS")
 MR = SeriesInfo("1.3#2", "mr", "T2 echo 2", (24, 20, 8), (2.0, 2.0, 4.0), "PSR", warnings=("Tilted by 3°.",))
 GAP = SeriesInfo("1.4", "ct", "arterial", (48, 40, 11), (1.0, 1.0, 0.0), "LPS", refused="A slice is missing at 12 mm.")
+UNEVEN = replace(
+    GAP, uid="1.5", evened=Evened((48, 40, 14), (1.0, 1.0, 2.5), "LPS", "Slices were resampled: 11 became 14.")
+)
+SAID = (
+    "Slices were resampled: 7 at distances of 2.00 to 4.00 mm became 8 at 2.00 mm, "
+    "1 of them interpolated between their neighbours."
+)
 
 
 @pytest.fixture
@@ -73,6 +85,56 @@ def test_with_nothing_chosen_nothing_can_be_opened(picker):
     assert not button.isEnabled()
 
 
+# -- uneven slices
+
+
+def tick(picker):
+    QTest.mouseClick(picker.even, Qt.MouseButton.LeftButton, pos=QPoint(9, picker.even.height() // 2))
+
+
+def press_open(picker):
+    QTest.mouseClick(picker.buttons.button(QDialogButtonBox.StandardButton.Open), Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def uneven_picker(qtbot):
+    made = SeriesPicker([UNEVEN, GAP, CT])
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_where_resampling_helps_nothing_it_is_not_offered(picker):
+    assert not picker.even.isVisible()
+
+
+def test_an_uneven_series_is_grey_until_the_box_is_ticked_and_then_as_it_will_be_opened(uneven_picker):
+    table = uneven_picker.table
+    assert cells(uneven_picker, 1)[3:] == ["11", "1 × 1 × ?", "axial, LPS", "A slice is missing at 12 mm."]
+    assert table.item(1, 0).flags() == Qt.ItemFlag.NoItemFlags
+    tick(uneven_picker)
+    assert cells(uneven_picker, 1)[3:] == ["14", "1 × 1 × 2.5", "axial, LPS", "Slices were resampled: 11 became 14."]
+    assert table.item(1, 0).flags() & Qt.ItemFlag.ItemIsSelectable
+    assert table.item(2, 0).flags() == Qt.ItemFlag.NoItemFlags
+    assert uneven_picker.chosen == [CT]
+    table.selectAll()
+    assert uneven_picker.chosen == [CT, UNEVEN]
+    tick(uneven_picker)
+    assert uneven_picker.chosen == [CT]
+
+
+def test_the_only_series_is_chosen_once_it_can_be_opened(qtbot):
+    alone = SeriesPicker([UNEVEN])
+    qtbot.addWidget(alone)
+    alone.show()
+    button = alone.buttons.button(QDialogButtonBox.StandardButton.Open)
+    assert not alone.chosen and not button.isEnabled()
+    QTest.keyClick(alone.focusWidget(), Qt.Key.Key_Space)
+    assert alone.chosen == [UNEVEN] and button.isEnabled()
+    tick(alone)
+    assert not alone.chosen and not button.isEnabled()
+
+
 # -- through napari and the dock
 
 
@@ -102,7 +164,7 @@ def folder(tmp_path, monkeypatch):
     """A folder in which two series and a refused one are found."""
     volumes = {CT.uid: block_volume((48, 40, 12)), MR.uid: block_volume((24, 20, 8))}
     monkeypatch.setattr(opening, "list_series", lambda path: [GAP, MR, CT])
-    monkeypatch.setattr(opening, "read_volume", lambda path, series: volumes[series])
+    monkeypatch.setattr(opening, "read_volume", lambda path, series, resample: volumes[series])
     return tmp_path
 
 
@@ -120,7 +182,6 @@ def test_naparis_open_opens_nothing_where_escape_was_pressed(hand, folder):
     assert hand.viewer.open(folder, plugin="napari-segsam") == []
     assert person.seen
     assert not hand.viewer.layers
-    hand.qtbot.wait(10)  # Qt deletes the dialog as soon as there is an event loop again
 
 
 def test_the_docks_button_opens_several_and_works_on_the_last(hand, folder, monkeypatch):
@@ -152,6 +213,50 @@ def test_where_all_are_refused_the_dock_says_why(hand, folder, monkeypatch):
     assert "A slice is missing at 12 mm." in dock.error.text
     with pytest.raises(UnreadableInputError):
         opening.layers_at(folder)
+
+
+@pytest.fixture
+def uneven(tmp_path):
+    """A folder with one series of 8 slices, the sixth of which is missing."""
+    return with_a_gap(tmp_path / "ct", block_volume().voxels, 5)
+
+
+def test_an_uneven_series_is_opened_resampled_by_two_clicks_and_the_dock_says_so(hand, uneven, monkeypatch):
+    dock = hand.open_dock(ready=False)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a: str(uneven))
+    person = Person(lambda picker: (tick(picker), press_open(picker)))
+    dock.scan_panel.open.menu().actions()[1].trigger()
+    hand.wait(lambda: dock.workbench.controller and dock.workbench.controller.predictor)
+    hand.rest()
+    assert len(person.seen) == 1
+    assert hand.session.volume.grid.shape == (24, 20, 8)
+    assert hand.session.volume.resampled == SAID
+    assert SAID in dock.notice.text
+
+
+def test_labels_of_a_scan_opened_resampled_record_it(hand, uneven, tmp_path):
+    person = Person(lambda picker: (tick(picker), press_open(picker)))
+    hand.viewer.open(uneven, plugin="napari-segsam")
+    assert person.seen
+    scan = Scan(hand.viewer.layers[0].metadata["segsam_volume"], hand.viewer.layers[0].metadata["segsam_origin"])
+    labels = LabelMap(scan.volume.grid, labels={1: Label(1, "liver")})
+    labels.voxels[2:9, 2:8, 3:7] = 1
+    for written in FORMATS:
+        path = tmp_path / f"x{written.suffixes[0]}"
+        if written.kind == "rtstruct":
+            with pytest.raises(WriteError, match="slices of this scan were interpolated"):
+                write_proven(path, labels, written, scan)
+        else:
+            assert SAID in write_proven(path, labels, written, scan)
+
+
+def test_without_yes_an_uneven_series_is_not_opened(hand, uneven, monkeypatch):
+    person = Person(press(Qt.Key.Key_Escape))
+    assert hand.viewer.open(uneven, plugin="napari-segsam") == []
+    assert person.seen
+    monkeypatch.setattr(opening, "in_a_window", lambda: False)
+    with pytest.raises(UnreadableInputError, match="a slice is probably missing: export the series again"):
+        opening.layers_at(uneven)
 
 
 def test_without_a_window_every_series_that_can_be_shown_is_read(folder, monkeypatch):

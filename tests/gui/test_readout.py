@@ -107,9 +107,7 @@ def test_the_scan_that_is_seen_is_the_one_that_is_read(hand):
 
 
 def test_a_file_that_does_not_say_where_it_lies_gets_no_millimetres():
-    volume = scan_on(
-        np.eye(4), warnings=("A picture has no millimetres and no patient: a millimetre is a pixel here.",)
-    )
+    volume = scan_on(np.eye(4), placed=False)
     reading = reading_at([Placement(volume, Flat())], (0.0, 0.0, 0.0))
     assert reading.position_text == "The file does not say where in the patient."
 

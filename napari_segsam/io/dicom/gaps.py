@@ -14,7 +14,6 @@ from napari_segsam.io.dicom.frame import Frame
 
 _EVEN = 0.02  # part of the slice distance by which a slice may lie beside its place, ...
 _EVEN_MM = 0.02  # ... but at least as much as headers are rounded
-_RESAMPLE = "export the series again, or read it resampled (resample=True)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Flaw:
             which = f"the slice at {self.along:.2f} mm, {_called(frames[self.n])}, lies {self.gap:.2f} mm"
             return f"{which} beside its place; export the series again."
         between = f"{self.gap:.2f} mm between {self.along:.2f} and {self.along + self.gap:.2f} mm{self._more()}"
-        return f"slices are {self.usual:.2f} mm apart, but {between}; {self._guess()}{_RESAMPLE}."
+        return f"slices are {self.usual:.2f} mm apart, but {between}; {self._guess()}export the series again."
 
     def _more(self) -> str:
         return f" (and {self.others} more such)" if self.others else ""

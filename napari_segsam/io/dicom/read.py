@@ -13,12 +13,12 @@ from napari_segsam.io.dicom.damage import printable, quiet
 from napari_segsam.io.dicom.header import kind_of
 from napari_segsam.io.dicom.pixels import read_voxels
 from napari_segsam.io.dicom.presets import padding, windows
-from napari_segsam.io.dicom.resample import even_stack, interpolated
+from napari_segsam.io.dicom.resample import interpolated
 from napari_segsam.io.dicom.series import Found, Refused, Series, find_series
 from napari_segsam.io.dicom.stack import Stack
 from napari_segsam.io.dicom.values import said, value
 from napari_segsam.io.intensities import Voxels, finite
-from napari_segsam.io.series_info import SeriesInfo
+from napari_segsam.io.series_info import Evened, SeriesInfo
 
 _KINDS = {
     **{"CT": "ct", "MR": "mr", "PT": "pet", "US": "us", "IVUS": "us"},
@@ -70,8 +70,8 @@ def series_at(path: Path, series: str | None = None) -> Series:
 def _stack(chosen: Series, resample: bool, left_out: tuple[str, ...]) -> Stack:
     if chosen.stack is not None:
         return chosen.stack
-    if resample and chosen.irregular is not None:
-        return even_stack(chosen.frames, chosen.irregular, chosen.name)
+    if resample and chosen.evened is not None:
+        return chosen.evened
     raise UnreadableInputError(" ".join((chosen.refused or "", *left_out)))
 
 
@@ -130,6 +130,7 @@ def _volume(series: Series, stack: Stack, voxels: Voxels, warnings: tuple[str, .
         padding=filled.value,
         padding_limit=filled.limit,
         series_uid=series.uid,
+        placed=first.is_placed,
         resampled=stack.resampled,
         warnings=warnings,
     )
@@ -148,8 +149,15 @@ def _info(series: Series) -> SeriesInfo:
         orientation=grid.axis_codes if grid else "",
         transfer_syntax=printable(first.file.syntax.name),
         warnings=series.warnings + (series.stack.warnings if series.stack else ()),
-        refused=series.refused,
+        refused=series.refused if series.irregular is None else str(series.irregular),
+        evened=_evened(series.evened),
     )
+
+
+def _evened(stack: Stack | None) -> Evened | None:
+    if stack is None:
+        return None
+    return Evened(stack.grid.shape, stack.grid.spacing_mm, stack.grid.axis_codes, stack.resampled)
 
 
 def _refused_info(refused: Refused) -> SeriesInfo:

@@ -18,6 +18,7 @@ from napari_segsam.io.dicom.frame import Frame
 from napari_segsam.io.dicom.frames import frames_of
 from napari_segsam.io.dicom.header import File, read_header
 from napari_segsam.io.dicom.parts import by_orientation, told_apart
+from napari_segsam.io.dicom.resample import even_stack
 from napari_segsam.io.dicom.stack import IrregularSlicesError, Stack, frame_of_reference, stack
 from napari_segsam.io.dicom.syntax import unsupported
 from napari_segsam.io.dicom.values import said
@@ -28,6 +29,7 @@ _MODALITIES = frozenset(
         *("ES", "XC", "GM", "OP", "OPT", "OT"),
     )
 )
+_RESAMPLE = ", or open it with --resample (in Python: resample=True)."
 _NO_UID = "The files have no valid Series Instance UID: those of one folder that are described alike make a series."
 
 
@@ -43,7 +45,8 @@ class Series:
         frames: at least one.
         stack: ordered, on their grid; None where refused.
         irregular: why the slices are no grid, where that is what is wrong.
-        refused: why it cannot be opened.
+        evened: what resampling makes of them, None where that cannot help either.
+        refused: why it cannot be opened, and with which option it can.
         warnings: what to know before using it.
     """
 
@@ -53,6 +56,7 @@ class Series:
     frames: tuple[Frame, ...]
     stack: Stack | None
     irregular: IrregularSlicesError | None = field(default=None, repr=False)
+    evened: Stack | None = field(default=None, repr=False)
     refused: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -160,17 +164,25 @@ def _named(uid: str, parts: list[tuple[list[Frame], str]]) -> list[Series]:
 
 
 def _series(uid: str, frames: list[Frame], part: str) -> Series:
-    name, pile, irregular = series_name(frames[0]), None, None
-    why = unsupported(frames[0].file.syntax)
-    refused = f"{name}: {why}." if why else None
+    name, pile, irregular, evened, refused = series_name(frames[0]), None, None, None, None
     warnings = (_NO_UID,) if len(_series_key(frames[0])) > 1 else ()
     try:
+        if why := unsupported(frames[0].file.syntax):
+            raise UnreadableInputError(f"{name}: {why}.")
         pile = stack(frames, name)
     except IrregularSlicesError as error:
-        irregular, refused = error, refused or str(error)
+        irregular, evened = error, _evened(frames, error, name)
+        refused = f"{str(error).removesuffix('.')}{_RESAMPLE}" if evened else str(error)
     except UnreadableInputError as error:
-        refused = refused or str(error)
-    return Series(uid, name, part, tuple(frames), None if refused else pile, irregular, refused, warnings)
+        refused = str(error)
+    return Series(uid, name, part, tuple(frames), pile, irregular, evened, refused, warnings)
+
+
+def _evened(frames: list[Frame], irregular: IrregularSlicesError, name: str) -> Stack | None:
+    try:
+        return even_stack(frames, irregular, name)
+    except UnreadableInputError:
+        return None
 
 
 def series_name(frame: Frame) -> str:

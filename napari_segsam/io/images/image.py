@@ -31,6 +31,7 @@ def read_image(layout: Layout, series: str | None = None) -> Volume:
         voxels,
         modality=infer_modality(voxels),
         name=layout.stem if layout.count == 1 else f"{layout.stem} #{number + 1}",
+        placed=layout.placed,
         warnings=(*layout.warnings, *warned),
     )
 

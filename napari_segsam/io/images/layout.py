@@ -101,6 +101,11 @@ class Layout:
         return math.prod(self.sizes) * self.dtype.itemsize
 
     @property
+    def placed(self) -> bool:
+        """Whether the header says how the volumes lie in the patient."""
+        return UNPLACED not in self.warnings
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """What reading it reads."""
         return tuple(dict.fromkeys((self.path, self.packed.path)))

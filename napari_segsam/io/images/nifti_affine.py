@@ -1,8 +1,8 @@
 """Where a NIfTI image lies in the patient, exactly as its header says.
 
 The order of precedence is nibabel's: the sform where its code is not 0 (method 3 of the standard), else the qform where
-its code is not 0 (method 2), else voxel sizes alone. ITK 5.4 replaces a sheared sform by the qform or the nearest
-orthonormal matrix without a word, which moves voxels by millimetres.
+its code is not 0 (method 2), else voxel sizes alone. ITK 5.4 replaces a sheared sform by the qform without a word,
+which moves voxels by millimetres, and refuses the file where there is none.
 """
 
 from __future__ import annotations

@@ -120,6 +120,7 @@ def _volume(image: Any, page: int, path: Path, name: str) -> Volume:
         modality="rgb" if voxels.ndim == 4 else "unknown",
         name=name,
         inverted=inverted,
+        placed=False,
         warnings=(NO_MILLIMETRES, *warned, *((TRANSPARENT,) if _transparent(image) else ())),
     )
 

@@ -34,6 +34,7 @@ def export_labels(
     codes: Path | None = None,
     maker: Maker | None = None,
     labelmap: bool = False,
+    resampled: str = "",
 ) -> tuple[str, ...]:
     """Write a label map on its own grid, and ``<file>.labels.json`` beside it.
 
@@ -46,6 +47,7 @@ def export_labels(
         codes: a person's own file of codes, for names that the class cards have none for, or another one.
         maker: who drew the labels.
         labelmap: a DICOM segmentation as LABELMAP, which keeps the values and is new to many programs; else as BINARY.
+        resampled: what the Volume that the labels were drawn on says of itself, where there is no ``source`` to say it.
 
     Returns:
         What to know about the file, a sentence each.
@@ -63,7 +65,7 @@ def export_labels(
     known = _named(labels.labels, names)
     stored = as_stored(labels.voxels)
     if kind in ("nifti", "nrrd"):
-        note = source.resampled if source else ""
+        note = source.resampled if source else resampled
         _write_image(path, stored, labels.grid, {v.value: v for v in with_known_codes(known.values(), own)}, note)
         return (note,) if note else ()
     if source is None:
@@ -72,8 +74,8 @@ def export_labels(
     if kind == "rtstruct":
         if source.resampled:
             raise WriteError(
-                f"{path.name} was not written: the scan was resampled, and contours need slices of its own; choose "
-                "another format."
+                f"{path.name} was not written: a contour lies on an image that was scanned, and slices of this scan "
+                "were interpolated; write a DICOM segmentation, NIfTI or .seg.nrrd."
             )
         _write_structures(path, labels, with_known_codes(there, own), source, maker or Maker())
     else:

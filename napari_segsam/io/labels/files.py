@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError, WriteError
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap
+from napari_segsam.io.formats import LABEL_SUFFIXES as LABEL_SUFFIXES
 from napari_segsam.io.images.layout import Layout
 from napari_segsam.io.images.nifti_header import nifti_layout
 from napari_segsam.io.images.nrrd import text_layout
@@ -17,27 +18,33 @@ from napari_segsam.io.images.nrrd_header import read_nrrd_text
 from napari_segsam.io.images.stored import read_stored
 from napari_segsam.io.intensities import Voxels, rescaled
 from napari_segsam.io.labels.dicom_seg import read_dicom_seg
-from napari_segsam.io.labels.export import SUFFIXES, export_labels
 from napari_segsam.io.labels.names import read_names
 from napari_segsam.io.labels.slicer_segments import Segment, read_segments, unescaped
 from napari_segsam.io.labels.voxel_bytes import values_in
 
-LABEL_SUFFIXES = (*SUFFIXES["nifti"], *SUFFIXES["nrrd"])
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
 _NRRD, _META = (".nrrd", ".nhdr"), (".mha", ".mhd")
 IMAGE_SUFFIXES = (*_NIFTI, *_NRRD, *_META)
 """Files that are read as images; everything else is tried as DICOM."""
 
 
-def write_labels(path: Path, labels: LabelMap, names: Mapping[int, str] | None = None) -> None:
+def write_labels(path: Path, labels: LabelMap, names: Mapping[int, str] | None = None, *, resampled: str = "") -> None:
     """Write a label map in the format that the suffix names, one of :data:`LABEL_SUFFIXES`.
+
+    Args:
+        path: where to.
+        labels: what to write.
+        names: value -> name; those of ``labels`` where None.
+        resampled: what the Volume that they were drawn on says of itself; the file records it.
 
     Raises:
         WriteError: another suffix, or as :func:`napari_segsam.io.labels.export.export_labels`.
     """
+    from napari_segsam.io.labels.export import SUFFIXES, export_labels  # with SimpleITK, which proves what is written
+
     for kind in ("nifti", "nrrd"):
         if path.name.lower().endswith(SUFFIXES[kind]):
-            export_labels(path, labels, kind, names=names)
+            export_labels(path, labels, kind, names=names, resampled=resampled)
             return
     raise WriteError(
         f"{path.name}: a label map is written as {', '.join(LABEL_SUFFIXES)}; choose one of these suffixes."

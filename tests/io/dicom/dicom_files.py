@@ -81,6 +81,14 @@ def at(folder: Path, places: Sequence[float], **fields: object) -> Path:
     return folder
 
 
+def with_a_gap(folder: Path, voxels: NDArray, gone: int) -> Path:  # type: ignore[type-arg]
+    """(ni, nj, nk) voxels as slices that are 2 mm apart, without the one of index ``gone``."""
+    for k in (k for k in range(voxels.shape[2]) if k != gone):
+        place = {"PixelSpacing": [2.0, 2.0], "StudyInstanceUID": "1.2.3"}
+        slice_file(folder / f"{k}.dcm", np.ascontiguousarray(voxels[:, :, k].T), (0, 0, 2.0 * k), **place)
+    return folder
+
+
 def item(**fields: object) -> Dataset:
     """An item of a sequence."""
     ds = Dataset()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.io.dicom.read import read_dicom
+from napari_segsam.io.dicom.read import list_dicom, read_dicom
 from tests.io.dicom.dicom_files import at, ct_series, slice_file
 
 
@@ -41,8 +41,32 @@ def test_what_was_done_is_said_once_for_people_and_once_for_files(tmp_path: Path
     assert volume.warnings == (volume.resampled,)
 
 
+def test_a_listed_series_says_what_resampling_would_make_of_it(tmp_path: Path) -> None:
+    folder = at(tmp_path, (0, 2.5, 5, 10))
+    (info,), volume = list_dicom(folder), read_dicom(folder, resample=True)
+    assert info.shape == (2, 2, 4) and info.refused is not None
+    then = info.if_resampled
+    assert (then.shape, then.spacing_mm, then.orientation) == ((2, 2, 5), volume.grid.spacing_mm, "LPS")
+    assert (then.refused, then.warnings, then.uid) == (None, (volume.resampled,), info.uid)
+
+
+def test_resampling_is_advised_where_it_is_asked_to_open_and_helps(tmp_path: Path) -> None:
+    """A list says it in a field: its reader, a window say, has another way to ask than an option."""
+    advice = "export the series again, or open it with --resample (in Python: resample=True)."
+    with pytest.raises(UnreadableInputError) as caught:
+        read_dicom(at(tmp_path / "a", (0, 1, 2, 4)))
+    assert str(caught.value).endswith(advice)
+    assert str(list_dicom(tmp_path / "a")[0].refused).endswith("a slice is probably missing: export the series again.")
+    for folder, places in (("doubled", (0, 1, 1, 2)), ("wild", (0, 0.1, 100))):
+        with pytest.raises(UnreadableInputError) as caught:
+            read_dicom(at(tmp_path / folder, places))
+        (info,) = list_dicom(tmp_path / folder)
+        assert "resample" not in str(caught.value) and info.evened is None and info.if_resampled is info
+
+
 def test_slices_that_are_even_already_are_left_alone(tmp_path: Path) -> None:
     folder = ct_series(tmp_path)
+    assert list_dicom(folder)[0].evened is None
     plain, asked = read_dicom(folder), read_dicom(folder, resample=True)
     assert asked.resampled == "" and np.array_equal(plain.voxels, asked.voxels) and plain.grid.matches(asked.grid)
 

@@ -99,8 +99,18 @@ def test_that_slices_were_resampled_is_recorded_in_every_file(tmp_path: Path) ->
     ds = pydicom.dcmread(tmp_path / "x.dcm")
     derived = ds.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
     assert (ds.DerivationDescription, derived.SpatialLocationsPreserved) == (said, "NO")
-    with pytest.raises(WriteError, match="resampled"):
-        export_labels(tmp_path / "rs.dcm", labels, "rtstruct", source)
+
+
+def test_labels_without_images_record_it_too(tmp_path: Path, source: Source) -> None:
+    assert export_labels(tmp_path / "x.nii", labels_on(source), "nifti", resampled="It was.") == ("It was.",)
+    assert nib.load(tmp_path / "x.nii").header.extensions[0].get_content().rstrip(b"\0") == b"It was."
+
+
+def test_no_contour_is_written_where_no_image_was_scanned(tmp_path: Path, source: Source) -> None:
+    """A contour names the image that it was drawn on (PS3.3 C.8.8.6); an interpolated slice is none."""
+    with pytest.raises(WriteError, match=r"an image that was scanned.* were interpolated; write a DICOM segmentation"):
+        export_labels(tmp_path / "rs.dcm", labels_on(source), "rtstruct", replace(source, resampled="It was."))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_outline_that_does_not_fill_its_voxels_again_is_not_written(
