@@ -39,7 +39,7 @@ class Check:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Check Python, torch, GPU, Qt, OpenGL, weights, disk and cache."""
+    """Check Python, torch, GPU, the process that reads files, Qt, OpenGL, weights, disk and cache."""
     checks = [check() for check in CHECKS]
     if as_json:
         answer({"checks": [asdict(c) for c in checks]})
@@ -79,6 +79,23 @@ def _cuda() -> Check:
     if torch.cuda.is_available():
         return Check("gpu", True, False, torch.cuda.get_device_name(0))
     return Check("gpu", True, False, "no CUDA device; the CPU does the work")
+
+
+def _reading() -> Check:
+    from napari_segsam.io import sandbox
+    from napari_segsam.io.sandbox.limits import memory_limit
+
+    try:
+        there, memory = sandbox.limits(), memory_limit()
+    except SegsamError as error:
+        what, _, remedy = str(error).partition("; ")
+        return Check("reading", False, True, what, remedy)
+    if there.pid == os.getpid():
+        found = "scans are read inside this program, without limits"
+        return Check("reading", False, False, found, "run segsam with an installed Python, which it can start again")
+    room = f"at most {memory / 1e9:.1f} GB" if there.memory else "no limit on memory on this system"
+    writing = "writes no file" if there.writing else "may write files"
+    return Check("reading", True, True, f"scans are read by a process of its own: {room}, {writing}")
 
 
 def _window() -> Check:
@@ -184,4 +201,4 @@ def _last_line(text: str) -> str:
     return (text.strip().splitlines() or [""])[-1]
 
 
-CHECKS: tuple[Callable[[], Check], ...] = (_python, _torch, _cuda, _window, _opengl, _weights, _disk, _cache)
+CHECKS: tuple[Callable[[], Check], ...] = (_python, _torch, _cuda, _reading, _window, _opengl, _weights, _disk, _cache)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
-from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
 from napari_segsam.io import sandbox
 from napari_segsam.io.dicom.damage import DAMAGE, quiet, refusal
-from napari_segsam.io.dicom.made_up import NO_DICOM, fill_blank, headers_of
-from napari_segsam.io.dicom.read import series_at
-from napari_segsam.io.dicom.resample import even_stack
-from napari_segsam.io.dicom.series import Series
-from napari_segsam.io.dicom.stack import Stack
+from napari_segsam.io.dicom.made_up import NO_DICOM, headers_of
+from napari_segsam.io.formats import is_dicom
 
-_DAMAGED = "the DICOM header is damaged or cut short; export the image again"
+if TYPE_CHECKING:
+    from napari_segsam.io.dicom.headers import Headers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,10 @@ class Source:
 
     Attributes:
         grid: of the volume.
-        headers: of each slice, complete but for the pixels; frames of one file share theirs.
+        headers: of each slice: which image it is, and the first one's also of whom and of what study; frames of one
+            file share theirs.
         frames: number of each slice's frame in its file, from 1.
-        made_up: what the files did not say and was made for them, a sentence each.
+        made_up: what the files did not say and was made for them, or what was damaged, a sentence each.
         resampled: how uneven slices became the grid's, whose headers are then those of the nearest ones; empty where
             each slice is an image.
     """
@@ -60,21 +61,25 @@ def read_source(path: Path, series: str | None = None, *, volume: Volume | None 
         UnknownNameError: no such series.
         UnreadableInputError: as :func:`napari_segsam.io.formats.read_volume`.
     """
-    from napari_segsam.io.formats import is_dicom  # it reads label maps too, and these need a Source
-
     if not is_dicom(path):
         return source_of(volume or sandbox.read_volume(path, series=series))
+    found = sandbox.read_headers(path, series=series, resample=volume is not None and bool(volume.resampled))
     with quiet():
-        stack = _stack(series_at(path, series), is_resampled=volume is not None and bool(volume.resampled))
-        frames = [stack.frames[round(place)] for place in stack.at] or stack.frames
-        by_path = {path: _header(path) for path in dict.fromkeys(f.path for f in frames)}
-        headers = tuple(by_path[f.path] for f in frames)
         try:
-            made_up = fill_blank(headers, [f.path for f in frames], frames[0].is_placed)
-            grid = replace(stack.grid, frame_of_reference=str(headers[0].FrameOfReferenceUID))
-        except DAMAGE as error:
-            raise refusal(frames[0].path, error, _DAMAGED) from error
-        return Source(grid, headers, tuple(f.number + 1 for f in frames), made_up, stack.resampled)
+            files = list(_decoded(found))
+        except DAMAGE as error:  # none that the reading process made, unless a file has taken it over
+            raise refusal(path, error, "the DICOM headers are damaged; export the images again") from error
+    return Source(found.grid, tuple(files[n] for n in found.files), found.frames, found.made_up, found.resampled)
+
+
+def _decoded(found: Headers) -> Iterator[Dataset]:
+    start = 0
+    for length in found.lengths:
+        header = read_dataset(BytesIO(found.encoded[start : start + length].tobytes()), False, True)
+        for _ in header.iterall():  # each element is decoded when it is asked for, so that no damage is met later
+            pass
+        start += length
+        yield header
 
 
 def source_of(volume: Volume) -> Source:
@@ -82,18 +87,3 @@ def source_of(volume: Volume) -> Source:
     headers = headers_of(volume)
     grid = replace(volume.grid, frame_of_reference=str(headers[0].FrameOfReferenceUID))
     return Source(grid, headers, (1,) * len(headers), (NO_DICOM,))
-
-
-def _stack(series: Series, *, is_resampled: bool) -> Stack:
-    if series.stack is not None:
-        return series.stack
-    if is_resampled and series.irregular is not None:
-        return even_stack(series.frames, series.irregular, series.name)
-    raise UnreadableInputError(series.refused or "")
-
-
-def _header(path: Path) -> Dataset:
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    except DAMAGE as error:
-        raise refusal(path, error, _DAMAGED) from error

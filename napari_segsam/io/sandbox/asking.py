@@ -29,9 +29,9 @@ def ask(kind: type[T], call: str, path: Path, **options: Any) -> T:
 
     Args:
         kind: type of the answer.
-        call: one of :func:`napari_segsam.io.sandbox.child.reading`.
+        call: one of :data:`napari_segsam.io.sandbox.child.CALLS`.
         path: what to read.
-        options: of the call; what JSON can say.
+        options: of the call: texts, numbers, or dataclasses without arrays.
 
     Raises:
         SegsamError: what the call raises, as it raises it, or that the file ended, filled or hung the process.
@@ -65,7 +65,7 @@ def _answered(process: ReadingProcess, kind: type[T], question: Question) -> T:
 def _answered_here(question: Question) -> Any:
     from napari_segsam.io.sandbox.child import reading
 
-    found = reading()[question.call][0](question.path, **question.options)
+    found = reading(question.call)(question.path, **question.options)
     return replace(found, warnings=(*found.warnings, UNGUARDED)) if isinstance(found, Volume) else found
 
 

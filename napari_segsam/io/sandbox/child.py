@@ -14,17 +14,31 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from traceback import walk_tb
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast, get_type_hints
 
 from napari_segsam.core import errors
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
 from napari_segsam.io.sandbox import memory, wire
 from napari_segsam.io.sandbox.limits import MEMORY_VARIABLE, end_after, give_up_rights
 
-Calls = dict[str, tuple[Callable[..., Any], Any]]
-"""What can be asked for: who answers, and the type of the answer."""
+Call = Callable[..., Any]
+"""Of a path and options; its annotations say what types these have, and the answer."""
+
+CALLS = {
+    "is_structure_set": "napari_segsam.io.labels.structures",
+    "limits_here": "napari_segsam.io.sandbox.limits",
+    "list_series": "napari_segsam.io.formats",
+    "read_dicom_seg": "napari_segsam.io.labels.dicom_seg",
+    "read_headers": "napari_segsam.io.dicom.headers",
+    "read_labels": "napari_segsam.io.formats",
+    "read_on_slices": "napari_segsam.io.labels.rtstruct",
+    "read_volume": "napari_segsam.io.formats",
+}
+"""What can be asked for, and the module that has the function of this name."""
 
 IDLE_S = 300.0
 """Without a question for so long the process ends."""
@@ -34,24 +48,20 @@ WAITING_S, WAITING_S_PER_MB = 600.0, 4.0
 """Time on the clock for one file: a slow disk or a busy machine is no hang."""
 
 _PACKAGE = str(Path(__file__).parents[2])
+_MODULES = tuple(all_suffixes())
 
 
-def reading() -> Calls:
-    """The calls of this program, for which all readers are imported."""
-    from napari_segsam.core.labels import LabelMap
-    from napari_segsam.core.volume import Volume
-    from napari_segsam.io import formats
-    from napari_segsam.io.series_info import SeriesInfo
-
-    return {
-        "list_series": (formats.list_series, list[SeriesInfo]),
-        "read_labels": (formats.read_labels, LabelMap),
-        "read_volume": (formats.read_volume, Volume),
-    }
+def reading(name: str) -> Call:
+    """Who answers the question of this name; imported when it is first asked, as no file needs all readers."""
+    return cast(Call, getattr(import_module(CALLS[name]), name))
 
 
-def main(calls: Calls) -> None:
-    """Answer questions until standard input ends, nobody asks any more, or a file ends this process."""
+def main(find: Callable[[str], Call]) -> None:
+    """Answer questions until standard input ends, nobody asks any more, or a file ends this process.
+
+    Args:
+        find: who answers the question of a name.
+    """
     limit = int(sys.argv[1])
     questions, answers = _streams()
     give_up_rights(limit)
@@ -59,7 +69,7 @@ def main(calls: Calls) -> None:
     sys.addaudithook(progress.heed)
     end_after(IDLE_S, IDLE_S)
     for line in questions:
-        said, arrays = _answer(calls, json.loads(line), limit, progress)
+        said, arrays = _answer(find, json.loads(line), limit, progress)
         _send(answers, said)
         if arrays and memory.comes_by(questions.fileno()):
             memory.fill(questions.fileno(), arrays)
@@ -101,7 +111,9 @@ class Progress:
         """An audit hook, which Python tells of every file that is about to be opened (PEP 578)."""
         if event == "open" and self._below is not None and isinstance(arguments[0], str):
             name = arguments[0]
-            if name != self._last and str(Path(name).absolute()).startswith(self._below):
+            if name == self._last or name.endswith(_MODULES):  # a library that this file is the first to need
+                return
+            if str(Path(name).absolute()).startswith(self._below):
                 self._last = name
                 self._say(Path(name))
 
@@ -114,17 +126,19 @@ class Progress:
 
 
 def _answer(
-    calls: Calls, question: dict[str, Any], limit: int, progress: Progress
+    find: Callable[[str], Call], question: dict[str, Any], limit: int, progress: Progress
 ) -> tuple[dict[str, Any], list[wire.Array]]:
     """The line that answers a question, and the arrays that follow it."""
-    call, kind = calls[question["call"]]
     if question["folder"]:
         os.chdir(question["folder"])
     path = Path(question["path"])
     arrays: list[wire.Array] = []
     progress.begin(path)
     try:
-        value = wire.pack(call(path, **question["options"]), kind, arrays)
+        call = find(question["call"])
+        kinds = get_type_hints(call)
+        options = {name: wire.unpack(value, kinds[name], []) for name, value in question["options"].items()}
+        value = wire.pack(call(path, **options), kinds["return"], arrays)
         return {"value": value, "arrays": [wire.describe(a) for a in arrays]}, arrays
     except SegsamError as error:
         return {"refused": [_known_class(error), str(error)]}, []
@@ -156,4 +170,4 @@ def _send(answers: BinaryIO, line: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(reading())
+    main(reading)

@@ -6,12 +6,15 @@ import faulthandler
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_segsam.core.errors import SegsamError
 
 MEMORY_VARIABLE = "SEGSAM_READ_GB"
 """Environment variable: gigabytes that reading one scan may take; half of the machine's memory without it."""
+_LIBRARIES = 1 << 28
+"""Bytes of address space beside these for the readers' libraries, which are loaded when a file first needs them."""
 
 
 def memory_limit() -> int:
@@ -44,8 +47,38 @@ def _memory() -> int:
     return min(machine, int(allowed)) if allowed.isdecimal() else machine
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What the system forbids a process.
+
+    Attributes:
+        pid: of the process.
+        memory: whether it gets no more than a number of bytes.
+        writing: whether it can write into no file.
+    """
+
+    pid: int
+    memory: bool
+    writing: bool
+
+
+def limits_here(_: Path) -> Limits:
+    """What the system forbids this process; a question to the reading process, each of which names a path."""
+    if sys.platform == "win32":
+        return Limits(os.getpid(), memory=False, writing=False)
+    import resource
+
+    most, largest = (resource.getrlimit(of)[0] for of in (resource.RLIMIT_AS, resource.RLIMIT_FSIZE))
+    return Limits(os.getpid(), sys.platform == "linux" and most != resource.RLIM_INFINITY, largest == 0)
+
+
+def _mapped() -> int:
+    """Bytes of address space of this process (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def give_up_rights(memory: int) -> None:
-    """From now on this process gets ``memory`` bytes more (on Linux), writes into no file and leaves no core dump."""
+    """From now on a file gets ``memory`` bytes here (on Linux), nothing is written into files or as a core dump."""
     if sys.platform == "win32":
         return
     import resource
@@ -53,9 +86,8 @@ def give_up_rights(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":  # macOS takes the number or refuses it, and heeds it in neither case
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        before = resource.getrlimit(resource.RLIMIT_AS)[1]
-        most = mapped + memory if before == resource.RLIM_INFINITY else min(mapped + memory, before)
+        before, most = resource.getrlimit(resource.RLIMIT_AS)[1], _mapped() + memory + _LIBRARIES
+        most = most if before == resource.RLIM_INFINITY else min(most, before)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -49,7 +49,8 @@ class Question:
             folder = "" if self.path.is_absolute() else str(Path.cwd())
         except OSError as error:
             raise UnreadableInputError.not_opened(self.path, error) from error
-        asked = {"call": self.call, "folder": folder, "path": str(self.path), "options": self.options}
+        options = {name: wire.pack(v, type(v), []) if is_dataclass(v) else v for name, v in self.options.items()}
+        asked = {"call": self.call, "folder": folder, "path": str(self.path), "options": options}
         return json.dumps(asked).encode() + b"\n"
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 Array = NDArray  # type: ignore[type-arg]
 _DTYPES = {np.dtype(code).str: np.dtype(code) for code in "?bBhHiIqQfd"}
 _MOST_AXES = 4
+_PART = 1 << 20
 
 
 def pack(value: Any, kind: Any, arrays: list[Array]) -> Any:
@@ -100,9 +101,11 @@ def describe(array: Array) -> dict[str, Any]:
 
 
 def parts(array: Array) -> Iterator[memoryview]:
-    """The array's bytes in its own order in memory, one part along its slowest axis after another."""
-    for part in array.astype(array.dtype.newbyteorder("="), copy=False).transpose(_order(array)):
-        yield np.ascontiguousarray(part).data.cast("B")
+    """The array's bytes in its own order in memory, about a megabyte at once, as what is not in one piece is copied."""
+    whole = array.astype(array.dtype.newbyteorder("="), copy=False).transpose(_order(array))
+    at_once = max(1, _PART * len(whole) // whole.nbytes)
+    for first in range(0, len(whole), at_once):
+        yield np.ascontiguousarray(whole[first : first + at_once]).data.cast("B")
 
 
 def _order(array: Array) -> list[int]:

@@ -83,11 +83,13 @@ def answer(word: str) -> list[SeriesInfo]:
     return [SeriesInfo(word, "", "", (1, 1, 1), (1.0, 1.0, 1.0), "")]
 
 
-strange = (crash, compute, wait, leave, fill, fail, crash_at_the_second, print_and_write, take_turns, pid)
+strange = (
+    *(crash, compute, wait, leave, fill, fail, crash_at_the_second, print_and_write, take_turns, pid),
+    keep_memory,
+)
 child.COMPUTING_S = child.COMPUTING_S_PER_MB = 0.3
 child.WAITING_S = float(os.environ.get("STRANGE_WAITING_S", "60"))
 child.IDLE_S = float(os.environ.get("STRANGE_IDLE_S", "60"))
 
 if __name__ == "__main__":
-    calls = {call.__name__: (call, list[SeriesInfo]) for call in strange}
-    child.main({**calls, "keep_memory": (keep_memory, Volume)})
+    child.main({call.__name__: call for call in strange}.__getitem__)

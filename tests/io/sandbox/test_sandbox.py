@@ -20,8 +20,8 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.volume import Volume
 from napari_segsam.io import formats, sandbox
-from napari_segsam.io.sandbox import asking, memory, process
-from napari_segsam.io.sandbox.limits import MEMORY_VARIABLE
+from napari_segsam.io.sandbox import asking, child, memory, process
+from napari_segsam.io.sandbox.limits import MEMORY_VARIABLE, limits_here
 from napari_segsam.io.series_info import SeriesInfo
 from tests.core.grids import affine_of
 from tests.io.dicom.dicom_files import SERIES, ct_series
@@ -48,9 +48,16 @@ def strange(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
     asking.end_waiting()
 
 
-def test_the_functions_are_called_like_those_of_formats():
-    for name in ("read_volume", "list_series", "read_labels"):
-        assert inspect.signature(getattr(sandbox, name)) == inspect.signature(getattr(formats, name))
+@pytest.mark.parametrize("name", sorted(child.CALLS.keys() - {"limits_here"}))
+def test_each_function_is_called_like_the_one_that_it_asks_for(name):
+    assert inspect.signature(getattr(sandbox, name)) == inspect.signature(child.reading(name))
+
+
+def test_the_process_says_what_the_system_forbids_it():
+    there = sandbox.limits()
+    assert there.pid != os.getpid()
+    assert (there.memory, there.writing) == (sys.platform == "linux", sys.platform != "win32")
+    assert not limits_here(Path()).writing
 
 
 def test_a_volume_of_each_read_is_told_apart(scan):
@@ -225,8 +232,28 @@ def test_without_a_python_to_start_the_file_is_read_here_and_the_volume_says_so(
     assert asking._python() == str(Path(sys.prefix, "bin", "python3"))
 
 
+def test_a_file_costs_only_the_libraries_that_it_needs(scan):
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom napari_segsam.io.formats import read_volume\n"
+        "read_volume(Path(sys.argv[1]))\nprint(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, scan], capture_output=True, text=True, check=True, timeout=120)
+    others = ("SimpleITK", "highdicom", "pydantic", "scipy.ndimage", "napari_segsam.io.dicom", *HEAVY)
+    assert [m for m in run.stdout.split() if m.startswith(others)] == []
+
+
+def test_a_library_that_a_file_is_the_first_to_need_is_not_taken_for_a_part_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "end_after", lambda waiting_s, computing_s: None)
+    said = BytesIO()
+    progress = child.Progress(said)
+    progress.begin(tmp_path)
+    for name in ("site-packages/codec.py", "site-packages/codec.abi3.so", "1.dcm"):
+        progress.heed("open", (str(tmp_path / name), "rb", 0))
+    assert [json.loads(line)["at"] for line in said.getvalue().splitlines()] == [tmp_path.name, "1.dcm"]
+
+
 def test_the_child_is_light():
-    script = "import sys, napari_segsam.io.sandbox.child as child\nchild.reading()\nprint(*sys.modules)"
+    script = "import sys\nfrom napari_segsam.io.sandbox.child import *\n[*map(reading, CALLS)]\nprint(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
     assert [m for m in run.stdout.split() if m.startswith(HEAVY)] == []
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +22,10 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.io import formats, sandbox
+from napari_segsam.io.dicom.headers import read_headers
+from napari_segsam.io.labels.rtstruct import read_on_slices
+from napari_segsam.io.labels.slices import Slices
+from napari_segsam.io.labels.structures import is_structure_set
 from napari_segsam.io.sandbox import memory, wire
 from napari_segsam.io.series_info import SeriesInfo
 from tests.core.grids import affine_of
@@ -105,6 +110,36 @@ def test_real_files_are_read_alike_in_both_processes(shared_data: Path, place: s
     files = sorted(p for p in path.glob("*") if p.is_file() and p.stat().st_size < 300_000)[::2]
     for file in [path, *files]:
         assert same(read(formats, file), read(sandbox, file)), file
+
+
+SETS = ("rtstruct/dicompyler", "rtstruct/rt-utils/mock_data", "ibsi_sts/dicom/STS_025/CT")
+SERIES = ("dicom/mr_series_btp", "dicom/dcm_qa_enh", "dicom/ct_series_philips", "ibsi_sts/dicom/STS_025/MR_T1/image")
+
+
+def found(call: Callable[[], Any]) -> Any:
+    """What it gives, or the sentence with which it refuses."""
+    try:
+        return call()
+    except SegsamError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("place", SERIES)
+def test_real_headers_are_read_alike_in_both_processes(shared_data: Path, place: str) -> None:
+    folder = shared_data / place
+    for info in sandbox.list_series(folder)[:2]:
+        here = found(lambda uid=info.uid: read_headers(folder, series=uid))  # type: ignore[misc]
+        assert same(here, found(lambda uid=info.uid: sandbox.read_headers(folder, series=uid))), info.uid  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("place", SETS)
+def test_real_structure_sets_are_read_alike_in_both_processes(shared_data: Path, place: str) -> None:
+    slices = Slices((64, 64, 30), ((4.0, 0, 0, -100), (0, 4.0, 0, -300), (0, 0, 10.0, -200), (0, 0, 0, 1.0)), (), "")
+    files = [f for f in sorted((shared_data / place).rglob("*.dcm")) if is_structure_set(f)]
+    assert files
+    for file in files:
+        here = found(lambda file=file: read_on_slices(file, slices))  # type: ignore[misc]
+        assert same(here, found(lambda file=file: sandbox.read_on_slices(file, slices))), file  # type: ignore[misc]
 
 
 def made(kind: Any) -> Any:
