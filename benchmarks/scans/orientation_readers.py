@@ -31,7 +31,7 @@ def by_nibabel(path: Path, phantom: Phantom) -> Points:
 
 
 def by_simpleitk(path: Path, phantom: Phantom) -> Points | None:
-    """NIfTI with orthogonal axes (ITK straightens others without a word), and every NRRD."""
+    """NIfTI with orthogonal axes (of others ITK takes the qform, and refuses those that have none), and every NRRD."""
     if ".nii" in path.name and phantom.geometry in ("tilted", "sheared"):
         return None
     image = sitk.ReadImage(str(path))

@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
 from pages import command, table, write_between
 
 NO_SCANS = (".json", ".md", ".txt", ".zst", ".safetensors")
-DOUBLED = "open the parts separately"
+DOUBLED = "open single files"
 """What is said of one image in many files, as in collections of transfer syntaxes."""
 VERDICTS = ("agrees", "unjudged", "wrong", "refused")
 

@@ -10,10 +10,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from napari_segsam.core.volume import Volume
-from napari_segsam.io.dicom.source import read_source
+from napari_segsam.io.dicom.read import series_at
 
 TOLERANCE_MM = 1e-3
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -86,16 +87,16 @@ def _picture(path: Path, volume: Volume) -> Verdict:
 
 def _dicom(path: Path, uid: str | None, volume: Volume) -> Verdict:
     """Slice by slice through GDCM: its intensities and its place."""
-    source = read_source(path, uid)
-    images = {}
-    for k, (header, frame) in enumerate(zip(source.headers, source.frames, strict=True)):
-        file = str(header.filename)
+    stack = series_at(path, uid).stack
+    headers, images = {}, {}
+    for k, frame in enumerate(stack.frames if stack else ()):
+        file = str(frame.path)
         if file not in images:
             try:
-                images[file] = sitk.ReadImage(file)
+                headers[file], images[file] = dcmread(file, stop_before_pixels=True, force=True), sitk.ReadImage(file)
             except RuntimeError:
                 return Verdict("unjudged", "GDCM refuses it")
-        found = _slice(images[file], header, frame, k, volume)
+        found = _slice(images[file], headers[file], frame.number + 1, k, volume)
         if found.word != "agrees":
             return found
     return Verdict("agrees")

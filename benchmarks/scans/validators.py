@@ -25,6 +25,7 @@ from real_files import folders
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.io.dicom.read import series_at
 from napari_segsam.io.dicom.source import Source, read_source
 from napari_segsam.io.formats import is_dicom, list_series
 from napari_segsam.io.labels.export import export_labels
@@ -76,11 +77,13 @@ def judged(data: Path) -> Iterator[Judged]:
             continue
         for uid in listed:
             seen.add(uid)
-            yield from _exports(read_source(folder, uid))
+            stack = series_at(folder, uid).stack
+            if stack is not None:
+                yield from _exports(read_source(folder, uid), stack.frames[0].path)
 
 
-def _exports(source: Source) -> Iterator[Judged]:
-    inherited = errors_of(Path(str(source.headers[0].filename)))
+def _exports(source: Source, image: Path) -> Iterator[Judged]:
+    inherited = errors_of(image)
     with tempfile.TemporaryDirectory() as place:
         for title, (kind, labelmap) in KINDS.items():
             out = Path(place) / "labels.dcm"

@@ -30,6 +30,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     MediaStorageDirectoryStorage,
     RLELossless,
+    RTStructureSetStorage,
 )
 
 SECRET = "Secret"
@@ -217,6 +218,8 @@ def _dicom() -> list[Seed]:
         files[name] = dicom_bytes(ds, uid)
     files["jpeg.dcm"] = dicom_bytes(_jpeg_slice(), JPEGBaseline8Bit)
     files["frames.dcm"] = dicom_bytes(_enhanced())
+    files["structures.dcm"] = dicom_bytes(_structures())
+    files["structures-deflated.dcm"] = dicom_bytes(_structures(), DeflatedExplicitVRLittleEndian)
     series = {f"{k}.dcm": dicom_bytes(ct_slice(k)) for k in range(INTACT_SLICES)}
     made = [Seed("dicom/made", name, made=content) for name, content in files.items()]
     # A broken file must not take away the series beside it, whose UID is another.
@@ -239,6 +242,30 @@ def _dicomdir() -> Seed:
         ds.DirectoryRecordSequence.append(record)
     beside = {f"SLICES/IM{k}": dicom_bytes(ct_slice(k)) for k in range(2)}
     return Seed("dicom/made", "DICOMDIR", made=dicom_bytes(ds), beside=beside)
+
+
+def _structures() -> Dataset:
+    """An RT structure set of two regions on three slices (PS3.3 C.8.8.6)."""
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = RTStructureSetStorage, "1.2.826.0.1.3680043.8.498.4"
+    ds.Modality, ds.PatientName, ds.StructureSetLabel = "RTSTRUCT", f"{SECRET}^Patient", "regions"
+    ds.ReferencedFrameOfReferenceSequence, ds.StructureSetROISequence, ds.ROIContourSequence = [], [], []
+    for number, size in ((1, 8.0), (2, 20.0)):
+        roi, drawn = Dataset(), Dataset()
+        roi.ROINumber, roi.ROIName, roi.ReferencedFrameOfReferenceUID = number, f"region {number}", "1.2.3"
+        drawn.ReferencedROINumber, drawn.ROIDisplayColor = number, [255, 0, 0]
+        drawn.ContourSequence = [_square(size, 5.0 * k) for k in range(3)]
+        ds.StructureSetROISequence.append(roi)
+        ds.ROIContourSequence.append(drawn)
+    return ds
+
+
+def _square(size: float, z: float) -> Dataset:
+    contour = Dataset()
+    corners = [(4.0, 4.0), (4.0 + size, 4.0), (4.0 + size, 4.0 + size), (4.0, 4.0 + size)]
+    contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", len(corners)
+    contour.ContourData = [value for x, y in corners for value in (x, y, z)]
+    return contour
 
 
 def _jpeg_slice() -> Dataset:

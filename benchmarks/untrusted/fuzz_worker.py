@@ -30,7 +30,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume
 from napari_segsam.io import formats
-from napari_segsam.io.dicom.source import read_source
+from napari_segsam.io.dicom.headers import read_headers
 from napari_segsam.io.labels.names import parse_names
 from napari_segsam.io.labels.rtstruct import read_rtstruct
 
@@ -141,7 +141,7 @@ def _volumes(path: Path) -> list[Volume]:
 
 
 def _source(path: Path) -> Any:
-    return read_source(path).grid
+    return read_headers(path).grid
 
 
 def _structures(path: Path) -> Any:
