@@ -10,6 +10,7 @@ from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.engine.history import Step, no_voxels
 from napari_segsam.engine.names import emptied_by
+from napari_segsam.engine.laterality import wrong_side
 from napari_segsam.engine.objects import named
 from napari_segsam.engine.records import in_words
 
@@ -78,7 +79,12 @@ class Telling:
         session = self._to.session
         emptied = emptied_by(step.patch, session.labels) if step.patch else []
         lost = f" Nothing is left of {', '.join(emptied)}; undo brings it back." if emptied else ""
-        self.say(f"Committed {step.name.removeprefix('commit ')} on {named(session.place)}.{lost}")
+        name = step.name.removeprefix("commit ")
+        shown = session.view.of(session.labels.voxels) == session.value
+        self.say(f"Committed {name} on {named(session.place)}.{lost}")
+        beside = wrong_side(name, session.view, shown)
+        if beside:
+            self._to.failed.emit(f"{name} was committed on {named(session.place)}. {beside}")
 
     def answer(self, prediction: Prediction) -> None:
         """The visible slice's prompts have an answer."""
@@ -87,7 +93,8 @@ class Telling:
         self._to.suggestions_changed.emit(session.suggestions)
         self._to.object_changed.emit()
         self._to.semantic_changed.emit()
-        self.say(in_words(prediction, session.class_name))
+        beside = wrong_side(session.class_name, session.view, prediction.mask)
+        self.say(" ".join(filter(None, (in_words(prediction, session.class_name), beside))))
 
     def suggestions(self) -> None:
         """The model was asked what it names on the visible slice."""
