@@ -40,6 +40,14 @@ class Opened:
     where: str
 
 
+def read_as_dicom(path: Path) -> bool:
+    """Whether a file is tried as DICOM; an archive is not."""
+    try:
+        return is_dicom(path)
+    except SegsamError:
+        return False
+
+
 def folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Every folder that holds files which may be scans, and these."""
     for folder in sorted({p.parent for p in root.rglob("*") if "LICENSES" not in p.parts}):
@@ -52,7 +60,7 @@ def opened(root: Path) -> Iterator[Opened]:
     """DICOM folder by folder, and file by file where a folder's files are no one series; all others file by file."""
     for folder, files in folders(root):
         row = "/".join(folder.relative_to(root).parts[:2])
-        scans = [p for p in files if is_dicom(p)]
+        scans = [p for p in files if read_as_dicom(p)]
         for path in (p for p in files if p not in scans):
             yield from _of(path, row)
         together = list(_of(folder, row)) if scans else []

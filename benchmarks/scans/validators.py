@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from real_files import folders
+from real_files import folders, read_as_dicom
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io.dicom.read import series_at
 from napari_segsam.io.dicom.source import Source, read_source
-from napari_segsam.io.formats import is_dicom, list_series
+from napari_segsam.io.formats import list_series
 from napari_segsam.io.labels.export import export_labels
 
 sys.path.append(str(Path(__file__).parents[1]))  # pages.py lies above the rooms
@@ -69,7 +69,7 @@ def judged(data: Path) -> Iterator[Judged]:
     """Every series that opens, in every kind."""
     seen = set()
     for folder, files in folders(data):
-        if not any(map(is_dicom, files)):
+        if not any(map(read_as_dicom, files)):
             continue
         try:
             listed = [s.uid for s in list_series(folder) if not s.refused and s.uid not in seen]
