@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -14,21 +16,45 @@ from napari_segsam.cli.console import say
 from napari_segsam.core.errors import SegsamError
 
 USER_CAN_ACT = 2
+_UsageError: Any = typer.BadParameter.__base__  # all that is wrong with a command line; typer exports only this one
 
 
 class ErrorsAsExitCodes(TyperGroup):
     """Runs a command; what the user can mend is one line and exit code 2, any other error keeps its traceback."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Understand what stands before the command's name; nothing on the whole line may be empty.
+
+        An empty path would be taken for the folder that the command runs in.
+        """
+        with _errors_as_exit_codes():
+            if "" in args:
+                place = args.index("") + 1
+                raise SegsamError(f"Argument {place} is empty; write there what was meant, such as a file or a folder.")
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command that ``ctx`` names."""
-        try:
+        with _errors_as_exit_codes():
             return super().invoke(ctx)
-        except SegsamError as error:
-            say(f"segsam: {error}")
-            raise typer.Exit(USER_CAN_ACT) from error
-        except KeyboardInterrupt as error:
-            say(INTERRUPTED_MESSAGE)
-            raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def _errors_as_exit_codes() -> Iterator[None]:
+    try:
+        yield
+    except SegsamError as error:
+        say(f"segsam: {error}")
+        raise typer.Exit(USER_CAN_ACT) from error
+    except _UsageError as error:
+        if error.ctx is None or error.message == error.ctx.get_help():  # asked for, by naming no command
+            raise
+        said = error.format_message()
+        say(f"segsam: {said}{'' if said.endswith(('.', '?')) else '.'} See {error.ctx.command_path} --help.")
+        raise typer.Exit(USER_CAN_ACT) from error
+    except KeyboardInterrupt as error:
+        say(INTERRUPTED_MESSAGE)
+        raise typer.Exit(INTERRUPTED) from error
 
 
 app = typer.Typer(

@@ -10,14 +10,16 @@ from typing import TypeVar
 
 import typer
 
+from napari_segsam.core.errors import one_line
+
 T = TypeVar("T")
 
 _PLAIN_EVERY_S = 10.0
 
 
 def say(message: str) -> None:
-    """One line for a person, on standard error."""
-    typer.echo(message, err=True)
+    """One line for a person, on standard error; a file's name may hold what would make it several."""
+    typer.echo(one_line(message), err=True)
 
 
 def answer(value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +14,14 @@ from napari_segsam.cli.outputs import Staging
 from napari_segsam.core.errors import SegsamError
 
 _LONGEST = 64  # characters of an algorithm's name
+_USED_BY = {
+    "--labelmap": ("dicom-seg",),
+    "--made-by": ("dicom-seg", "rtstruct"),
+    "--codes": ("dicom-seg", "rtstruct", "nrrd as .nrrd"),
+}
 
 if TYPE_CHECKING:
-    from napari_segsam.io.labels.maker import Maker
+    from napari_segsam.core.maker import Maker
 
 LabelsArgument = Annotated[
     Path, typer.Argument(metavar="LABELS", help="NIfTI, NRRD, MetaImage, DICOM segmentation or RT structure set.")
@@ -40,26 +46,48 @@ def convert(
 ) -> None:
     """A label map into another format, coded and on the scan's own geometry; labels are never resampled."""
     from napari_segsam.io.dicom.source import read_source
-    from napari_segsam.io.formats import files_of
+    from napari_segsam.io.formats import files_of, is_dicom
     from napari_segsam.io.labels.export import check_output, export_labels
     from napari_segsam.io.labels.importing import read_any
     from napari_segsam.io.labels.names import parse_names
 
     check_output(out, to)
-    maker, given = parse_maker(made_by), parse_names(names) if names else {}
+    maker = parse_maker(made_by)
+    _refuse_unused(out, to, {"--labelmap": labelmap, "--made-by": maker is not None, "--codes": codes is not None})
+    given = parse_names(names) if names else {}
     read = (*files_of(labels), *files_of(source), *(p for p in (names, codes) if p is not None))
     with Staging([out], inputs=read) as staging:
-        scan = loading.load_volume(source, series, resample=True) if resample else None
+        by_headers = is_dicom(source) and not resample
+        scan = None if by_headers else loading.load_volume(source, series, resample=resample)
         images = read_source(source, series, volume=scan)
+        warnings = _warnings_of(source, series) if scan is None else scan.warnings
+        for sentence in warnings:  # before the labels: they may not fit because of what is said here
+            _note(sentence)
         found = read_any(labels, images.grid, images, _note)
         known = {value: label.name for value, label in found.labels.items()} | given
         said = export_labels(
             staging.path(out), found, to, images, names=known, codes=codes, maker=maker, labelmap=labelmap
         )
         staging.commit()
-    for sentence in said:
+    for sentence in (s for s in said if s not in warnings):
         _note(sentence)
     say(f"done: {out}")
+
+
+def _refuse_unused(out: Path, to: str, given: Mapping[str, bool]) -> None:
+    """Refuse an option that would change nothing in this kind of file."""
+    kind = f"{to} as {out.suffix.lower()}"
+    for option, kinds in _USED_BY.items():
+        if given[option] and to not in kinds and kind not in kinds:
+            raise SegsamError(f"{option} changes nothing in {out.name}; leave it away, or write {' or '.join(kinds)}.")
+
+
+def _warnings_of(source: Path, series: str | None) -> tuple[str, ...]:
+    """What the headers of a DICOM scan make one want to know: that a slice may be lost, for one."""
+    from napari_segsam.io.sandbox import list_series
+
+    found = (s for s in list_series(source) if s.refused is None and series in (None, s.uid))
+    return next((s.warnings for s in found), ())
 
 
 def parse_maker(text: str | None) -> Maker | None:
@@ -68,7 +96,7 @@ def parse_maker(text: str | None) -> Maker | None:
     Raises:
         SegsamError: another kind, or a name that DICOM cannot hold.
     """
-    from napari_segsam.io.labels.maker import MAKER_KINDS, Maker
+    from napari_segsam.core.maker import MAKER_KINDS, Maker
 
     if text is None:
         return None

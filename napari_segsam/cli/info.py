@@ -9,6 +9,7 @@ import typer
 
 from napari_segsam.cli.console import answer
 from napari_segsam.cli.loading import ResampleOption
+from napari_segsam.core.errors import one_line
 
 if TYPE_CHECKING:
     from napari_segsam.io.series_info import SeriesInfo
@@ -28,7 +29,7 @@ def info(
         return
     for series in found:
         for line in _lines(series):
-            typer.echo(line)
+            typer.echo(one_line(line))
 
 
 def _record(series: SeriesInfo) -> dict[str, Any]:
@@ -36,8 +37,8 @@ def _record(series: SeriesInfo) -> dict[str, Any]:
         "uid": series.uid,
         "modality": series.modality,
         "description": series.description,
-        "shape": list(series.shape),
-        "spacing_mm": list(series.spacing_mm),
+        "shape": [count or None for count in series.shape],
+        "spacing_mm": [distance or None for distance in series.spacing_mm],
         "orientation": series.orientation,
         "transfer_syntax": series.transfer_syntax,
         "warnings": list(series.warnings),
@@ -47,11 +48,16 @@ def _record(series: SeriesInfo) -> dict[str, Any]:
 
 
 def _lines(series: SeriesInfo) -> list[str]:
-    size = " x ".join(map(str, series.shape))
-    spacing = " x ".join(f"{s:.4g}" for s in series.spacing_mm)
-    head = f"{series.modality:8} {size} voxels of {spacing} mm, {series.orientation}  {series.description}".rstrip()
+    head = f"{series.modality:8} {_measures(series)}  {series.description}".rstrip()
     named = [f"  series   {series.uid}"] if series.uid else []
     coded = [f"  coded    {series.transfer_syntax}"] if series.transfer_syntax else []
     refused = [f"  refused  {series.refused}"] if series.refused else []
     instead = [f"  instead  --resample opens it with {series.evened.shape[2]} even slices"] if series.evened else []
     return [head, *named, *coded, *(f"  note     {w}" for w in series.warnings), *refused, *instead]
+
+
+def _measures(series: SeriesInfo) -> str:
+    """Voxels, spacing and orientation, a ? for what is not known."""
+    size = " x ".join(str(count or "?") for count in series.shape)
+    spacing = " x ".join(f"{distance:.4g}" if distance else "?" for distance in series.spacing_mm)
+    return ", ".join(filter(None, (f"{size} voxels of {spacing} mm", series.orientation)))

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from napari_segsam.core.errors import WriteError
-from napari_segsam.io.atomic import sync_folder
+from napari_segsam.io.atomic import move_together
+from napari_segsam.io.inputs import is_read
 from napari_segsam.io.labels.names import names_path
 
 
@@ -36,10 +37,11 @@ class Staging:
         self._targets = list(targets)
         places = [p for target in self._targets for p in (target, names_path(target))]
         named = Counter(p.resolve() for p in places)
-        read = {p.resolve() for p in inputs}
+        read = list(inputs)
         for place in places:
             _check_place(place)
-            _check_not_read(place, read)
+            if is_read(place, read):
+                raise WriteError(f"{place} is an input or a part of one; name another output file.")
             if named[place.resolve()] > 1:
                 raise WriteError(f"{place} is named for two outputs; give each its own file.")
         self._folders: dict[Path, Path] = {}
@@ -107,27 +109,17 @@ class Staging:
             WriteError: nothing was changed.
         """
         moves = [
-            (staged, (parent / staged.name).resolve(), folder / f".old-{number}")
+            (staged, (parent / staged.name).resolve())
             for parent, folder in self._folders.items()
-            for number, staged in enumerate(sorted(folder.iterdir()))
+            for staged in sorted(folder.iterdir())
         ]
         try:
-            for _, place, aside in moves:
-                if place.exists():
-                    shutil.copy2(place, aside)
-            for staged, place, _ in moves:
-                staged.replace(place)
-            for parent in self._folders:
-                sync_folder(parent)
-        except BaseException as error:
-            for move in reversed(moves):
-                _undo(*move)
-            if isinstance(error, OSError):
-                raise WriteError(
-                    f"{', '.join(map(str, self._targets))}: not written ({error.strerror}); nothing was changed. "
-                    "Free space or choose another folder."
-                ) from error
-            raise
+            move_together(moves)
+        except OSError as error:
+            raise WriteError(
+                f"{', '.join(map(str, self._targets))}: not written ({error.strerror}); nothing was changed. "
+                "Free space or choose another folder."
+            ) from error
 
 
 def check_label_maps(*targets: Path | None) -> None:
@@ -151,20 +143,3 @@ def _check_place(place: Path) -> None:
         raise WriteError(f"{place} is a device or the like and not a file; name a file (or - for standard output).")
     if not place.absolute().parent.is_dir():
         raise WriteError(f"{place.absolute().parent} does not exist; make the folder first.")
-
-
-def _check_not_read(place: Path, read: set[Path]) -> None:
-    """Refuse a place whose file is an input or lies in an input folder."""
-    there = place.resolve()
-    if there in read or (there.exists() and not read.isdisjoint(there.parents)):
-        raise WriteError(f"{place} is an input or a part of one; name another output file.")
-
-
-def _undo(staged: Path, place: Path, aside: Path) -> None:
-    """Take back a move if it was made; what was at its place lies ``aside``."""
-    if staged.exists():
-        return
-    if aside.exists():
-        aside.replace(place)
-    else:
-        place.unlink(missing_ok=True)

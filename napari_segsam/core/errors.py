@@ -7,6 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 
+def one_line(text: str) -> str:
+    """A sentence as it may be shown, whatever is in the names of files that it quotes: no control characters."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 class SegsamError(Exception):
     """Something the user can mend; shown in the dock, printed by the command line with exit code 2."""
 

@@ -15,6 +15,29 @@ LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
+class NiftiForms:
+    """The two ways in which a NIfTI header says where its voxels lie; which of them a program goes by differs.
+
+    Attributes:
+        qform_code: what the qform's millimetres count from, 0 to 5 as the standard numbers it; 0: there is no qform.
+        sform_code: the same of the sform, which is the Grid's own affine.
+        qform: (4, 4) voxel index -> LPS millimetres, None where its code is 0.
+    """
+
+    qform_code: int
+    sform_code: int
+    qform: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        known = {self.qform_code, self.sform_code} <= _NIFTI_CODES and (self.qform is None) == (self.qform_code == 0)
+        if not known or not (self.qform is None or _places_voxels(self.qform)):
+            raise GridMismatchError("The image's qform and sform do not place its voxels; convert the image again.")
+
+
+_NIFTI_CODES = frozenset(range(6))
+
+
+@dataclass(frozen=True, eq=False)
 class Grid:
     """A voxel grid in the patient.
 
@@ -22,11 +45,13 @@ class Grid:
         shape: voxels along i, j, k (a 2D image has nk = 1).
         affine: (4, 4) float64, voxel index (integer = voxel centre) -> LPS millimetres; may be sheared.
         frame_of_reference: DICOM Frame of Reference UID, empty where there is none.
+        nifti: how the NIfTI file that it was read from says all that, for label maps to say it alike; else None.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     frame_of_reference: str = field(default="", compare=False)
+    nifti: NiftiForms | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)

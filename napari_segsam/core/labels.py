@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import BadLabelsError, GridMismatchError
 from napari_segsam.core.grid import Grid
+from napari_segsam.core.maker import Maker
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Coding
 
@@ -16,12 +17,21 @@ MAX_LABEL = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True)
+class Tracking:
+    """By what an object is known from study to study (PS3.3 C.8.20.4): ``id`` where it was given, ``uid`` anywhere."""
+
+    id: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class Label:
-    """One object of the label map: its voxel value (1..65535) and what it is, in codes too where a file said them."""
+    """One object of the label map: its voxel value (1..65535) and what it is, by what codes where a file said them."""
 
     value: int
     name: str
     coding: Coding | None = field(default=None, compare=False)
+    tracking: Tracking | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +61,16 @@ class LabelMap:
         grid: the image's own grid.
         voxels: (ni, nj, nk) uint16; all background where none are given.
         labels: value -> Label.
+        makers: value -> who drew its voxels, where they are those of a file that says so; whoever works on a label map
+            makes another one, without them.
+        warnings: what to know of the file that it was read from, a sentence each.
     """
 
     grid: Grid
     voxels: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint16))
     labels: dict[int, Label] = field(default_factory=dict)
+    makers: dict[int, Maker] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.size == 0:
@@ -107,10 +122,6 @@ class LabelMap:
     def apply(self, patch: Patch) -> None:
         """Write the patch's ``after`` values."""
         self.voxels.reshape(-1)[patch.indices] = patch.after
-
-    def revert(self, patch: Patch) -> None:
-        """Write the patch's ``before`` values."""
-        self.voxels.reshape(-1)[patch.indices] = patch.before
 
     def volume_mm3(self, value: int) -> float:
         """Volume of all voxels with ``value`` in cubic millimetres."""

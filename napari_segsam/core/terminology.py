@@ -31,11 +31,17 @@ class Code:
 
 @dataclass(frozen=True)
 class Coding:
-    """What a segment is in DICOM's codes (PS3.3 C.8.20.4): its property category, property type and their modifier."""
+    """What a segment is in DICOM's codes (PS3.3 C.8.20.4): its property category, property type and their modifier.
+
+    Attributes:
+        region: where in the body it lies, unless the type says that already; ``region_modifier``: on which side.
+    """
 
     category: Code
     type: Code
     modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
 
 
 CATEGORIES = {

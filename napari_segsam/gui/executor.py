@@ -10,14 +10,19 @@ import weakref
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QCoreApplication, QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
+from napari_segsam.core.errors import SegsamError
+
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _NICENESS = 5
+_BROKE = "What was asked for was lost with the thread that worked on it, which began anew; ask for it again."
+_ENDED = "The thread that works on this broke twice and is gone; your work is kept: save it and open the dock again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +41,17 @@ class _Queue:
         self.changed = threading.Condition()
         self.waiting: dict[Hashable, tuple[int, int, _Ticket]] = {}
         self.closed = False
+        self.taken: _Ticket | None = None  # what the thread is at, until its answer is handed over
         self._turn = count()
+        self._is_served = True
 
-    def put(self, key: Hashable, priority: int, ticket: _Ticket) -> None:
-        """Wait in line; a ticket that waits under the same key is dropped."""
+    def put(self, key: Hashable, priority: int, ticket: _Ticket) -> bool:
+        """Wait in line; a ticket that waits under the same key is dropped. False where no thread will ever take it."""
         with self.changed:
-            if not self.closed:
+            if not self.closed and self._is_served:
                 self.waiting[key] = (priority, next(self._turn), ticket)
                 self.changed.notify()
+            return self.closed or self._is_served
 
     def take(self) -> _Ticket | None:
         """The most urgent ticket, oldest first among equals; waits for one; None once closed."""
@@ -52,7 +60,16 @@ class _Queue:
             if self.closed:
                 return None
             key = min(self.waiting, key=lambda k: self.waiting[k][:2])
-            return self.waiting.pop(key)[2]
+            self.taken = self.waiting.pop(key)[2]
+            return self.taken
+
+    def abandon(self) -> list[_Ticket]:
+        """No thread will take any more; the tickets that wait, most urgent first."""
+        with self.changed:
+            self._is_served = False
+            left = [ticket for *_, ticket in sorted(self.waiting.values(), key=lambda w: w[:2])]
+            self.waiting.clear()
+        return left
 
     def close(self) -> None:
         """Drop what waits and let the thread end after the job it is in."""
@@ -107,33 +124,55 @@ class ThreadExecutor:
         Args:
             job: must not touch Qt.
             done: gets the job's result.
-            failed: gets what the job raised.
+            failed: gets what the job raised, whatever that is; at once, where the thread broke twice.
             key: a job that still waits under the same key is replaced and never answered.
             priority: the lowest number runs first.
         """
-        self._queue.put(key, priority, _Ticket(job, done, failed))
+        if not self._queue.put(key, priority, _Ticket(job, done, failed)):
+            failed(SegsamError(_ENDED))
 
     def shutdown(self) -> None:
         """Drop waiting jobs and late answers; returns at once, the thread ends after the job it is in."""
         self._queue.close()
 
-    def wait_until_ended(self, seconds: float) -> bool:
-        """Whether the thread has ended within ``seconds`` of now; for tests and for the very end."""
-        self.thread.join(seconds)
-        return not self.thread.is_alive()
-
 
 def _work(queue: _Queue, courier: _Courier) -> None:
-    """The thread's whole life."""
+    """The thread's whole life. Where it breaks, who waits is told, and it begins once more; the second time it ends."""
     _yield_to_the_gui()
-    while (ticket := queue.take()) is not None:
-        answer = _run(ticket)
-        with queue.changed:  # so that shutdown, and with it the courier's end, cannot fall between test and signal
-            if not queue.closed:
-                courier.handed_over.emit(lambda answer=answer: None if queue.closed else answer())
-        del ticket, answer  # an idle thread must not keep a volume alive
+    for is_last in (False, True):
+        try:
+            _serve(queue, courier)
+            break
+        except BaseException as error:  # noqa: BLE001 - a thread that dies unheard leaves a person waiting for ever
+            _log.critical("The thread %s broke", threading.current_thread().name, exc_info=error)
+        _tell_who_waits(queue, courier, is_last)
     with suppress(RuntimeError):  # at the very end Qt may have gone before us
         courier.deleteLater()
+
+
+def _tell_who_waits(queue: _Queue, courier: _Courier, is_last: bool) -> None:
+    """The job that the thread was at is lost; when it ends, so are all that wait."""
+    lost = [queue.taken] if queue.taken is not None else []
+    queue.taken = None
+    lost += queue.abandon() if is_last else []
+    for ticket in lost:
+        _hand_over(queue, courier, partial(ticket.failed, SegsamError(_ENDED if is_last else _BROKE)))
+
+
+def _serve(queue: _Queue, courier: _Courier) -> None:
+    """One job after another until the queue is closed."""
+    while (ticket := queue.take()) is not None:
+        answer = _run(ticket)
+        _hand_over(queue, courier, answer)
+        queue.taken = None
+        del ticket, answer  # an idle thread must not keep a volume alive
+
+
+def _hand_over(queue: _Queue, courier: _Courier, answer: Callable[[], None]) -> None:
+    """Have ``answer`` called on the GUI thread, unless the queue is closed by then."""
+    with queue.changed:  # so that shutdown, and with it the courier's end, cannot fall between test and signal
+        if not queue.closed:
+            courier.handed_over.emit(lambda: None if queue.closed else answer())
 
 
 def _yield_to_the_gui() -> None:
@@ -147,7 +186,7 @@ def _run(ticket: _Ticket) -> Callable[[], None]:
     """Do the job; the answer to call on the GUI thread."""
     try:
         result = ticket.job()
-    except Exception as error:  # noqa: BLE001 - the thread must survive any job; the error goes to who asked for it
+    except BaseException as error:  # noqa: BLE001 - the thread survives any job, even one that exits; who asked is told
         _log.debug("A job failed", exc_info=error)
         caught = error  # Python clears `error` when the block ends
         return lambda: ticket.failed(caught)

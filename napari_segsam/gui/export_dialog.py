@@ -22,7 +22,10 @@ from qtpy.QtWidgets import (
 from napari_segsam.gui.label_files import FORMATS, Format
 
 _WIDTH = 480
-_ABOUT_CODES = "Classes of the model have codes.\nFor other names, a TOML or JSON file can say them."
+_ABOUT_CODES = (
+    "Not every class of a model has a code; saving says which lack one.\n"
+    "A TOML or JSON file can give codes for these, and for other names."
+)
 
 
 class ExportDialog(QDialog):

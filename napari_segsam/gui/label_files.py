@@ -17,7 +17,7 @@ from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.protocols import Executor
 from napari_segsam.gui.layer_data import Origin
 from napari_segsam.io.dicom.source import Source, read_source, source_of
-from napari_segsam.io.formats import is_dicom
+from napari_segsam.io.formats import files_of, is_dicom
 from napari_segsam.io.labels.export import export_labels
 from napari_segsam.io.labels.importing import read_any
 
@@ -98,13 +98,15 @@ def write_proven(path: Path, labels: LabelMap, written: Format, scan: Scan, code
         What was done, and what to know about the file.
 
     Raises:
-        SegsamError: it could not be written or did not read back equal; what was there is unchanged.
+        SegsamError: it is a file of the scan, could not be written, or did not read back equal; what was there is
+            unchanged.
     """
     voxels_of = np.bincount(labels.voxels.ravel(order="K"), minlength=MAX_LABEL + 1)
     held = {value: label for value, label in labels.labels.items() if voxels_of[value]}
     source = scan.source() if written.is_dicom else None
     kept, resampled = LabelMap(labels.grid, labels.voxels, held), scan.volume.resampled
-    notes = export_labels(path, kept, written.kind, source, codes=codes, resampled=resampled)
+    read = files_of(scan.origin.path) if scan.origin else ()
+    notes = export_labels(path, kept, written.kind, source, codes=codes, resampled=resampled, scan=read)
     objects = "1 object" if len(held) == 1 else f"{len(held)} objects"
     return " ".join([f"Saved {objects} to {path.name}; read back, the file holds the same.", *notes])
 
@@ -133,10 +135,10 @@ class LabelFiles:
         """Write the committed labels as they are now."""
         session = self._controller.session
         snapshot = LabelMap(session.labels.grid, session.labels.voxels.copy(), dict(session.labels.labels))
-        scan, before = Scan(session.volume, origin), session.undo_names
+        scan, revision = Scan(session.volume, origin), session.revision
 
         def saved(done: str) -> None:
-            if session.undo_names == before:
+            if session.revision == revision:
                 session.mark_saved()
             self._tell(done)
 

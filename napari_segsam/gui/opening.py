@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import napari
+from napari.utils.notifications import show_warning
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.gui.layer_data import LayerData, Origin, labels_layer_of, layer_of
+from napari_segsam.core.volume import Volume
+from napari_segsam.gui.layer_data import VOLUME_KEY, LayerData, Origin, labels_layer_of, layer_of
 from napari_segsam.gui.picker import pick_series
+from napari_segsam.gui.scans import laid_on, scan_layers
 from napari_segsam.gui.waiting import in_a_window, wait_for
 from napari_segsam.io.dicom.damage import DAMAGE, quiet
 from napari_segsam.io.formats import is_dicom
+from napari_segsam.io.labels.importing import is_cropped
 from napari_segsam.io.labels.names import names_path
 from napari_segsam.io.sandbox import list_series, read_labels, read_volume
 from napari_segsam.io.series_info import SeriesInfo
 
 _OF_SEGMENTS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7", RTStructureSetStorage)
 """DICOM's classes for segments (PS3.6): as planes of bits, as a label map, as contours."""
+ALONE = (
+    "{file} holds only the part of its scan that is labelled, and no scan here fits it: over other layers it lies in "
+    "a wrong place. Open its scan in the SEG-SAM dock, and it goes to the right one."
+)
 
 
 def holds_labels(path: Path) -> bool:
@@ -36,6 +45,8 @@ def holds_labels(path: Path) -> bool:
 def layers_at(path: Path) -> list[LayerData]:
     """The label map or the scans at a path, read on another thread.
 
+    A label map is laid onto the scan in the viewer that it fits; without one, it is shown by itself.
+
     Where there are several series, or one that could only be opened resampled, the person is asked; without a window
     nobody can be, and all that can be shown as they are come.
 
@@ -44,8 +55,34 @@ def layers_at(path: Path) -> list[LayerData]:
         CancelledError: the person opened nothing.
     """
     if holds_labels(path):
-        return [labels_layer_of(wait_for(lambda: read_labels(path), f"Reading {path.name} …"), path.name)]
+        return [_labels(path)]
     return [_scan(path, series, resample) for series, resample in _chosen(path)]
+
+
+def _labels(path: Path) -> LayerData:
+    if is_dicom(path) and _storage_class(path) == RTStructureSetStorage:
+        raise UnreadableInputError(
+            f"{path.name} holds contours, which are drawn on the slices of a scan: open that scan in the SEG-SAM dock "
+            "first, then this file."
+        )
+    labels, part = wait_for(lambda: read_labels(path), f"Reading {path.name} …"), is_cropped(path.name)
+    for sentence in labels.warnings:
+        show_warning(sentence)
+    for volume in _volumes_in_view():
+        on_scan = laid_on(labels, volume.grid, part=part)
+        if on_scan is not None:
+            return labels_layer_of(on_scan, path.name)
+    if part:
+        show_warning(ALONE.format(file=path.name))
+    return labels_layer_of(labels, path.name)
+
+
+def _volumes_in_view() -> list[Volume]:
+    """The scans in the viewer that our reader opened, topmost first."""
+    viewer = napari.current_viewer()
+    scans = [] if viewer is None else reversed(scan_layers(viewer.layers))
+    known = (layer.metadata.get(VOLUME_KEY) for layer in scans)
+    return [volume for volume in known if isinstance(volume, Volume)]
 
 
 def _scan(path: Path, series: str | None, resample: bool) -> LayerData:
@@ -65,7 +102,8 @@ def _chosen(path: Path) -> list[tuple[str | None, bool]]:
 
 def _refusal(path: Path, found: list[SeriesInfo]) -> str:
     """Why nothing can be shown: of several reasons the first."""
-    more = f" ({len(found) - 1} more series were refused, too.)" if len(found) > 1 else ""
+    others = len(found) - 1
+    more = {0: "", 1: " (1 more was refused, too.)"}.get(others, f" ({others} more were refused, too.)")
     return f"{found[0].refused}{more}" if found else f"{path.name} holds no image; choose another file or folder."
 
 

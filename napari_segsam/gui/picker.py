@@ -9,7 +9,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QApplication,
     QCheckBox,
     QDialog,
     QDialogButtonBox,
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segsam.gui.notes import PLANES
-from napari_segsam.gui.waiting import CancelledError
+from napari_segsam.gui.waiting import CancelledError, window_in_front
 from napari_segsam.io.series_info import SeriesInfo
 
 _COLUMNS = ("Kind", "Description", "Size", "Slices", "Spacing in mm", "Plane", "To know")
@@ -45,7 +44,7 @@ def pick_series(found: Sequence[SeriesInfo]) -> list[SeriesInfo]:
     Raises:
         CancelledError: none.
     """
-    dialog = SeriesPicker(found, QApplication.activeWindow())
+    dialog = SeriesPicker(found, window_in_front())
     accepted = dialog.exec()
     chosen = dialog.chosen
     dialog.deleteLater()
@@ -156,13 +155,19 @@ def _cells(series: SeriesInfo) -> tuple[str, ...]:
     note = series.refused or " ".join(series.warnings)
     return (
         "?" if series.modality == "unknown" else series.modality.upper(),
-        series.description,
-        f"{columns} × {rows}",
-        str(slices),
+        _description(series),
+        f"{columns or '?'} × {rows or '?'}",
+        str(slices or "?"),
         spacing,
         _plane(series.orientation),
         note,
     )
+
+
+def _description(series: SeriesInfo) -> str:
+    """With the number of a part, by which reasons and --series name it."""
+    part = "".join(series.uid.partition("#")[1:])
+    return series.description if part in series.description else f"{series.description} {part}".strip()
 
 
 def _plane(orientation: str) -> str:

@@ -10,13 +10,16 @@ from napari.components import LayerList
 from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
+from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, infer_modality
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.layer_data import FILE_KEY, LABELS_KEY, VOLUME_KEY
 from napari_segsam.gui.placement import Placement
+from napari_segsam.io.labels.importing import is_cropped
+from napari_segsam.io.labels.matching import matched
 
 FOREIGN = (
     "{name} was opened by another reader, which keeps no patient coordinates: sides and saved geometry are those of "
@@ -74,22 +77,38 @@ def take_labels(layers: LayerList, volume: Volume, in_use: Callable[[Layer], boo
     Returns:
         Voxels and names, and whether they are in a file as they are.
     """
-    found = [layer for layer in layers if isinstance(layer, Labels) and belongs(layer, volume) and not in_use(layer)]
-    if not found:
+    for layer in reversed([layer for layer in layers if isinstance(layer, Labels) and not in_use(layer)]):
+        labels = _labels_on(layer, volume)
+        if labels is not None:
+            layers.remove(layer)
+            return labels, FILE_KEY in layer.metadata
+    return None
+
+
+def laid_on(labels: LabelMap, grid: Grid, *, part: bool) -> LabelMap | None:
+    """A label map on a scan's grid, None where it was made on another scan.
+
+    Args:
+        labels: on a grid of its own.
+        grid: of the scan.
+        part: it may cover a part of the scan only, see :func:`napari_segsam.io.labels.importing.is_cropped`.
+    """
+    if labels.grid.frame_of_reference and grid.frame_of_reference not in (labels.grid.frame_of_reference, ""):
         return None
-    layer = found[-1]
-    layers.remove(layer)
-    voxels = volume.grid.display.from_display(np.asarray(layer.data))
-    labels = LabelMap(volume.grid, voxels, dict(layer.metadata.get(LABELS_KEY, {})))
-    return labels, FILE_KEY in layer.metadata
+    try:
+        return LabelMap(grid, matched(labels.voxels, labels.grid, grid, "", part=part), labels.labels)
+    except GridMismatchError:
+        return None
 
 
-def belongs(layer: Layer, volume: Volume) -> bool:
-    """Whether a Labels layer lies on the scan's grid and is a file's, or was made on a scan of the same name."""
-    made_on = layer.metadata.get(VOLUME_KEY)
-    if not isinstance(made_on, Volume) or not made_on.grid.matches(volume.grid):
-        return False
-    return FILE_KEY in layer.metadata or made_on.name == volume.name
+def _labels_on(layer: Labels, volume: Volume) -> LabelMap | None:
+    """What a Labels layer holds on the scan's grid, None where it is no file's and made on a scan of another name."""
+    made_on, file = layer.metadata.get(VOLUME_KEY), layer.metadata.get(FILE_KEY)
+    if not isinstance(made_on, Volume) or (file is None and made_on.name != volume.name):
+        return None
+    voxels = made_on.grid.display.from_display(np.asarray(layer.data))
+    labels = LabelMap(made_on.grid, voxels, dict(layer.metadata.get(LABELS_KEY, {})))
+    return laid_on(labels, volume.grid, part=file is not None and is_cropped(file))
 
 
 def bring_to_top(layers: LayerList, scan: Image) -> None:
@@ -106,6 +125,16 @@ def bring_into_view(dims: Any, scan: Image) -> None:
         at = axis + dims.ndim - scan.ndim
         if not low[axis] <= dims.point[at] <= high[axis]:
             dims.set_point(at, (low[axis] + high[axis]) / 2)
+
+
+def scroll_to(dims: Any, placement: Placement, view: SliceView) -> None:
+    """Scroll the viewer to a slice of the plane that it shows."""
+    layer = placement.layer
+    at = view.depth_axis + dims.ndim - 3  # napari aligns the axes of unequal layers at the end
+    data = layer.world_to_data(dims.point)
+    data = np.asarray(data, np.float64).copy()
+    data[view.depth_axis + layer.ndim - 3] = view.display_depth
+    dims.set_point(at, float(np.asarray(layer.data_to_world(data))[-3:][view.depth_axis]))
 
 
 def _wrapped(layer: Image) -> Volume:

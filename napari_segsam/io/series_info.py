@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
+from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
+
+_SQUARE_WITHIN_DEGREES = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,8 @@ class SeriesInfo:
             alone for the volumes of a file without series; empty where it is the only one.
         modality: one of ``core.volume.MODALITIES``.
         description: what the file calls it; may hold anything that a person typed there.
-        shape: voxels along i, j, k.
-        spacing_mm: along i, j, k.
+        shape: voxels along i, j, k; 0 where that is not known.
+        spacing_mm: along i, j, k; 0 where that is not known.
         orientation: letters that i, j, k point to, e.g. ``"LPS"``.
         transfer_syntax: DICOM only: how the pixels are packed.
         warnings: what to know before using it.
@@ -81,8 +86,18 @@ class SeriesInfo:
             grid.shape,
             grid.spacing_mm,
             grid.axis_codes,
-            warnings=volume.warnings,
+            warnings=(*volume.warnings, *tilt(grid)),
         )
+
+
+def tilt(grid: Grid) -> tuple[str, ...]:
+    """A sentence where axes do not meet at right angles, as those of a scan with a tilted gantry."""
+    steps = grid.affine[:3, :3] / grid.spacing_mm
+    cosine = float(np.abs(steps.T @ steps)[np.triu_indices(3, 1)].max())
+    degrees = float(np.degrees(np.arcsin(min(cosine, 1.0))))
+    if degrees <= _SQUARE_WITHIN_DEGREES:
+        return ()
+    return (f"Its axes are {degrees:.1f}° off a right angle, as by a tilted gantry; it is kept as it was scanned.",)
 
 
 def chosen(series: str | None, count: int, name: str) -> int:

@@ -4,7 +4,10 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from tests.io.dicom.dicom_files import ct_series, with_a_gap
 
 COMMANDS = ("classes", "convert", "demo", "gui", "info", "predict", "suggest", "evaluate", "train", "models", "doctor")
 
@@ -114,8 +117,53 @@ def test_an_unknown_model_is_refused_with_the_nearest_one(run, scan, prompts, li
     assert (done.exit_code, "nano" in done.stderr) == (2, True)
 
 
-def test_a_missing_option_is_exit_code_2(run, scan):
-    assert run("predict", scan).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("predict",), "Missing argument"),
+        (("predict", "scan.nii"), "Missing option"),
+        (("info", "a", "b"), "unexpected extra argument"),
+        (("info", "a", "--bogus"), "No such option: --bogus. See segsam info --help."),
+        (("inof", "a"), "No such command 'inof'. Did you mean 'info'? See segsam --help."),
+        (("--bogus",), "No such option: --bogus. See segsam --help."),
+        (("models", "lst"), "No such command 'lst'. Did you mean 'list'? See segsam models --help."),
+        (("evaluate", "a", "--prompt", "box", "--limit", "many"), "Invalid value for '--limit'"),
+    ],
+)
+def test_a_command_line_that_says_something_else_is_one_line_and_exit_code_2(run, arguments, said):
+    done = run(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("segsam: ") and said in line and line.endswith(" --help.")
+
+
+@pytest.mark.parametrize("arguments", [(), ("classes",)])
+def test_where_no_command_is_named_there_is_help(run, arguments):
+    done = run(*arguments)
+    assert done.exit_code == 2 and "Commands:" in done.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("info", ""), ("suggest", "", "--out", "x.nii"), ("convert", "x.nii", "--source", "", "--to", "nifti"), ("",)],
+)
+def test_an_empty_argument_is_not_taken_for_the_folder_at_hand(run, arguments, tmp_path, monkeypatch):
+    ct_series(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = run(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"segsam: Argument {arguments.index('') + 1} is empty; {FILL_IT}\n"
+
+
+FILL_IT = "write there what was meant, such as a file or a folder."
+
+
+@pytest.mark.parametrize("name", ["evil\n\x1b[31mred", "\u202egnp.nii.gz", "a\udcffb"])
+def test_what_is_in_a_files_name_cannot_make_a_line_of_its_own(run, tmp_path, name):
+    (tmp_path / f"{name}.nii.gz").write_bytes(b"nothing")
+    done = run("info", tmp_path / f"{name}.nii.gz")
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1 and done.stderr[:-1].isprintable()
 
 
 def test_info_lists_what_is_found(run, scan):
@@ -129,6 +177,35 @@ def test_info_names_a_dicom_series(run, shared_data):
     listed = json.loads(run("info", shared_data / "dicom" / "mr_series_btp", "--json").stdout)["series"]
     assert [s["modality"] for s in listed] == ["mr"]
     assert listed[0]["uid"]
+
+
+def test_info_says_what_a_series_may_have_lost(run, tmp_path):
+    folder = ct_series(tmp_path)
+    (folder / "001.dcm").write_bytes((folder / "001.dcm").read_bytes()[:-4])
+    good, cut = json.loads(run("info", folder, "--json").stdout)["series"]
+    assert good["shape"][2] == 4 and good["refused"] is None
+    assert good["warnings"] == [f"1 file that cannot be read was left out, because {cut['refused']}"]
+    assert "note     1 file that cannot be read" in run("info", folder).stdout
+
+
+def test_info_makes_no_figures_up_for_what_is_refused(run, tmp_path):
+    folder = with_a_gap(tmp_path / "gap", np.zeros((4, 3, 6), np.int16), 2)
+    (folder / "9.dcm").write_bytes((folder / "1.dcm").read_bytes()[:600])
+    uneven, damaged = json.loads(run("info", folder, "--json").stdout)["series"]
+    assert (uneven["shape"], uneven["spacing_mm"]) == ([4, 3, 5], [2.0, 2.0, None])
+    assert (damaged["shape"], damaged["spacing_mm"]) == ([None] * 3, [None] * 3)
+    printed = run("info", folder).stdout
+    assert "4 x 3 x 5 voxels of 2 x 2 x ? mm  Abdomen" in printed
+    assert "? x ? x ? voxels of ? x ? x ? mm\n" in printed
+
+
+def test_info_says_that_a_gantry_was_tilted(run, tmp_path):
+    ct_series(tmp_path / "a", step=(0, 2.5 * np.tan(np.radians(15)), 2.5))
+    (series,) = json.loads(run("info", tmp_path / "a", "--json").stdout)["series"]
+    (said,) = series["warnings"]
+    assert "15.0° off a right angle" in said
+    (straight,) = json.loads(run("info", ct_series(tmp_path / "b"), "--json").stdout)["series"]
+    assert straight["warnings"] == []
 
 
 def test_only_failures_of_the_user_are_swallowed(run, tmp_path, monkeypatch):

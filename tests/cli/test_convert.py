@@ -1,6 +1,6 @@
 """``segsam convert``: every kind in, every kind out, on the scan's own geometry."""
 
-import json
+import resource
 
 import nibabel
 import numpy as np
@@ -11,9 +11,10 @@ import SimpleITK
 from napari_segsam.cli.convert import parse_maker
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.maker import Maker
 from napari_segsam.io.dicom.source import read_source
 from napari_segsam.io.labels.files import read_labels, write_labels
-from napari_segsam.io.labels.maker import Maker
+from napari_segsam.io.labels.names import parse_names
 from tests.io.dicom.dicom_files import ct_series
 
 NAMES = {1: "liver", 2: "kidney_left"}
@@ -43,7 +44,7 @@ def test_every_kind_goes_out_and_comes_back(run, images, labels, tmp_path, kind,
     back = tmp_path / "back.nii.gz"
     assert run("convert", out, "--source", images, "--to", "nifti", "--out", back).exit_code == 0
     assert np.array_equal(read_labels(back).voxels, read_labels(labels).voxels)
-    assert json.loads((tmp_path / "back.nii.gz.labels.json").read_text()) == {str(v): n for v, n in NAMES.items()}
+    assert parse_names(tmp_path / "back.nii.gz.labels.json") == NAMES
 
 
 def test_a_structure_set_goes_out_and_comes_back(run, images, labels, tmp_path):
@@ -60,7 +61,7 @@ def test_another_index_order_is_put_back(run, images, labels, tmp_path):
     out = tmp_path / "x.nii.gz"
     assert run("convert", tmp_path / "turned.nii.gz", "--source", images, "--to", "nifti", "--out", out).exit_code == 0
     assert np.array_equal(read_labels(out).voxels, read_labels(labels).voxels)
-    assert json.loads((tmp_path / "x.nii.gz.labels.json").read_text()) == {"1": "label 1", "2": "label 2"}
+    assert parse_names(tmp_path / "x.nii.gz.labels.json") == {1: "label 1", 2: "label 2"}
 
 
 def test_another_grid_is_refused_with_by_how_much_it_differs(run, images, labels, tmp_path):
@@ -115,11 +116,63 @@ def test_a_scan_that_is_no_dicom_is_said(run, scan, tmp_path):
     (("--to", "nifti", "--out", "x.dcm"), "ends in .nii.gz, .nii"),
     (("--to", "dicom-seg", "--out", "x.nii.gz"), "ends in .dcm"),
     (("--to", "nifti", "--out", "x.nii", "--made-by", "robot"), "semiautomatic, automatic, manual"),
+    (("--to", "nifti", "--out", "x.nii", "--made-by", "manual"), "leave it away, or write dicom-seg or rtstruct"),
+    (("--to", "rtstruct", "--out", "x.dcm", "--labelmap"), "--labelmap changes nothing in x.dcm"),
+    (("--to", "nifti", "--out", "x.nii", "--codes", "c.toml"), "--codes changes nothing in x.nii"),
+    (("--to", "nrrd", "--out", "x.mha", "--codes", "c.toml"), "write dicom-seg or rtstruct or nrrd as .nrrd"),
 ])  # fmt: skip
 def test_a_slip_is_refused_before_anything_is_read(run, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     done = run("convert", "none.nii", "--source", "none", *arguments)
     assert done.exit_code == 2 and said in done.stderr
+
+
+def test_names_that_name_a_value_twice_are_refused(run, images, labels, tmp_path):
+    arguments = ("convert", labels, "--source", images, "--to", "nifti", "--out", tmp_path / "x.nii")
+    for text in ('{"1": "liver", "1": "spleen"}', '{"1": "liver", "2": "spleen", "01": "liver"}'):
+        (tmp_path / "names.json").write_text(text)
+        done = run(*arguments, "--names", tmp_path / "names.json")
+        assert done.exit_code == 2 and "names.json has several entries for 1; leave one of them." in done.stderr
+        assert not (tmp_path / "x.nii").exists()
+
+
+def test_what_is_to_know_of_the_scan_is_said(run, images, labels, tmp_path):
+    (images / "000.dcm").write_bytes(b"")
+    done = run("convert", labels, "--source", images, "--to", "dicom-seg", "--out", tmp_path / "x.dcm")
+    assert done.exit_code == 0
+    assert done.stderr.count("note: 1 file is named like a slice of this series and is no DICOM: 000.dcm") == 1
+
+
+def test_labels_that_lie_a_little_beside_the_scan_are_taken_and_it_is_said(run, images, labels, tmp_path):
+    image, out = nibabel.load(labels), tmp_path / "x.nii"
+    affine = image.affine.copy()
+    affine[2, 3] += 0.02
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), tmp_path / "moved.nii.gz")
+    done = run("convert", tmp_path / "moved.nii.gz", "--source", images, "--to", "nifti", "--out", out)
+    assert done.exit_code == 0
+    assert "note: moved.nii.gz lies up to 0.020 mm beside the scan" in done.stderr
+    assert np.array_equal(read_labels(out).voxels, read_labels(labels).voxels)
+
+
+@pytest.mark.parametrize("kind", ["dicom-seg", "rtstruct"])
+def test_why_the_system_takes_no_more_bytes_is_said_of_dicom_as_of_any_other_format(
+    run, images, labels, tmp_path, monkeypatch, kind
+):
+    written, allowed = pydicom.dcmwrite, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def with_little_room(path, ds, **options):
+        ds.PixelData, ds["PixelData"].VR = bytes(1 << 20), "OB"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, allowed[1]))
+        try:
+            written(path, ds, **options)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+
+    monkeypatch.setattr(pydicom, "dcmwrite", with_little_room)
+    done = run("convert", labels, "--source", images, "--to", kind, "--out", tmp_path / "x.dcm")
+    assert done.exit_code == 2
+    assert "x.dcm was not written: the file would be larger than the system allows; choose another" in done.stderr
+    assert not (tmp_path / "x.dcm").exists()
 
 
 def test_the_labels_and_the_scan_are_not_overwritten(run, images, labels, tmp_path):

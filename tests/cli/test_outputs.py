@@ -125,6 +125,21 @@ def test_outputs_that_cannot_work_are_refused_before_anything_is_written(tmp_pat
     assert names(tmp_path) == {"folder", "input"}
 
 
+def test_an_input_is_known_by_whatever_link(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("one", "folder/two", "stored", "folder/DICOMDIR"):
+        (tmp_path / name).write_text(name)
+    os.link(tmp_path / "one", tmp_path / "hard")
+    os.link(tmp_path / "folder" / "two", tmp_path / "hard in folder")
+    (tmp_path / "folder" / "linked").symlink_to(tmp_path / "stored")
+    (tmp_path / "folder" / "broken").symlink_to(tmp_path / "nothing")
+    for place in ("hard", "hard in folder", "stored"):
+        for folder in (tmp_path / "folder", tmp_path / "folder" / "DICOMDIR"):
+            with pytest.raises(WriteError, match="is an input or a part of one"):
+                Staging([tmp_path / place], inputs=[tmp_path / "one", folder])
+    Staging([tmp_path / "other"], inputs=[tmp_path / "one", tmp_path / "folder", tmp_path / "not there"])
+
+
 def test_a_label_map_of_an_unknown_kind_is_refused(tmp_path):
     check_label_maps(tmp_path / "a.nii.gz", None)
     with pytest.raises(WriteError, match=r"\.nii\.gz"):

@@ -6,6 +6,7 @@ import pytest
 import SimpleITK
 
 from napari_segsam.core.errors import WriteError
+from napari_segsam.io.labels.names import parse_names
 from tests.fakes import FakePredictor
 
 SPLEEN = {"id": 2, "class": "spleen", "axis": "k", "slice": 3, "points": [{"ijk": [18, 4, 3], "positive": True}]}
@@ -16,7 +17,7 @@ def voxels(path):
 
 
 def names(path):
-    return json.loads(path.with_name(f"{path.name}.labels.json").read_text())
+    return parse_names(path.with_name(f"{path.name}.labels.json"))
 
 
 def test_prompts_become_a_label_map_on_the_inputs_own_grid(run, scan, prompts, liver, fake, tmp_path):
@@ -29,7 +30,7 @@ def test_prompts_become_a_label_map_on_the_inputs_own_grid(run, scan, prompts, l
     assert np.array_equal(labels[:, :, 3] == 1, source[:, :, 3] == 60)
     assert np.array_equal(labels[:, :, 3] == 2, source[:, :, 3] == 120)
     assert not np.delete(labels, 3, axis=2).any()
-    assert names(out) == {"1": "liver", "2": "spleen"}
+    assert names(out) == {1: "liver", 2: "spleen"}
 
 
 def test_the_report_says_what_was_found_how_and_how_long_it_took(run, scan, prompts, liver, fake, tmp_path):
@@ -68,7 +69,7 @@ def test_the_semantic_map_holds_prompted_and_unprompted_objects_by_class(run, sc
     source, classes = voxels(scan)[:, :, 3], voxels(semantic)[:, :, 3]
     for hu, name in ((60, 3), (120, 2), (180, 3)):
         assert (classes[source == hu] == name).all()
-    assert names(semantic) == {"2": "spleen", "3": "kidney_left"}
+    assert names(semantic) == {2: "spleen", 3: "kidney_left"}
 
 
 def test_one_object_on_slices_of_two_axes_is_joined(run, scan, prompts, liver, fake, tmp_path):
@@ -108,7 +109,7 @@ def test_a_lesion_keeps_its_voxels_within_an_organ_whatever_their_order(run, sca
     assert np.array_equal(labels == 2, (here == 75) | (here == 90))
     assert np.array_equal(labels == 1, here == 60)
     assert np.array_equal(voxels(semantic)[:, :, 3] == 2, (here == 75) | (here == 90) | (here == 120))
-    assert names(out) == {"1": "liver", "2": "spleen"}
+    assert names(out) == {1: "liver", 2: "spleen"}
 
 
 def test_of_two_alike_the_later_object_takes_the_voxels_aloud(run, scan, prompts, liver, fake, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from napari_segsam.core.errors import BadLabelsError, GridMismatchError
 from napari_segsam.core.grid import Grid
-from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.labels import Label, LabelMap, Patch
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume
 from tests.core.grids import affine_of, volumes
@@ -25,6 +25,10 @@ def patches(draw: st.DrawFn) -> tuple[LabelMap, SliceView, np.ndarray, int]:
     return labels, view, random.random(view.shape) < 0.5, draw(st.integers(0, 4))
 
 
+def undo(patch: Patch) -> Patch:
+    return Patch(patch.name, patch.indices, patch.after, patch.before)
+
+
 @given(patches())
 def test_applying_and_reverting_leaves_the_labels_as_they_were(case):
     labels, view, mask, value = case
@@ -33,7 +37,7 @@ def test_applying_and_reverting_leaves_the_labels_as_they_were(case):
     assert np.array_equal(labels.voxels, before), "making a patch must not write"
     labels.apply(patch)
     after = labels.voxels.copy()
-    labels.revert(patch)
+    labels.apply(undo(patch))
     assert np.array_equal(labels.voxels, before)
     labels.apply(patch)
     assert np.array_equal(labels.voxels, after)
@@ -88,7 +92,7 @@ class Undoing(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         self.undone.append(self.done.pop())
-        self.labels.revert(self.undone[-1])
+        self.labels.apply(undo(self.undone[-1]))
 
     @precondition(lambda self: self.undone)
     @rule()

@@ -1,7 +1,5 @@
 """napari's Open, Open Sample and Save go through our reader and writer, on the scan's own grid."""
 
-import json
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from napari_segsam.gui.label_files import FORMATS
 from napari_segsam.gui.layer_data import LABELS_KEY, VOLUME_KEY, layer_of
 from napari_segsam.gui.reader import get_reader, open_sample, read_layers
 from napari_segsam.gui.writer import write_labels
+from napari_segsam.io.labels.names import parse_names
 
 OBLIQUE = np.array([[-1.2, 0.3, 0.1, 50.0], [0.3, 1.1, -0.2, -20.0], [0.0, 0.2, -3.0, 9.0], [0, 0, 0, 1]])
 
@@ -72,7 +71,7 @@ def test_napari_saves_committed_labels_on_the_scans_grid(hand, nifti, tmp_path):
     image = nib.load(saved[0])
     assert np.allclose(image.affine, nib.load(nifti).affine)
     assert [tuple(v) for v in np.argwhere(np.asarray(image.dataobj))] == [(3, 4, 5)]
-    assert json.loads((tmp_path / "out.nii.gz.labels.json").read_text()) == {"1": "liver"}
+    assert parse_names(tmp_path / "out.nii.gz.labels.json") == {1: "liver"}
 
 
 def test_labels_are_written_off_the_gui_thread_and_that_is_said(hand, nifti, tmp_path):

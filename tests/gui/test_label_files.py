@@ -1,6 +1,7 @@
 """Labels out of the window and into it: every format through one path, proven, undone in one step."""
 
 import json
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -16,8 +17,10 @@ from scipy.spatial.transform import Rotation
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.volume import Volume
+from napari_segsam.engine.session import Session
 from napari_segsam.gui.export_dialog import ExportDialog
-from napari_segsam.gui.label_files import FORMATS, Scan, format_of
+from napari_segsam.gui.label_files import FORMATS, LabelFiles, Scan, format_of
 from napari_segsam.io.labels.export import SUFFIXES, export_labels
 from napari_segsam.io.labels.importing import read_any
 
@@ -126,6 +129,7 @@ def test_the_dialog_proposes_a_file_beside_the_scan_and_follows_the_format(drawn
     dialog.format_box.setCurrentIndex(3)
     assert dialog.path == scan_file.parent / "scan_labels.dcm"
     assert dialog.codes.isVisibleTo(dialog)
+    assert "Not every class of a model has a code" in dialog.about_codes.text()
     dialog.file.setText("/somewhere/else.txt")
     assert dialog.path.name == "else.txt.dcm"
     dialog.file.clear()
@@ -148,7 +152,7 @@ def test_a_file_that_is_there_is_replaced_only_where_the_person_says_so(tmp_path
 def test_a_class_without_a_code_is_named_and_nothing_is_written(drawn, tmp_path):
     drawn.session.labels.labels[1] = Label(1, "my own class")
     export(drawn, "DICOM segmentation", tmp_path / "seg.dcm")
-    assert "my own class" in drawn.dock.error.text
+    assert "my own class; give each one in a file of codes (--codes, or Codes in the window)" in drawn.dock.error.text
     assert "Saved" not in drawn.dock.notice.text
     assert not (tmp_path / "seg.dcm").exists()
     assert drawn.session.unsaved
@@ -199,6 +203,48 @@ def test_naparis_save_takes_the_same_path(drawn, tmp_path):
     assert np.array_equal(again(drawn, tmp_path / "seg.dcm").voxels, drawn.session.labels.voxels)
     with pytest.raises(WriteError, match=r"\.seg\.nrrd"):
         format_of(tmp_path / "a.docx")
+
+
+def test_the_scan_is_not_saved_over(drawn, scan_file):
+    before = scan_file.read_bytes()
+    drawn.dock.workbench.export_labels(scan_file, format_of_title("NIfTI"))
+    drawn.wait(lambda: drawn.dock.error.text, 60)
+    assert "scan.nii.gz is a file of the scan and was not overwritten" in drawn.dock.error.text
+    with pytest.raises(WriteError, match="is a file of the scan"):
+        drawn.layer("labels").save(str(scan_file), plugin="napari-segsam")
+    assert scan_file.read_bytes() == before
+    assert drawn.session.unsaved
+
+
+class Later:
+    """An executor whose job is written when the test says so, and answered when it says that."""
+
+    def submit(self, job, done, failed, *, key, priority):
+        self.job, self.done = job, done
+
+
+def test_what_changes_while_labels_are_written_is_unsaved_even_if_it_looks_the_same_in_the_history(tmp_path):
+    grid = Grid((8, 8, 8), np.eye(4))
+    session, later = Session(Volume(grid, np.zeros(grid.shape, np.int16))), Later()
+    files = LabelFiles(SimpleNamespace(session=session), later, tell=print, refuse=pytest.fail)
+
+    def stroke(index):
+        before = session.labels.voxels.reshape(-1)[[index]]
+        session.labels.voxels.reshape(-1)[index] = 1
+        session.record_stroke(np.array([index]), before)
+
+    def saved(meanwhile):
+        files.export(tmp_path / "out.nii", FORMATS[0], None)
+        answer = later.job()
+        meanwhile()
+        later.done(answer)
+        return not session.unsaved
+
+    stroke(5)
+    assert not saved(lambda: (session.undo(), stroke(77)))
+    assert not saved(lambda: (session.undo(), session.redo()))
+    assert saved(lambda: session.next_object())  # no label changed
+    assert not saved(lambda: session.undo() and session.undo())
 
 
 # -- in

@@ -56,6 +56,63 @@ def test_an_error_at_any_step_leaves_the_old_file(
     assert [p.name for p in tmp_path.iterdir()] == ["labels.nii"]
 
 
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "broken"), KeyboardInterrupt()])
+def test_what_was_given_its_place_before_another_could_not_be_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, linked: bool, failure: BaseException
+) -> None:
+    paths = [tmp_path / name for name in ("labels.nii.gz", "new.json", "labels.nii.gz.labels.json")]
+    for path in (paths[0], paths[2]):
+        path.write_bytes(path.name.encode())
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    move = Path.replace
+
+    def stops(path: Path, target: Path) -> Path:
+        if target == paths[at] and path.read_bytes() == b"new":
+            raise failure
+        return move(path, target)
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(Path, "replace", stops)
+    if not linked:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises((WriteError, KeyboardInterrupt)):
+        save(*paths)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_flushed_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "labels.nii"
+    path.write_bytes(b"old")
+
+    def fails(_: Path) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(atomic, "sync_folder", fails)
+    with pytest.raises(WriteError, match="unchanged"):
+        save(path, tmp_path / "new")
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [("x" * 256, "x: its name is too long"), ("folder", "folder: a folder of that name is there")],
+)
+def test_a_place_that_cannot_be_taken_is_named_before_anything_is_written(
+    tmp_path: Path, second: str, said: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path, begun = tmp_path / "labels.nii", False
+    path.write_bytes(b"old")
+    refused = pytest.raises(WriteError, match=rf"^labels\.nii was not written: .*{said}; .*unchanged\.$")
+    with refused, replacing(path, tmp_path / second):
+        begun = True
+    assert not begun and path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_program_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "labels.nii"
     path.write_bytes(b"old")

@@ -1,5 +1,8 @@
 """One way in for every format."""
 
+import gzip
+import io
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.io.formats import files_of, list_series, read_volume, write_labels
 from tests.core.grids import affine_of
-from tests.io.dicom.dicom_files import SERIES, ct_series
+from tests.io.dicom.dicom_files import SERIES, ct_series, slice_file
 from tests.io.images.nifti_files import saved
 from tests.io.images.text_files import meta, nrrd
 
@@ -41,6 +44,26 @@ def test_series_are_listed_with_what_info_prints(tmp_path: Path) -> None:
     write_labels(tmp_path / "a.nii.gz", LabelMap(Grid((3, 4, 5), affine_of("RSA"))))
     (info,) = list_series(tmp_path / "a.nii.gz")
     assert (info.uid, info.shape, info.orientation) == ("", (3, 4, 5), "RSA")
+
+
+def test_a_volume_knows_whether_its_file_says_how_it_lies_in_the_patient(tmp_path: Path) -> None:
+    pixels, nowhere = np.zeros((3, 4), np.int16), {"ImagePositionPatient": None, "ImageOrientationPatient": None}
+    Image.new("L", (3, 4)).save(tmp_path / "a.png")
+    for path in (
+        tmp_path / "a.png",
+        saved(tmp_path / "a.nii", np.zeros((2, 3, 4), np.int16), qform_code=0, sform_code=0),
+        nrrd(tmp_path / "a.nrrd", "spacings: 2 3 4", place=""),
+        meta(tmp_path / "a.mha", place="ElementSpacing = 1 1 1"),
+        slice_file(tmp_path / "a.dcm", pixels, (0, 0, 0), **nowhere),
+    ):
+        assert not read_volume(path).placed, path
+    for path in (
+        saved(tmp_path / "b.nii", np.zeros((2, 3, 4), np.int16)),
+        nrrd(tmp_path / "b.nrrd"),
+        meta(tmp_path / "b.mha"),
+        slice_file(tmp_path / "b.dcm", pixels, (0, 0, 0)),
+    ):
+        assert read_volume(path).placed, path
 
 
 def several(folder: Path) -> list[Path]:
@@ -100,10 +123,34 @@ def test_what_is_no_image_is_one_sentence(tmp_path: Path, name: str, content: by
         assert name in sentence and sentence.endswith(".") and len(sentence) < 200
 
 
-def test_an_archive_is_named_with_a_hint(tmp_path: Path) -> None:
-    (tmp_path / "study.zip").write_bytes(b"PK\x03\x04")
-    with pytest.raises(UnreadableInputError, match="unpack it"):
-        read_volume(tmp_path / "study.zip")
+def tar(name: str = "study") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as made:
+        made.addfile(tarfile.TarInfo(name))
+    return packed.getvalue()
+
+
+ARCHIVES = {
+    "study.zip": b"PK\x03\x04",
+    "study.tar": tar(),
+    "study.tar.gz": gzip.compress(tar()),
+    "study.tgz": gzip.compress(tar()),
+    "I10.gz": gzip.compress(b"a slice"),
+    "study.7z": b"7z\xbc\xaf\x27\x1c",
+    "study.rar": b"Rar!\x1a\x07",
+    "study.tar.bz2": b"BZh9",
+    "study.tar.xz": b"\xfd7zXZ\0",
+    "empty.rar": b"",
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_is_named_with_a_hint_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    for called in (name, "renamed") if ARCHIVES[name] else (name,):
+        (tmp_path / called).write_bytes(ARCHIVES[name])
+        for read in (read_volume, list_series):
+            with pytest.raises(UnreadableInputError, match=f"^{called} is an archive or packed; unpack it and open"):
+                read(tmp_path / called)
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:

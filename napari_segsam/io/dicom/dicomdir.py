@@ -43,15 +43,15 @@ def listed_files(path: Path) -> tuple[list[Path], tuple[str, ...]] | None:
         else:
             missing += 1
     called = printable(path.name)
-    said = _counted(outside, f"{called} lists {outside} files outside its folder; they were left out.")
-    said += _counted(missing, f"{called} lists {missing} files that are not there; copy the whole medium.")
+    said = _counted(outside, f"{called} lists", "outside its folder; what lies there was left out.")
+    said += _counted(missing, f"{called} lists", "in vain, as nothing of that name is there; copy the whole medium.")
     if not files:
         raise UnreadableInputError(" ".join(said) or f"{called} lists no files; open the folder that it lies in.")
     return list(dict.fromkeys(files)), said
 
 
-def _counted(count: int, sentence: str) -> tuple[str, ...]:
-    return (sentence,) if count else ()
+def _counted(count: int, before: str, behind: str) -> tuple[str, ...]:
+    return (f"{before} {count} {'file' if count == 1 else 'files'} {behind}",) if count else ()
 
 
 def _names(path: Path) -> list[tuple[str, ...]] | None:

@@ -27,14 +27,19 @@ _NO_IMAGES = {
     "SM": "is a slide of a microscope in tiles, which cannot be read; export a picture of the part that you need",
 }
 _TRAITS = {
+    "echo time": "EchoTime",
+    "inversion time": "InversionTime",
+    "flip angle": "FlipAngle",
+    "b-value": "DiffusionBValue",
     "series number": "SeriesNumber",
     "acquisition": "AcquisitionNumber",
     "time point": "TemporalPositionIdentifier",
-    "echo time": "EchoTime",
-    "b-value": "DiffusionBValue",
     "gradient": "DiffusionGradientOrientation",
     "trigger time": "TriggerTime",
     "image type": "ImageType",
+    "frame reference time": "FrameReferenceTime",
+    "acquisition time": "AcquisitionTime",
+    "content time": "ContentTime",
 }
 
 

@@ -21,6 +21,8 @@ def spacing_of(header: Dataset) -> tuple[tuple[float, float] | None, tuple[str, 
     for keyword in _AT_THE_DETECTOR:
         if found := positive(value(header, keyword)):
             return found, ("Its millimetres are those on the detector, where the patient is magnified.",)
+    if shape := _shape_of_pixels(header):
+        return shape, ("The file has no pixel spacing but a pixel's shape: a millimetre is the width of a pixel here.",)
     return None, ("The file has no pixel spacing: a millimetre is a pixel here.",)
 
 
@@ -34,6 +36,15 @@ def positive(lengths: Any) -> tuple[float, float] | None:
     """Two lengths, None where there are none or they are not positive."""
     found = numbers(lengths, 2)
     return (found[0], found[1]) if found and min(found) > 0 else None
+
+
+def _shape_of_pixels(header: Dataset) -> tuple[float, float] | None:
+    """Height and width of a pixel in widths; None where it is square, or the file says nothing that can be used."""
+    try:
+        found = positive(value(header, "PixelAspectRatio"))  # height and width (PS3.3 C.7.6.3.1.7)
+    except DAMAGE:
+        return None
+    return (found[0] / found[1], 1.0) if found and found[0] != found[1] else None
 
 
 def _ultrasound_spacing(header: Dataset) -> tuple[float, float] | None:

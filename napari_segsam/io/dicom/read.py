@@ -11,6 +11,7 @@ from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.core.volume import Volume
 from napari_segsam.io.dicom.damage import printable, quiet
 from napari_segsam.io.dicom.header import kind_of
+from napari_segsam.io.dicom.left_out import left_out
 from napari_segsam.io.dicom.pixels import read_voxels
 from napari_segsam.io.dicom.presets import padding, windows
 from napari_segsam.io.dicom.resample import interpolated
@@ -18,7 +19,7 @@ from napari_segsam.io.dicom.series import Found, Refused, Series, find_series
 from napari_segsam.io.dicom.stack import Stack
 from napari_segsam.io.dicom.values import said, value
 from napari_segsam.io.intensities import Voxels, finite
-from napari_segsam.io.series_info import Evened, SeriesInfo
+from napari_segsam.io.series_info import Evened, SeriesInfo, tilt
 
 _KINDS = {
     **{"CT": "ct", "MR": "mr", "PT": "pet", "US": "us", "IVUS": "us"},
@@ -36,7 +37,7 @@ def list_dicom(path: Path) -> list[SeriesInfo]:
     with quiet():
         found = _found(path)
         refused = (*found.refused, *(Refused(None, note) for note in found.notes))
-        return [_info(series) for series in found.series] + [_refused_info(r) for r in refused]
+        return [_info(series, left_out(found, series)) for series in found.series] + [_refused_info(r) for r in refused]
 
 
 def read_dicom(path: Path, series: str | None = None, *, resample: bool = False) -> Volume:
@@ -55,11 +56,11 @@ def read_dicom(path: Path, series: str | None = None, *, resample: bool = False)
     with quiet():
         found = _found(path)
         chosen = _choose(found, path, series)
-        left_out = _left_out(found, chosen)
-        stack = _stack(chosen, resample, left_out)
+        lost = left_out(found, chosen)
+        stack = _stack(chosen, resample, lost)
         voxels, warned = finite(read_voxels(stack, chosen.name), chosen.name)
         voxels = interpolated(voxels, stack.at) if stack.at else voxels
-        return _volume(chosen, stack, voxels, (*chosen.warnings, *stack.warnings, *warned, *left_out))
+        return _volume(chosen, stack, voxels, (*chosen.warnings, *stack.warnings, *warned, *lost))
 
 
 def series_at(path: Path, series: str | None = None) -> Series:
@@ -67,12 +68,12 @@ def series_at(path: Path, series: str | None = None) -> Series:
     return _choose(_found(path), path, series)
 
 
-def _stack(chosen: Series, resample: bool, left_out: tuple[str, ...]) -> Stack:
+def _stack(chosen: Series, resample: bool, lost: tuple[str, ...]) -> Stack:
     if chosen.stack is not None:
         return chosen.stack
     if resample and chosen.evened is not None:
         return chosen.evened
-    raise UnreadableInputError(" ".join((chosen.refused or "", *left_out)))
+    raise UnreadableInputError(" ".join((chosen.refused or "", *lost)))
 
 
 def _found(path: Path) -> Found:
@@ -83,7 +84,8 @@ def _found(path: Path) -> Found:
         raise UnreadableInputError(found.refused[0].why)
     if path.is_file():
         raise UnreadableInputError(f"{printable(path.name)} {_no_image(path)}.")
-    what = f"{found.others} files of other kinds" if found.others else "nothing"
+    others = len(found.others)
+    what = {0: "nothing", 1: "1 file of another kind"}.get(others, f"{others} files of other kinds")
     raise UnreadableInputError(
         f"The folder {printable(path.name)} holds no DICOM image ({what}); choose another folder or a file."
     )
@@ -136,10 +138,10 @@ def _volume(series: Series, stack: Stack, voxels: Voxels, warnings: tuple[str, .
     )
 
 
-def _info(series: Series) -> SeriesInfo:
-    first = series.frames[0]
+def _info(series: Series, lost: tuple[str, ...]) -> SeriesInfo:
+    first, made = series.frames[0], series.stack or series.evened
     header, grid = first.header, series.stack.grid if series.stack else None
-    spacing = (*(first.spacing or (1.0, 1.0))[::-1], 0.0)
+    spacing = (*(first.spacing or (0.0, 0.0))[::-1], 0.0)
     return SeriesInfo(
         uid=series.uid,
         modality=_modality(header),
@@ -148,7 +150,12 @@ def _info(series: Series) -> SeriesInfo:
         spacing_mm=grid.spacing_mm if grid else spacing,
         orientation=grid.axis_codes if grid else "",
         transfer_syntax=printable(first.file.syntax.name),
-        warnings=series.warnings + (series.stack.warnings if series.stack else ()),
+        warnings=(
+            *series.warnings,
+            *(series.stack.warnings if series.stack else ()),
+            *(tilt(made.grid) if made else ()),
+            *lost,
+        ),
         refused=series.refused if series.irregular is None else str(series.irregular),
         evened=_evened(series.evened),
     )
@@ -162,12 +169,13 @@ def _evened(stack: Stack | None) -> Evened | None:
 
 def _refused_info(refused: Refused) -> SeriesInfo:
     header = refused.file.header if refused.file else Dataset()
+    frames = _count(header, "NumberOfFrames") or int(refused.file is not None)
     uid = said(header, "SeriesInstanceUID")
     return SeriesInfo(
         uid=uid if UID(uid).is_valid else "",
         modality=_modality(header),
         description=said(header, "SeriesDescription"),
-        shape=(_count(header, "Columns"), _count(header, "Rows"), _count(header, "NumberOfFrames")),
+        shape=(_count(header, "Columns"), _count(header, "Rows"), frames),
         spacing_mm=(0.0, 0.0, 0.0),
         orientation="",
         transfer_syntax=printable(refused.file.syntax.name) if refused.file else "",
@@ -177,17 +185,7 @@ def _refused_info(refused: Refused) -> SeriesInfo:
 
 def _count(header: Dataset, keyword: str) -> int:
     number = said(header, keyword)
-    return int(number) if number.isdecimal() else 1
-
-
-def _left_out(found: Found, chosen: Series) -> tuple[str, ...]:
-    """Files that belong to the series and cannot be read; one whose header cannot be read may belong to any."""
-    uid = said(chosen.frames[0].header, "SeriesInstanceUID")
-    mine = [r.why for r in found.refused if r.file is None or (uid and said(r.file.header, "SeriesInstanceUID") == uid)]
-    if not mine:
-        return found.notes
-    many = f"{len(mine)} files that cannot be read were left out, the first because" if len(mine) > 1 else ""
-    return f"{many or '1 file that cannot be read was left out, because'} {mine[0]}", *found.notes
+    return int(number) if number.isdecimal() else 0
 
 
 def _modality(header: Dataset) -> str:

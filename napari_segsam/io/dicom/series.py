@@ -17,9 +17,10 @@ from napari_segsam.io.dicom.dicomdir import listed_files
 from napari_segsam.io.dicom.frame import Frame
 from napari_segsam.io.dicom.frames import frames_of
 from napari_segsam.io.dicom.header import File, read_header
-from napari_segsam.io.dicom.parts import by_orientation, told_apart
+from napari_segsam.io.dicom.parts import by_plane, told_apart
 from napari_segsam.io.dicom.resample import even_stack
 from napari_segsam.io.dicom.stack import IrregularSlicesError, Stack, frame_of_reference, stack
+from napari_segsam.io.dicom.strays import explained
 from napari_segsam.io.dicom.syntax import unsupported
 from napari_segsam.io.dicom.values import said
 
@@ -76,13 +77,13 @@ class Found:
     Attributes:
         series: in the order of their numbers.
         refused: DICOM files that are segmentations or the like, of an unsupported kind, or damaged.
-        others: how many files are something else.
+        others: files that are something else.
         notes: what is wrong with files that a DICOMDIR lists, a sentence each.
     """
 
     series: tuple[Series, ...]
     refused: tuple[Refused, ...]
-    others: int
+    others: tuple[Path, ...]
     notes: tuple[str, ...] = ()
 
 
@@ -92,20 +93,20 @@ def find_series(path: Path) -> Found:
     folders = {folder: str(n) for n, folder in enumerate(dict.fromkeys(f.parent for f in files), start=1)}
     families: dict[Hashable, list[Frame]] = defaultdict(list)
     refused: list[Refused] = []
-    others = 0
+    others: list[Path] = []
     for each in files:
         file: File | None = None
         try:
             file = read_header(each)
             if file is None:
-                others += 1
+                others.append(each)
                 continue
             for frame in frames_of(file):
                 frame.traits["folder"] = folders[each.parent]
                 families[_family(frame)].append(frame)
         except UnreadableInputError as error:
             refused.append(Refused(file, str(error)))
-    return Found(_sorted_series(families.values()), tuple(refused), others, notes)
+    return Found(_sorted_series(families.values()), tuple(refused), tuple(others), notes)
 
 
 def _files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
@@ -121,7 +122,7 @@ def _files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
 def _sorted_series(families: Iterable[list[Frame]]) -> tuple[Series, ...]:
     by_uid: dict[str, list[tuple[list[Frame], str]]] = defaultdict(list)
     for frames in families:
-        for alike in by_orientation(frames):
+        for alike in by_plane(frames):
             by_uid[series_uid(alike[0])] += told_apart(alike)
     return tuple(sorted((s for uid, parts in by_uid.items() for s in _named(uid, parts)), key=_order))
 
@@ -148,22 +149,22 @@ _INSTEAD = ("StudyInstanceUID", "Modality", "SeriesNumber", "SeriesDescription")
 def _family(frame: Frame) -> Hashable:
     """What frames of one volume must share."""
     unplaced = "" if frame.is_placed else str(frame.path)
-    spacing = tuple(round(s, 4) for s in frame.spacing) if frame.spacing else None
     colours = said(frame.header, "PhotometricInterpretation")
     colours = "colours" if "MONOCHROME" not in colours else colours
     space = frame_of_reference(frame)
     packed = unsupported(frame.file.syntax)
-    return _series_key(frame), frame.rows, frame.cols, spacing, colours, space, packed, unplaced
+    return _series_key(frame), frame.rows, frame.cols, colours, space, packed, unplaced
 
 
 def _named(uid: str, parts: list[tuple[list[Frame], str]]) -> list[Series]:
+    numbered = {f"#{n}": frames for n, (frames, _) in enumerate(parts, start=1)}
     return [
-        _series(uid if len(parts) == 1 else f"{uid}#{n}", frames, part)
+        _series(uid if len(parts) == 1 else f"{uid}#{n}", frames, part, numbered)
         for n, (frames, part) in enumerate(parts, start=1)
     ]
 
 
-def _series(uid: str, frames: list[Frame], part: str) -> Series:
+def _series(uid: str, frames: list[Frame], part: str, parts: dict[str, list[Frame]]) -> Series:
     name, pile, irregular, evened, refused = series_name(frames[0]), None, None, None, None
     warnings = (_NO_UID,) if len(_series_key(frames[0])) > 1 else ()
     try:
@@ -171,8 +172,8 @@ def _series(uid: str, frames: list[Frame], part: str) -> Series:
             raise UnreadableInputError(f"{name}: {why}.")
         pile = stack(frames, name)
     except IrregularSlicesError as error:
-        irregular, evened = error, _evened(frames, error, name)
-        refused = f"{str(error).removesuffix('.')}{_RESAMPLE}" if evened else str(error)
+        irregular, evened = explained(error, name, frames, parts), _evened(frames, error, name)
+        refused = f"{str(irregular).removesuffix('.')}{_RESAMPLE}" if evened else str(irregular)
     except UnreadableInputError as error:
         refused = str(error)
     return Series(uid, name, part, tuple(frames), pile, irregular, evened, refused, warnings)
@@ -192,6 +193,7 @@ def series_name(frame: Frame) -> str:
     return f"{kind} series {int(number)}" if number.lstrip("-").isdecimal() else f"{kind} series"
 
 
-def _order(series: Series) -> tuple[int, str]:
+def _order(series: Series) -> tuple[int, str, int]:
     number = said(series.frames[0].header, "SeriesNumber")
-    return (int(number) if number.lstrip("-").isdecimal() else 0), series.uid
+    uid, _, part = series.uid.partition("#")
+    return (int(number) if number.lstrip("-").isdecimal() else 0), uid, int(part or 0)

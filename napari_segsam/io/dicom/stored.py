@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def intensity_table(frame: Frame) -> Table:
 
 def _mapped(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
     if value(header, "PhotometricInterpretation") == "PALETTE COLOR":
-        return np.stack([_eight_bits(table.of(stored), _palette_bits(table)) for table in palette(header)], axis=-1)
+        return _coloured(stored, palette(header))
     if stored.ndim == 3:
         return _eight_bits(stored[..., :3], int(value(header, "BitsStored") or 8))
     if value(header, "ModalityLUTSequence"):
@@ -97,9 +98,10 @@ def _mapped(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
     return stored
 
 
-def _palette_bits(table: Table) -> int:
-    """Bits of an entry; writers that say 16 and use 8 are common."""
-    return table.bits if table.entries.max() > 0xFF else 8
+def _coloured(stored: NDArray[Any], tables: Sequence[Table]) -> NDArray[np.uint8]:
+    """(rows, cols, 3) RGB; writers that say 16 bits and use 8 are common, but not for one colour alone."""
+    is_small = all(table.entries.max() <= 0xFF for table in tables)
+    return np.stack([_eight_bits(table.of(stored), 8 if is_small else table.bits) for table in tables], axis=-1)
 
 
 def _eight_bits(colours: NDArray[Any], bits: int) -> NDArray[np.uint8]:

@@ -20,10 +20,16 @@ _SERIES = (
 )
 _TRAITS = (
     "AcquisitionNumber",
+    "AcquisitionTime",
+    "ContentTime",
     "DiffusionBValue",
     "DiffusionGradientOrientation",
+    "DimensionIndexSequence",
     "EchoTime",
+    "FlipAngle",
+    "FrameReferenceTime",
     "ImageType",
+    "InversionTime",
     "TemporalPositionIdentifier",
     "TriggerTime",
 )
@@ -34,6 +40,7 @@ _GEOMETRY = (
     "ImagerPixelSpacing",
     "NominalScannedPixelSpacing",
     "PerFrameFunctionalGroupsSequence",
+    "PixelAspectRatio",
     "PixelSpacing",
     "RRIntervalVector",
     "SequenceOfUltrasoundRegions",

@@ -15,7 +15,8 @@ from napari_segsam.io.dicom.damage import DAMAGE, printable
 
 _KEPT = 1 << 14  # decoded values: enough for the many that are the same throughout a series
 _SHORT = 64  # bytes of a value that is kept
-_SELF_CONTAINED = frozenset(("CS", "DS", "FD", "FL", "IS", "SL", "UI", "UL", "US"))  # mean the same in every header
+_SELF_CONTAINED = frozenset(("CS", "DS", "FD", "FL", "IS", "SL", "TM", "UI", "UL", "US"))
+"""Value representations whose bytes mean the same in every header."""
 
 
 @cache

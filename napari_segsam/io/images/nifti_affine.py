@@ -1,12 +1,13 @@
 """Where a NIfTI image lies in the patient, exactly as its header says.
 
 The order of precedence is nibabel's: the sform where its code is not 0 (method 3 of the standard), else the qform where
-its code is not 0 (method 2), else voxel sizes alone. ITK 5.4 replaces a sheared sform by the qform without a word,
-which moves voxels by millimetres, and refuses the file where there is none.
+its code is not 0 (method 2), else voxel sizes alone. ITK 5.4 goes by the qform, where there is one, instead of an sform
+that is sheared or whose code is not 1, without a word; where there is none it refuses a sheared sform.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.core.grid import Grid
+from napari_segsam.core.grid import Grid, NiftiForms
 from napari_segsam.io.images.layout import UNPLACED, grid_at, with_normal
 from napari_segsam.io.images.units import NO_SPACING, NO_UNIT, converted
 
@@ -50,9 +51,11 @@ def grid_of(header: Header, shape: tuple[int, int, int], name: str) -> tuple[Gri
     elif scale != 1.0:
         said += (converted(scale),)
     grid = _grid(shape, _to_lps_mm(ras, scale), name)
+    by_qform = _by_qform(header, grid, scale) if qform else None
     if sform and qform:
-        said += _conflict(header, grid, scale)
-    return grid, (*(warnings if not sform else ()), *said)
+        said += _conflict(grid, by_qform)
+    forms = NiftiForms(qform, sform, by_qform.affine) if by_qform else NiftiForms(0, sform)
+    return replace(grid, nifti=forms), (*(warnings if not sform else ()), *said)
 
 
 def _placed(header: Header, name: str) -> tuple[Affine, tuple[str, ...]]:
@@ -80,12 +83,18 @@ def _to_lps_mm(ras: Affine, scale: float | None) -> Affine:
     return lps
 
 
-def _conflict(header: Header, grid: Grid, scale: float | None) -> tuple[str, ...]:
+def _by_qform(header: Header, grid: Grid, scale: float | None) -> Grid | None:
+    """Where the qform puts the voxels, None where it is damaged."""
     try:
-        other = _grid(grid.shape, _to_lps_mm(np.asarray(header.get_qform()), scale), "")
+        return _grid(grid.shape, _to_lps_mm(np.asarray(header.get_qform()), scale), "")
     except (*_UNUSABLE, UnreadableInputError):
+        return None
+
+
+def _conflict(grid: Grid, by_qform: Grid | None) -> tuple[str, ...]:
+    if by_qform is None:
         return ("The file's qform is damaged; its sform is used.",)
-    apart = float(np.linalg.norm(grid.corners_mm() - other.corners_mm(), axis=1).max())
+    apart = float(np.linalg.norm(grid.corners_mm() - by_qform.corners_mm(), axis=1).max())
     if apart <= _CONFLICT_MM:
         return ()
     return (f"The file's sform and qform disagree by up to {apart:.2f} mm; the sform is used.",)

@@ -16,6 +16,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
 from napari_segsam.io.images.image import TRANSPARENT
 from napari_segsam.io.images.memory import too_large
+from napari_segsam.io.images.png import keep_sixteen_bits, sixteen_bits
 from napari_segsam.io.images.tiff import as_stored, each_page, misread, page_count, zeros_are_bright
 from napari_segsam.io.intensities import Voxels, finite, narrowed
 from napari_segsam.io.series_info import SeriesInfo, chosen
@@ -111,7 +112,8 @@ def _volume(image: Any, page: int, path: Path, name: str) -> Volume:
     if misread(image):
         raise UnreadableInputError(f"{path.name} is a TIFF of a kind that pillow reads wrongly; save it as PNG.")
     inverted = zeros_are_bright(image)
-    voxels, warned = finite(narrowed(as_stored(image, _pixels(image, path))), path.name)
+    pixels, transparent = _pixels(image, path)
+    voxels, warned = finite(narrowed(as_stored(image, pixels)), path.name)
     grid = Grid((voxels.shape[1], voxels.shape[0], 1), np.eye(4))
     voxels = voxels[np.newaxis].transpose(2, 1, 0, *range(3, voxels.ndim + 1))
     return Volume(
@@ -121,7 +123,7 @@ def _volume(image: Any, page: int, path: Path, name: str) -> Volume:
         name=name,
         inverted=inverted,
         placed=False,
-        warnings=(NO_MILLIMETRES, *warned, *((TRANSPARENT,) if _transparent(image) else ())),
+        warnings=(NO_MILLIMETRES, *warned, *((TRANSPARENT,) if transparent else ())),
     )
 
 
@@ -143,22 +145,21 @@ def _least_bytes(image: Any) -> int:
     return int(image.width * image.height) // (8 if image.mode == "1" else 1)
 
 
-def _pixels(image: Any, path: Path) -> Voxels:
-    """(rows, columns) or (rows, columns, 3), turned as the camera was held."""
+def _pixels(image: Any, path: Path) -> tuple[Voxels, bool]:
+    """(rows, columns) or (rows, columns, 3), turned as the camera was held; and whether any is transparent."""
+    deep = keep_sixteen_bits(image)
     image.load()
-    upright = ImageOps.exif_transpose(image)
+    upright: Any = ImageOps.exif_transpose(image)
+    if deep:
+        return sixteen_bits(upright)
+    transparent = "A" in upright.getbands() and upright.getchannel("A").getextrema()[0] < 255
     if upright.mode in ("LA", "1"):
         upright = upright.convert("L")
     if upright.mode in _GREY:
-        return np.array(upright)
+        return np.array(upright), transparent
     if upright.mode in _COLOURS:
-        return np.array(upright.convert("RGB"))
+        return np.array(upright.convert("RGB")), transparent
     raise UnreadableInputError(f"{path.name} has {upright.mode} colours, made for print; save it as RGB.")
-
-
-def _transparent(image: Any) -> bool:
-    """Whether a pixel that has been read is."""
-    return "A" in image.getbands() and image.getchannel("A").getextrema()[0] < 255
 
 
 def _too_many_pixels(path: Path) -> UnreadableInputError:

@@ -42,8 +42,8 @@ def with_codes(labels: Iterable[Label], own: Mapping[str, Coding], file: str) ->
     without = sorted({label.name for label in coded if label.coding is None})
     if without:
         raise BadLabelsError(
-            f"{file} was not written: no code is known for {', '.join(without)}; give each one in a file (--codes), "
-            "as docs/how-to/export.md shows."
+            f"{file} was not written: no code is known for {', '.join(without)}; give each one in a file of codes "
+            "(--codes, or Codes in the window), as docs/how-to/export.md shows."
         )
     return coded
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, SegmentationStorage
 
 from napari_segsam.core.errors import UnreadableInputError, WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
-from napari_segsam.core.terminology import Code, Coding
+from napari_segsam.core.maker import Maker
 from napari_segsam.io.dicom.damage import DAMAGE, printable, quiet, refusal
 from napari_segsam.io.dicom.source import Source
-from napari_segsam.io.labels.maker import Maker
-from napari_segsam.io.labels.seg_frames import frames_of, painted, spanned
+from napari_segsam.io.dicom.writing import write_data_set
+from napari_segsam.io.labels.belonging import doubts_about
+from napari_segsam.io.labels.items import check_codes
+from napari_segsam.io.labels.seg_frames import Frames, frames_of, spanned
+from napari_segsam.io.labels.seg_pixels import painted, values_of
+from napari_segsam.io.labels.segments import label_of, maker_of
+from napari_segsam.io.labels.slices import Slices
 from napari_segsam.io.labels.voxel_bytes import Stored, values_in
 
 _LABELMAP_STORAGE = UID("1.2.840.10008.5.1.4.1.1.66.7")  # PS3.6 names it Label Map Segmentation Storage
@@ -32,7 +39,7 @@ def write_dicom_seg(
     grid: Grid,
     segments: Mapping[int, Label],
     source: Source,
-    maker: Maker,
+    makers: Mapping[int, Maker],
     *,
     labelmap: bool,
 ) -> None:
@@ -45,14 +52,15 @@ def write_dicom_seg(
         grid: of the voxels and of the images.
         segments: number -> what it is, with codes; 1, 2, ... without a gap as BINARY. They all occur, and no others.
         source: the images.
-        maker: who drew them.
+        makers: number -> who drew it.
         labelmap: Label Map Segmentation Storage, else Segmentation Storage with BINARY frames.
 
     Raises:
-        WriteError: the format cannot hold a name or the grid, or the images' headers are damaged.
+        WriteError: the format cannot hold a name, a code or the grid, the images' headers are damaged, or there is too
+            little memory.
     """
     for label in segments.values():
-        _check_name(label, name)
+        _check_label(label, name)
     directions = grid.affine[:3, :2] / np.array(grid.spacing_mm[:2])
     if abs(float(directions[:, 0] @ directions[:, 1])) > _RIGHT_ANGLE:
         raise WriteError(
@@ -63,51 +71,86 @@ def write_dicom_seg(
 
     with quiet():
         try:
-            ds = segmentation(stored, grid, segments, source, maker, labelmap=labelmap)
-            pydicom.dcmwrite(path, ds, enforce_file_format=True)
+            ds = segmentation(stored, grid, segments, source, makers, labelmap=labelmap)
+            write_data_set(path, ds)
         except OSError:
             raise
-        except DAMAGE as error:
+        except MemoryError as error:
+            raise WriteError(
+                f"{name} was not written: a segmentation of this size needs more memory than there is; close programs, "
+                "or write NIfTI."
+            ) from error
+        except DAMAGE as error:  # names, codes and the grid are good: what is left is what images say
             raise WriteError(
                 f"{name} was not written: the headers of the images are damaged or unusual where they describe patient "
                 "or study; export the images again."
             ) from error
 
 
-def read_dicom_seg(path: Path) -> LabelMap:
+def read_dicom_seg(path: Path, slices: Slices | None = None) -> LabelMap:
     """Read a BINARY or LABELMAP segmentation on the grid that its frames span.
 
+    Args:
+        path: a file.
+        slices: of the scan that it is to be laid onto, whose distance holds where the file does not say its own.
+
     Raises:
-        UnreadableInputError: damaged, FRACTIONAL, no segmentation, or segments that overlap.
+        UnreadableInputError: damaged, FRACTIONAL, of a slide or of several points in time, no segmentation, or segments
+            that overlap.
+        GridMismatchError: it was drawn in another frame of reference, or nothing says that it belongs to this scan.
     """
-    grid, stored, labels = read_segments(path)
-    return LabelMap(grid, np.ascontiguousarray(stored.T), labels)
-
-
-def read_segments(path: Path) -> tuple[Grid, Stored, dict[int, Label]]:
-    """The grid that the frames span, (nk, nj, ni) segment numbers, and what they are; raises what reading raises."""
     name = printable(path.name)
-    with quiet():
-        try:
-            ds = pydicom.dcmread(path, force=True)
-            _check_kind(ds, name)
-            frames = frames_of(ds, name)
-            grid, k = spanned(frames, name)
-            stored = painted(ds, frames, grid, k, name)
-            labels = {label.value: label for label in _labels(ds)}
-        except DAMAGE as error:
-            raise refusal(path, error, "the segmentation is damaged or cut short; export it again") from error
+    with _said_where_damaged(path):
+        ds = _opened(path, name)
+        frames, values = frames_of(ds, name), values_of(ds)
+        warnings = doubts_about(ds, slices, name, placed=frames.placed) if slices else ()
+        grid, stored = _voxels(ds, frames, values, name, slices.grid if slices else None)
+        labels, makers = _described(ds, values)
     for value in values_in(stored):
         labels.setdefault(value, Label(value, f"label {value}"))
-    return grid, stored, labels
+    return LabelMap(grid, np.ascontiguousarray(stored.T), labels, makers, warnings)
 
 
-def _check_name(label: Label, file: str) -> None:
+def read_segments(path: Path) -> tuple[Grid, Stored]:
+    """The grid that the frames span, and the (nk, nj, ni) values; raises what reading a label map raises."""
+    name = printable(path.name)
+    with _said_where_damaged(path):
+        ds = _opened(path, name)
+        return _voxels(ds, frames_of(ds, name), values_of(ds), name)
+
+
+@contextmanager
+def _said_where_damaged(path: Path) -> Iterator[None]:
+    with quiet():
+        try:
+            yield
+        except DAMAGE as error:
+            raise refusal(path, error, "the segmentation is damaged or cut short; export it again") from error
+
+
+def _opened(path: Path, name: str) -> Dataset:
+    ds = pydicom.dcmread(path, force=True)
+    _check_kind(ds, name)
+    return ds
+
+
+def _voxels(
+    ds: Dataset, frames: Frames, values: NDArray[np.uint16], name: str, scan: Grid | None = None
+) -> tuple[Grid, Stored]:
+    grid, k = spanned(frames, name, scan)
+    return grid, painted(ds, frames, grid, k, values, name)
+
+
+def _check_label(label: Label, file: str) -> None:
     if len(label.name) > _LONGEST_NAME or "\\" in label.name or not label.name.isprintable():
         raise WriteError(
             f"{file} was not written: '{printable(label.name)}' is no Segment Label, which has at most "
             f"{_LONGEST_NAME} characters and no backslash; rename it."
         )
+    try:
+        check_codes(label.name, label.coding)
+    except ValueError as error:
+        raise WriteError(f"{file} was not written: {error}.") from error
 
 
 def _check_kind(ds: Dataset, name: str) -> None:
@@ -120,27 +163,15 @@ def _check_kind(ds: Dataset, name: str) -> None:
         )
 
 
-def _labels(ds: Dataset) -> Iterator[Label]:
+def _described(ds: Dataset, values: NDArray[np.uint16]) -> tuple[dict[int, Label], dict[int, Maker]]:
+    """What the Segment Sequence says of each value, and who drew it where that is said; nothing of the background."""
+    labels, makers = {}, {}
     for item in ds.SegmentSequence:
         number = int(item.SegmentNumber)
-        if number > 0:  # 0 is the background of a LABELMAP
-            yield Label(number, str(item.get("SegmentLabel") or "").strip() or f"label {number}", _coding(item))
-
-
-def _coding(segment: Dataset) -> Coding | None:
-    category = _code(segment, "SegmentedPropertyCategoryCodeSequence")
-    kind = _code(segment, "SegmentedPropertyTypeCodeSequence")
-    if category is None or kind is None:
-        return None
-    return Coding(category, kind, _code(segment.SegmentedPropertyTypeCodeSequence[0], _MODIFIER))
-
-
-_MODIFIER = "SegmentedPropertyTypeModifierCodeSequence"
-
-
-def _code(item: Dataset, keyword: str) -> Code | None:
-    """The concept of a code sequence with one item."""
-    for code in item.get(keyword) or ():
-        value = str(code.get("CodeValue") or code.get("LongCodeValue") or "")
-        return Code(value, str(code.get("CodeMeaning") or ""), str(code.get("CodingSchemeDesignator") or ""))
-    return None
+        value = int(values[number]) if number >= 0 else 0
+        if value:
+            labels[value] = label_of(item, value)
+            maker = maker_of(item)
+            if maker is not None:
+                makers[value] = maker
+    return labels, makers

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_segsam.core.errors import BadLabelsError, GridMismatchError, UnknownNameError, WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.maker import Maker
 from napari_segsam.io.atomic import replacing, write_bytes
 from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.labels.codes import nameless, read_codes, with_codes, with_known_codes
 from napari_segsam.io.labels.dicom_seg import write_dicom_seg
-from napari_segsam.io.labels.maker import Maker
 from napari_segsam.io.labels.names import names_path, names_text
 from napari_segsam.io.labels.nifti import write_nifti_labels
 from napari_segsam.io.labels.nrrd import write_meta_labels, write_nrrd_labels
+from napari_segsam.io.labels.overwriting import refuse_images
 from napari_segsam.io.labels.proof import prove_image, prove_seg, tolerance_mm
-from napari_segsam.io.labels.voxel_bytes import Stored, as_stored, renumbered, values_in
+from napari_segsam.io.labels.voxel_bytes import Stored, as_stored, counts_in, renumbered, values_in
 
 SUFFIXES = {"nifti": (".nii.gz", ".nii"), "nrrd": (".nrrd", ".mha"), "dicom-seg": (".dcm",), "rtstruct": (".dcm",)}
 """Kind of file -> how its name may end; the usual one first."""
@@ -35,6 +36,7 @@ def export_labels(
     maker: Maker | None = None,
     labelmap: bool = False,
     resampled: str = "",
+    scan: Sequence[Path] = (),
 ) -> tuple[str, ...]:
     """Write a label map on its own grid, and ``<file>.labels.json`` beside it.
 
@@ -45,21 +47,23 @@ def export_labels(
         source: the images that it was drawn on, which a DICOM object refers to.
         names: value -> name; those of ``labels`` where None.
         codes: a person's own file of codes, for names that the class cards have none for, or another one.
-        maker: who drew the labels.
+        maker: who drew the labels; where None, each who its file says drew it, else a person with this program.
         labelmap: a DICOM segmentation as LABELMAP, which keeps the values and is new to many programs; else as BINARY.
         resampled: what the Volume that the labels were drawn on says of itself, where there is no ``source`` to say it.
+        scan: what the scan was read from, files or a folder of DICOM files; no image of it is overwritten.
 
     Returns:
         What to know about the file, a sentence each.
 
     Raises:
-        WriteError: another suffix, something the format cannot hold, or it could not be written, or did not read back
-            equal. What was there is unchanged.
+        WriteError: another suffix, an image of the scan, something the format cannot hold, or it could not be written,
+            or did not read back equal. What was there is unchanged.
         BadLabelsError: a DICOM object, and a value has no name, or (a segmentation) a name no code; it says which.
         GridMismatchError: the labels do not lie on the images of ``source``.
         UnreadableInputError: the file of codes says something else.
     """
     check_output(path, kind)
+    refuse_images(path, scan)
     _check_place(path, labels, source)
     own = read_codes(codes) if codes else {}
     known = _named(labels.labels, names)
@@ -79,7 +83,8 @@ def export_labels(
             )
         _write_structures(path, labels, with_known_codes(there, own), source, maker or Maker())
     else:
-        _write_segmentation(path, stored, with_codes(there, own, path.name), source, maker or Maker(), labelmap)
+        makers = {label.value: maker or labels.makers.get(label.value) or Maker() for label in there}
+        _write_segmentation(path, stored, with_codes(there, own, path.name), source, makers, labelmap)
     return (*source.made_up, source.resampled) if source.resampled else source.made_up
 
 
@@ -139,7 +144,7 @@ def _write_image(path: Path, stored: Stored, grid: Grid, labels: Mapping[int, La
         else:
             write_nifti_labels(beside, stored, grid, note)
         prove_image(beside, path.name, stored, grid)
-        _write_names(names_beside, labels)
+        _write_names(names_beside, labels, stored)
 
 
 def _write_structures(path: Path, labels: LabelMap, there: list[Label], source: Source, maker: Maker) -> None:
@@ -153,19 +158,20 @@ def _write_structures(path: Path, labels: LabelMap, there: list[Label], source: 
             verify_rtstruct(beside, labels.voxels, labels.grid, source)
         except WriteError as error:
             raise WriteError(str(error).replace(beside.name, path.name)) from error
-        _write_names(names_beside, {label.value: label for label in there})
+        _write_names(names_beside, {label.value: label for label in there}, labels.voxels.T)
 
 
 def _write_segmentation(
-    path: Path, stored: Stored, there: list[Label], source: Source, maker: Maker, labelmap: bool
+    path: Path, stored: Stored, there: list[Label], source: Source, makers: Mapping[int, Maker], labelmap: bool
 ) -> None:
     segments = {label.value if labelmap else n: label for n, label in enumerate(there, start=1)}
     numbers = stored if labelmap else renumbered(stored, {label.value: n for n, label in segments.items()})
     with replacing(path, names_path(path)) as (beside, names_beside):
-        write_dicom_seg(beside, path.name, numbers, source.grid, segments, source, maker, labelmap=labelmap)
+        drawn_by = {n: makers[label.value] for n, label in segments.items()}
+        write_dicom_seg(beside, path.name, numbers, source.grid, segments, source, drawn_by, labelmap=labelmap)
         prove_seg(beside, path.name, numbers, source.grid)
-        _write_names(names_beside, segments)
+        _write_names(names_beside, segments, numbers)
 
 
-def _write_names(path: Path, labels: Mapping[int, Label]) -> None:
-    write_bytes(path, names_text({value: label.name for value, label in labels.items()}))
+def _write_names(path: Path, labels: Mapping[int, Label], stored: Stored) -> None:
+    write_bytes(path, names_text({value: label.name for value, label in labels.items()}, counts_in(stored)))

@@ -18,9 +18,9 @@ from napari_segsam.io.images.nrrd_header import read_nrrd_text
 from napari_segsam.io.images.stored import read_stored
 from napari_segsam.io.intensities import Voxels, rescaled
 from napari_segsam.io.labels.dicom_seg import read_dicom_seg
-from napari_segsam.io.labels.names import read_names
+from napari_segsam.io.labels.names import Names, read_names
 from napari_segsam.io.labels.slicer_segments import Segment, read_segments, unescaped
-from napari_segsam.io.labels.voxel_bytes import values_in
+from napari_segsam.io.labels.voxel_bytes import counts_in
 
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz")
 _NRRD, _META = (".nrrd", ".nhdr"), (".mha", ".mhd")
@@ -65,8 +65,9 @@ def read_labels(path: Path) -> LabelMap:
         if lower.endswith(_META):
             return _from_image(path, text_layout(path), [])
         if lower.endswith(_NRRD):
-            pairs = read_nrrd_text(path).pairs
-            return _from_image(path, text_layout(path), read_segments({k: unescaped(v) for k, v in pairs.items()}))
+            pairs, layout = read_nrrd_text(path).pairs, text_layout(path)
+            segments = read_segments({k: unescaped(v) for k, v in pairs.items()}, layout.count, path.name)
+            return _from_image(path, layout, segments)
         return read_dicom_seg(path)
     except OSError as error:
         raise UnreadableInputError.not_opened(path, error) from error
@@ -79,13 +80,28 @@ def _from_image(path: Path, layout: Layout, segments: list[Segment]) -> LabelMap
         )
     layers = [_whole_numbers(_layer(layout, n), path.name) for n in range(layout.count)]
     voxels, named = (layers[0], segments) if len(layers) == 1 else _flattened(layers, segments, path.name)
-    labels = {s.value: Label(s.value, s.name, s.coding) for s in named}
-    for value, name in read_names(path).items():
-        if value not in labels or labels[value].name != name:
-            labels[value] = Label(value, name)
-    for value in values_in(voxels.T):
-        labels.setdefault(value, Label(value, f"label {value}"))
-    return LabelMap(layout.grid, voxels, dict(sorted(labels.items())))
+    inside = {s.value: Label(s.value, s.name, s.coding) for s in named}
+    there, beside = counts_in(voxels.T), read_names(path)
+    taken = _taken(inside, beside, there)
+    unnamed = {value: Label(value, f"label {value}") for value in there}
+    labels = dict(sorted((unnamed | taken | inside).items()))
+    return LabelMap(layout.grid, voxels, labels, warnings=_doubts(path.name, inside, beside, taken, there))
+
+
+def _taken(inside: Mapping[int, Label], beside: Names, there: Mapping[int, int]) -> dict[int, Label]:
+    """What only the file beside names; of a file with names of its own, no value that was taken out of it."""
+    return {v: Label(v, n) for v, n in beside.names.items() if v not in inside and (v in there or not inside)}
+
+
+def _doubts(
+    name: str, inside: Mapping[int, Label], beside: Names, taken: Mapping[int, Label], there: Mapping[int, int]
+) -> tuple[str, ...]:
+    """Where the names beside the file may be those of what was once in it."""
+    if any(v in inside and inside[v].name != n for v, n in beside.names.items()):
+        return (f"{name} names its labels otherwise than {beside.file}; its own names were taken.",)
+    if taken and beside.counts not in (None, there):
+        return (f"{name} has changed since {beside.file} was written; check that its names are still right.",)
+    return ()
 
 
 def _layer(layout: Layout, n: int) -> Voxels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations, product
 
 import numpy as np
@@ -13,9 +14,19 @@ from napari_segsam.core.grid import Grid
 Labels = NDArray[np.uint16]
 _APART = 0.05
 """Part of the smallest voxel edge by which centres may differ: headers are rounded, and it is plain which is which."""
+_SILENT_MM = 1e-3
+"""By so much, which two grids may differ and match, rounding goes unsaid."""
 
 
-def matched(voxels: Labels, own: Grid, wanted: Grid, name: str, *, part: bool = False) -> Labels:
+def matched(
+    voxels: Labels,
+    own: Grid,
+    wanted: Grid,
+    name: str,
+    *,
+    part: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Labels:
     """The labels in the index order of ``wanted``.
 
     Args:
@@ -25,6 +36,7 @@ def matched(voxels: Labels, own: Grid, wanted: Grid, name: str, *, part: bool = 
         name: what an error calls the label map.
         part: the format keeps a box around what is labelled only, so the label map may cover a part of the scan, or
             reach beyond it where it is empty.
+        tell: hears by how much the voxels lie beside the scan's, where that is more than rounding in the last digits.
 
     Raises:
         GridMismatchError: the voxels do not coincide; says by how much they differ.
@@ -32,14 +44,15 @@ def matched(voxels: Labels, own: Grid, wanted: Grid, name: str, *, part: bool = 
     tolerance = _APART * min(wanted.spacing_mm)
     for axes, flips in product(permutations(range(3)), product((False, True), repeat=3)):
         turned = _turned(own, axes, flips)
-        start = _start(turned, wanted, tolerance)
-        if start is None:
+        start, apart = _start(turned, wanted)
+        fits = turned.shape == wanted.shape and not start.any()
+        if apart > tolerance or not (fits or part):
             continue
+        if apart > _SILENT_MM and tell is not None:
+            beside = f"{name} lies up to {apart:.3f} mm beside the scan, less than a twentieth of a voxel"
+            tell(f"{beside}; its labels were taken over as they are.")
         view = voxels.transpose(axes)[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
-        if turned.shape == wanted.shape and not start.any():
-            return np.ascontiguousarray(view)
-        if part:
-            return _laid(view, start, wanted.shape, name)
+        return np.ascontiguousarray(view) if fits else _laid(view, start, wanted.shape, name)
     raise GridMismatchError(f"{name} does not fit the scan: {_difference(own, wanted)}; {_ADVICE}.")
 
 
@@ -57,11 +70,11 @@ def _turned(grid: Grid, axes: tuple[int, ...], flips: tuple[bool, ...]) -> Grid:
     return Grid((shape[0], shape[1], shape[2]), grid.affine @ change)
 
 
-def _start(turned: Grid, wanted: Grid, tolerance: float) -> NDArray[np.int64] | None:
-    """The voxel of ``wanted`` where voxel 0, 0, 0 of ``turned`` lies, None where their voxels do not coincide."""
+def _start(turned: Grid, wanted: Grid) -> tuple[NDArray[np.int64], float]:
+    """The voxel of ``wanted`` next to voxel 0, 0, 0 of ``turned``, and by how many millimetres voxels then differ."""
     start = np.rint(wanted.to_ijk(turned.affine[:3, 3]))
     apart = turned.corners_mm() - wanted.to_mm(start + _corner_indices(turned.shape))
-    return start.astype(np.int64) if np.abs(apart).max() <= tolerance else None
+    return start.astype(np.int64), float(np.abs(apart).max())
 
 
 def _corner_indices(shape: tuple[int, int, int]) -> NDArray[np.float64]:

@@ -1,15 +1,32 @@
-"""``<file>.labels.json``: what each voxel value of a label map is called."""
+"""``<file>.labels.json``: what each voxel value of a label map is called, and how many voxels have it."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.errors import UnreadableInputError, one_line
 from napari_segsam.core.labels import MAX_LABEL
 
 _LARGEST = 1 << 22
+_COUNTS = "voxels"
+
+
+class Names(NamedTuple):
+    """What such a file says.
+
+    Attributes:
+        file: its name; empty where there is none.
+        names: value -> what it is called.
+        counts: value -> how many voxels had it when the file was written, None where it does not say so.
+    """
+
+    file: str
+    names: dict[int, str]
+    counts: dict[int, int] | None
 
 
 def names_path(labels: Path) -> Path:
@@ -17,13 +34,15 @@ def names_path(labels: Path) -> Path:
     return labels.with_name(f"{labels.name}.labels.json")
 
 
-def names_text(names: Mapping[int, str]) -> bytes:
+def names_text(names: Mapping[int, str], counts: Mapping[int, int]) -> bytes:
     """The file's content, by ascending value."""
-    return (json.dumps({str(v): names[v] for v in sorted(names)}, indent=1, ensure_ascii=False) + "\n").encode()
+    said: dict[str, Any] = {str(v): names[v] for v in sorted(names)}
+    said[_COUNTS] = {str(v): counts[v] for v in sorted(counts)}
+    return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def read_names(labels: Path) -> dict[int, str]:
-    """The names beside a label map, under its whole name or its name without suffixes; empty where there are none.
+def read_names(labels: Path) -> Names:
+    """The names beside a label map, under its whole name or its name without suffixes.
 
     Raises:
         UnreadableInputError: such a file is there and does not say ``{"1": "liver"}``.
@@ -31,24 +50,48 @@ def read_names(labels: Path) -> dict[int, str]:
     stem = labels.name.removesuffix(".gz").rpartition(".")[0].removesuffix(".seg")
     for path in (names_path(labels), labels.with_name(f"{stem}.labels.json")):
         if path.is_file():
-            return parse_names(path)
-    return {}
+            return _parsed(path)
+    return Names("", {}, None)
 
 
 def parse_names(path: Path) -> dict[int, str]:
-    """A JSON file ``{"1": "liver", ...}``.
+    """The names in a JSON file ``{"1": "liver", ...}``, which may say ``"voxels": {"1": 4711, ...}`` too.
 
     Raises:
         UnreadableInputError: it says something else.
     """
+    return _parsed(path).names
+
+
+def _parsed(path: Path) -> Names:
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError("too large")
-        names = {int(v): n for v, n in json.loads(path.read_text("utf-8")).items()}
-        if not all(isinstance(n, str) for n in names.values()) or not all(0 <= v <= MAX_LABEL for v in names):
-            raise ValueError("not names")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        said = json.loads(path.read_text("utf-8"), object_pairs_hook=_each_once)
+        counts = said.pop(_COUNTS, None)
+        return Names(path.name, _by_value(said, str), None if counts is None else _by_value(counts, int))
+    except _TwiceError as error:
+        raise UnreadableInputError(f"{path.name} has several entries for {error}; leave one of them.") from error
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise UnreadableInputError(
             f'{path.name} does not say what values mean; it must be {{"1": "liver", ...}}.'
         ) from error
-    return {v: n for v, n in names.items() if v > 0}
+
+
+class _TwiceError(ValueError):
+    """There are several entries for one value; JSON would take the last one without a word."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = [int(key) if key.strip().isdecimal() else key for key, _ in pairs]  # as "01" is the value 1
+    for value, count in Counter(values).most_common(1):
+        if count > 1:
+            raise _TwiceError(one_line(str(value)))
+    return dict(pairs)
+
+
+def _by_value(said: dict[str, Any], kind: type) -> dict[int, Any]:
+    found = {int(v): what for v, what in said.items()}
+    if not all(type(what) is kind for what in found.values()) or not all(0 <= v <= MAX_LABEL for v in found):
+        raise ValueError("not by value")
+    return {v: what for v, what in found.items() if v > 0}

@@ -1,4 +1,9 @@
-"""NIfTI label maps, on exactly the affine of their grid."""
+"""NIfTI label maps, on exactly the affine of their grid.
+
+Programs differ in whether they go by the sform or the qform, which of the codes decides, and where they put a file
+that has neither. A label map of a NIfTI scan therefore says its place in the same fields as the scan does: whoever
+reads both puts them in one place, be it the right one or not. Other label maps say it in both forms.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.grid import LPS_RAS, Grid
+from napari_segsam.core.grid import LPS_RAS, Grid, NiftiForms
 from napari_segsam.io.atomic import write_bytes
 from napari_segsam.io.labels.voxel_bytes import Stored, gzipped
 
@@ -19,7 +24,7 @@ Header = Any
 _NIFTI1_LARGEST = np.iinfo(np.int16).max
 _COMMENT = 6
 _SCANNER = 1  # qform and sform code: coordinates of the scanner
-_QFORM_MM = 2e-4  # a qform is written only where it says the same as the sform
+_APART_MM = 2e-4  # what the header says may be so far from the grid, as a qform is three float32
 
 
 def write_nifti_labels(path: Path, stored: Stored, grid: Grid, note: str) -> None:
@@ -39,15 +44,30 @@ def _label_header(stored: Stored, grid: Grid) -> Header:
     header: Header = nib.Nifti2Header(endianness="<") if large else nib.Nifti1Header(endianness="<")  # type: ignore[no-untyped-call]
     header.set_data_dtype(stored.dtype)
     header.set_data_shape(grid.shape)
-    ras = LPS_RAS @ grid.affine
-    header.set_qform(ras, code=_SCANNER, strip_shears=True)
-    if not _says_the_same(header, ras, grid):
-        header["qform_code"] = 0
-        header["pixdim"][1:4] = grid.spacing_mm
-    header.set_sform(ras, code=_SCANNER)
+    if grid.nifti is None or not _says(header, grid, grid.nifti):
+        both = NiftiForms(_SCANNER, _SCANNER, grid.affine)
+        if not (_says(header, grid, both) and _is_at(header.get_qform(), grid)):  # a qform cannot be sheared
+            _says(header, grid, NiftiForms(0, _SCANNER))
     header.set_xyzt_units("mm")
     header["scl_slope"], header["scl_inter"] = 1.0, 0.0
     return header
+
+
+def _says(header: Header, grid: Grid, forms: NiftiForms) -> bool:
+    """Say the grid's place in these forms; whether a reader that goes by the sform first finds the grid then."""
+    header["qform_code"] = header["sform_code"] = 0
+    header["pixdim"][1:4] = grid.spacing_mm
+    if forms.qform is not None:
+        header.set_qform(LPS_RAS @ forms.qform, code=forms.qform_code, strip_shears=True)
+    if forms.sform_code:
+        header.set_sform(LPS_RAS @ grid.affine, code=forms.sform_code)
+    return _is_at(header.get_best_affine(), grid)
+
+
+def _is_at(ras: NDArray[np.float64], grid: Grid) -> bool:
+    """Whether this affine puts every voxel where the grid does."""
+    apart = np.abs(ras - LPS_RAS @ grid.affine) @ np.array([*grid.shape, 1.0])
+    return bool(apart.max() <= _APART_MM)
 
 
 def _comment(note: str) -> bytes:
@@ -57,9 +77,3 @@ def _comment(note: str) -> bytes:
     text = note.encode()
     length = -(-(len(text) + 8) // 16) * 16
     return struct.pack("<4Bii", 1, 0, 0, 0, length, _COMMENT) + text.ljust(length - 8, b"\0")
-
-
-def _says_the_same(header: Header, ras: NDArray[np.float64], grid: Grid) -> bool:
-    """Whether the qform puts every voxel where the affine does; it cannot where that is sheared."""
-    apart = np.abs(np.asarray(header.get_qform()) - ras) @ np.array([*grid.shape, 1.0])
-    return bool(apart.max() <= _QFORM_MM)

@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
-from napari_segsam.core.terminology import Coding
 from napari_segsam.io.dicom.damage import printable
-from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.labels.rasterise import Polygon, fill
+from napari_segsam.io.labels.slices import Slices
 from napari_segsam.io.labels.structures import Contour, Structure, read_structures
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
-_MADE_UP = "2.25."
-"""What UIDs begin with that no institution gave (PS3.5 B.2)."""
 _OFF_SLICE = 0.1
 """Part of the distance between slices by which a contour may lie beside its slice."""
 
@@ -33,16 +30,12 @@ class Roi:
     """The voxels of one ROI.
 
     Attributes:
-        number: ROI Number, unique in the file.
-        name: ROI Name.
-        coding: what it is in codes, None where the file does not say.
+        structure: what the file says of it.
         corner: (i, j, k) of the first voxel of ``mask``.
         mask: (mi, mj, mk), within the grid and no larger than the contours need.
     """
 
-    number: int
-    name: str
-    coding: Coding | None
+    structure: Structure
     corner: tuple[int, int, int]
     mask: NDArray[np.bool_]
 
@@ -56,25 +49,24 @@ class _LeftOutError(Exception):
     """Why an ROI cannot be held on this grid: the end of a sentence that begins with its name."""
 
 
-def read_rois(path: Path, source: Source | None, grid: Grid) -> tuple[list[Roi], tuple[str, ...]]:
+def read_rois(path: Path, slices: Slices) -> tuple[list[Roi], tuple[str, ...]]:
     """Each ROI of an RT structure set as voxels, and a sentence for whatever was left out or is less than certain.
 
     Args:
         path: a file of any vendor.
-        source: the images' headers, which the contours' references are compared with.
-        grid: of the images; its frame of reference is not compared where there is none or it was made up.
+        slices: of the scan, whose images the contours' references are compared with.
 
     Raises:
         UnreadableInputError: no structure set, damaged, or no ROI of it can be held on this grid.
     """
     structures = read_structures(path)
-    images, frame = _Images(source), _frame_of_reference(source, grid)
+    images, grid = _Images(slices), slices.grid
     rois: list[Roi] = []
     said: list[str] = []
     for structure in structures:
         name = f"ROI {printable(structure.name)}"
         try:
-            placed = _Placed(structure, grid, frame, images)
+            placed = _Placed(structure, grid, slices.frame_of_reference, images)
             rois.append(placed.roi())
         except _LeftOutError as why:
             said.append(f"{name} {why}; it was left out.")
@@ -85,20 +77,13 @@ def read_rois(path: Path, source: Source | None, grid: Grid) -> tuple[list[Roi],
     return rois, (*images.notes(), *said)
 
 
-def _frame_of_reference(source: Source | None, grid: Grid) -> str:
-    """The image's own one, empty where it has none."""
-    made_up = source is not None and source.made_up and grid.frame_of_reference.startswith(_MADE_UP)
-    return "" if made_up else grid.frame_of_reference
-
-
 class _Images:
     """The slices that contours may name, and how many contours name none of them."""
 
-    def __init__(self, source: Source | None) -> None:
+    def __init__(self, slices: Slices) -> None:
         self._slices: dict[tuple[str, int | None], set[int]] = defaultdict(set)
         self._asked = self._unknown = 0
-        for k, (header, frame) in enumerate(zip(source.headers, source.frames, strict=True) if source else ()):
-            uid = str(header.get("SOPInstanceUID") or "")
+        for k, (uid, frame) in enumerate(slices.images):
             self._slices[uid, None].add(k)
             self._slices[uid, frame].add(k)
 
@@ -145,7 +130,7 @@ class _Placed:
         self._structure, self._shape = structure, grid.shape
         self._slices: dict[int, list[Polygon]] = defaultdict(list)
         self._outside, self._named = 0, True
-        closed = [c for c in structure.contours if c.kind in _CLOSED and len(c.points)]
+        closed = [c for c in structure.contours if c.kind in _CLOSED]
         if not closed:
             raise _LeftOutError("has points or open lines only" if structure.contours else "has no contour")
         for contour in closed:
@@ -200,7 +185,7 @@ class _Placed:
             raise _LeftOutError("encloses no voxel's centre")
         if shared:
             self.notes.append(f"has contours that overlap in part; they were joined ({shared} voxels lie in several)")
-        return Roi(self._structure.number, self._structure.name, self._structure.coding, low, mask)
+        return Roi(self._structure, low, mask)
 
     def _box(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """The first voxel and the size of the smallest box about all contours, within the grid."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import GridMismatchError, SegsamError, WriteError
+from napari_segsam.core.errors import GridMismatchError, SegsamError, UnreadableInputError, WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import MAX_LABEL
+from napari_segsam.core.maker import Maker
 from napari_segsam.core.terminology import Coding
-from napari_segsam.io.dicom.damage import printable, quiet
-from napari_segsam.io.dicom.source import Source
-from napari_segsam.io.labels.maker import Maker
+from napari_segsam.io.dicom.damage import printable
+from napari_segsam.io.dicom.writing import write_data_set
 from napari_segsam.io.labels.rois import Roi, read_rois
-from napari_segsam.io.labels.structure_set import structure_set
+from napari_segsam.io.labels.slices import Slices
+
+if TYPE_CHECKING:
+    from napari_segsam.io.dicom.source import Source
 
 
-class Structures(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Structures:
     """An RT structure set as a label map.
 
     Attributes:
@@ -64,32 +68,43 @@ def write_rtstruct(
     """
     if not source.grid.matches(grid):
         raise GridMismatchError("The label map does not lie on these images; export it with the images it was made on.")
+    from napari_segsam.io.labels.structure_set import structure_set  # with scipy, which who reads does without
+
     ds = structure_set(path.name, voxels, grid, names, codings or {}, source, maker or Maker())
-    with quiet():
-        pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    write_data_set(path, ds)
 
 
 def read_rtstruct(path: Path, source: Source | None, grid: Grid) -> Structures:
-    """Read an RT structure set of any vendor as a label map; an ROI gets its ROI Number as its value where it can.
-
-    Where ROIs overlap, the smaller one keeps the voxels that they share, and a warning says how many.
+    """As :func:`read_on_slices`, in this process: for files that it wrote itself.
 
     Args:
         path: a file.
         source: the headers of the images that it was drawn on, None where there are none: then contours are placed by
             position alone.
         grid: of the images.
+    """
+    return read_on_slices(path, Slices.of(source, grid))
+
+
+def read_on_slices(path: Path, slices: Slices) -> Structures:
+    """Read an RT structure set of any vendor as a label map; an ROI gets its ROI Number as its value where it can.
+
+    Where ROIs overlap, the smaller one keeps the voxels that they share, and a warning says how many.
 
     Raises:
-        UnreadableInputError: as :func:`napari_segsam.io.labels.rois.read_rois`.
+        UnreadableInputError: as :func:`napari_segsam.io.labels.rois.read_rois`, or it holds more ROIs than a label map.
     """
-    rois, warnings = read_rois(path, source, grid)
-    values = _values(rois)
-    voxels, overlaps = _painted(rois, values, grid)
+    rois, warnings = read_rois(path, slices)
+    if len(rois) > MAX_LABEL:
+        raise UnreadableInputError(
+            f"{printable(path.name)} holds {len(rois)} ROIs, and a label map no more than {MAX_LABEL}; export fewer."
+        )
+    by_value = _by_value(rois)
+    voxels, overlaps = _painted(by_value, slices.shape)
     return Structures(
         voxels,
-        {values[r.number]: r.name for r in rois},
-        {values[r.number]: r.coding for r in rois if r.coding},
+        {value: roi.structure.name for value, roi in by_value.items()},
+        {value: roi.structure.coding for value, roi in by_value.items() if roi.structure.coding},
         (*warnings, *overlaps),
     )
 
@@ -108,26 +123,27 @@ def verify_rtstruct(path: Path, voxels: NDArray[np.unsignedinteger], grid: Grid,
         raise WriteError(f"{path.name} did not read back equal; report this.")
 
 
-def _values(rois: list[Roi]) -> dict[int, int]:
-    """ROI Number -> voxel value: itself, or a free one where no voxel can hold it."""
-    fitting = {r.number for r in rois if 1 <= r.number <= MAX_LABEL}
+def _by_value(rois: list[Roi]) -> dict[int, Roi]:
+    """The voxel value of each ROI: its ROI Number, or a free one where no voxel can hold that."""
+    fitting = {roi.structure.number for roi in rois} & set(range(1, MAX_LABEL + 1))
     free = (v for v in range(1, MAX_LABEL + 1) if v not in fitting)
-    return {r.number: r.number if r.number in fitting else next(free) for r in rois}
+    return {roi.structure.number if roi.structure.number in fitting else next(free): roi for roi in rois}
 
 
-def _painted(rois: list[Roi], values: Mapping[int, int], grid: Grid) -> tuple[NDArray[np.uint16], list[str]]:
+def _painted(rois: Mapping[int, Roi], shape: tuple[int, int, int]) -> tuple[NDArray[np.uint16], list[str]]:
     """The label map, larger ROIs below smaller ones, and a sentence for each that was covered in part."""
-    voxels = np.zeros(grid.shape, np.uint16)
-    sizes = {r.number: int(r.mask.sum()) for r in rois}
-    for roi in sorted(rois, key=lambda r: -sizes[r.number]):
-        voxels[roi.box][roi.mask] = values[roi.number]
+    voxels = np.zeros(shape, np.uint16)
+    sizes = {value: int(roi.mask.sum()) for value, roi in rois.items()}
+    for value in sorted(rois, key=lambda v: -sizes[v]):
+        voxels[rois[value].box][rois[value].mask] = value
     warnings = []
-    for roi in rois:
+    for value, roi in rois.items():
         above = voxels[roi.box][roi.mask]
-        lost = above[above != values[roi.number]]
+        lost = above[above != value]
         if lost.size:
-            keepers = [printable(r.name) for r in rois if values[r.number] in np.unique(lost)]
+            above_it = set(np.unique(lost).tolist())
+            keepers = [printable(r.structure.name) for v, r in rois.items() if v in above_it]
             shown = ", ".join(keepers[:5]) + (f" and {len(keepers) - 5} more" if len(keepers) > 5 else "")
-            what = f"ROI {printable(roi.name)} shares {lost.size} of its {sizes[roi.number]} voxels"
+            what = f"ROI {printable(roi.structure.name)} shares {lost.size} of its {sizes[value]} voxels"
             warnings.append(f"{what} with smaller ones, which keep them: {shown}.")
     return voxels, warnings

@@ -1,20 +1,17 @@
-"""The frames of a DICOM segmentation, read element by element with pydicom: where each lies, and what it holds."""
+"""Where the frames of a DICOM segmentation lie, element by element."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.utils import iter_pixels
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
-from napari_segsam.io.labels.voxel_bytes import Stored
 
 _MOST_VOXELS = 1 << 32
 _FINEST = 12  # slices without labels are left out: every twelfth slice may be all there is
@@ -32,8 +29,10 @@ class Frames:
         directions: (3, 2) unit vectors along a row (growing column) and along a column.
         spacing: millimetres between columns and between rows.
         between: millimetres from slice to slice as the file says, 0 where it does not.
+        thickness: millimetres that a slice was scanned in, likewise; slices may overlap, or be far apart.
         shape: columns and rows.
         frame_of_reference: UID, empty where there is none.
+        placed: whether the file says all positions.
     """
 
     numbers: tuple[int, ...]
@@ -41,17 +40,21 @@ class Frames:
     directions: NDArray[np.float64]
     spacing: tuple[float, float]
     between: float
+    thickness: float
     shape: tuple[int, int]
     frame_of_reference: str
+    placed: bool
 
 
 def frames_of(ds: Dataset, name: str) -> Frames:
     """The frames of a segmentation, in the file's order.
 
     Raises:
-        UnreadableInputError: frames that are not parallel or of different spacing.
+        UnreadableInputError: tiles of a slide, or frames that are not parallel or of different spacing.
         ValueError, LookupError, ...: damage.
     """
+    if _is_slide(ds):
+        raise UnreadableInputError(f"{name} segments a microscope slide, in tiles; choose a segmentation of a scan.")
     shared, is_labelmap = ds.SharedFunctionalGroupsSequence[0], ds.SegmentationType == "LABELMAP"
     own = [_Groups(groups, shared, is_labelmap) for groups in ds.PerFrameFunctionalGroupsSequence]
     if len({(g.orientation, g.spacing) for g in own}) != 1:
@@ -63,21 +66,29 @@ def frames_of(ds: Dataset, name: str) -> Frames:
         directions=np.array(first.orientation).reshape(2, 3).T,
         spacing=(first.spacing[1], first.spacing[0]),
         between=first.between,
+        thickness=first.thickness,
         shape=(int(ds.Columns), int(ds.Rows)),
         frame_of_reference=str(ds.get("FrameOfReferenceUID") or ""),
+        placed=all(g.placed for g in own),
     )
 
 
-def spanned(frames: Frames, name: str) -> tuple[Grid, NDArray[np.int64]]:
+def spanned(frames: Frames, name: str, scan: Grid | None = None) -> tuple[Grid, NDArray[np.int64]]:
     """The grid from the first to the last frame, and the slice k of it that each frame lies on.
 
+    Args:
+        frames: all of a file.
+        name: what an error calls the file.
+        scan: whose distance between slices holds where the file does not say its own.
+
     Raises:
-        UnreadableInputError: the frames make no regular grid, or one that is too large.
+        UnreadableInputError: the frames make no regular grid, or one that is too large, or two show one segment at
+            one place.
     """
     normal = np.cross(frames.directions[:, 0], frames.directions[:, 1])
     along = frames.positions @ normal
     first, last = int(np.argmin(along)), int(np.argmax(along))
-    unit = _unit(along, frames.between, name)
+    unit = _unit(along, frames, 0.0 if scan is None else _distance_along(normal, scan), name)
     count = round(float(along[last] - along[first]) / unit)
     if (count + 1) * math.prod(frames.shape) > _MOST_VOXELS:
         raise UnreadableInputError(f"{name} spans more slices than memory can hold; export a part of it.")
@@ -86,54 +97,43 @@ def spanned(frames: Frames, name: str) -> tuple[Grid, NDArray[np.int64]]:
     beside = np.linalg.norm(frames.positions - frames.positions[first] - np.outer(k, step), axis=1).max()
     if beside > _EVEN * unit:
         raise UnreadableInputError(f"{name} has frames up to {beside:.2f} mm beside a regular grid; export it again.")
+    _check_places(frames, k, name)
     affine = np.eye(4)
     affine[:3, :2] = frames.directions * frames.spacing
     affine[:3, 2], affine[:3, 3] = step, frames.positions[first]
     return Grid((*frames.shape, count + 1), affine, frames.frame_of_reference), k
 
 
-def painted(ds: Dataset, frames: Frames, grid: Grid, k: NDArray[np.int64], name: str) -> Stored:
-    """(nk, nj, ni) segment numbers.
-
-    Raises:
-        UnreadableInputError: segments overlap, which no label map can hold.
-        ValueError, LookupError, ...: damage.
-    """
-    out = np.zeros(grid.shape[::-1], np.uint16)
-    shared = 0
-    for pixels, number, place in zip(_pixels(ds), frames.numbers, k, strict=True):
-        drawn = pixels != 0
-        values = np.uint16(number) if number else pixels[drawn]
-        below = out[place][drawn]
-        shared += int(((below != 0) & (below != values)).sum())
-        out[place][drawn] = values
-    if shared:
-        raise UnreadableInputError(
-            f"{name} has segments that overlap in {shared} voxels, which no label map can hold; export each alone."
-        )
-    return out
+def _is_slide(ds: Dataset) -> bool:
+    """Whether frames are tiles (PS3.3 C.7.6.17.3), which may have no functional groups of their own."""
+    frames = ds.get("PerFrameFunctionalGroupsSequence") or [Dataset()]
+    return str(ds.get("DimensionOrganizationType")).startswith("TILED") or "PlanePositionSlideSequence" in frames[0]
 
 
-def _pixels(ds: Dataset) -> Iterator[NDArray[np.unsignedinteger]]:
-    """(rows, cols) of each frame; pydicom 3.0 cannot tell apart packed frames of fewer than eight pixels."""
-    if ds.BitsAllocated != 1 or ds.file_meta.TransferSyntaxUID.is_encapsulated:
-        yield from iter_pixels(ds)
+def _check_places(frames: Frames, k: NDArray[np.int64], name: str) -> None:
+    if len(set(zip(frames.numbers, k.tolist(), strict=True))) == len(k):
         return
-    packed, shape = np.frombuffer(ds.PixelData, np.uint8), (int(ds.Rows), int(ds.Columns))
-    size = math.prod(shape)
-    for start in range(0, int(ds.NumberOfFrames) * size, size):
-        bits = np.unpackbits(packed[start // 8 : (start + size + 7) // 8], bitorder="little")  # PS3.5 8.1.1
-        yield bits[start % 8 :][:size].reshape(shape)
+    if frames.placed:
+        what = "has several frames for one segment at one place, as of several points in time"
+    else:
+        what = "has several frames for one segment and does not say where they lie, as of a film"
+    raise UnreadableInputError(f"{name} {what}, which no label map can hold; export them one by one.")
 
 
-def _unit(along: NDArray[np.float64], between: float, name: str) -> float:
-    """Millimetres from slice to slice along the normal: what the file says, else what divides all distances."""
+def _distance_along(normal: NDArray[np.float64], scan: Grid) -> float:
+    """Millimetres between the voxels of a scan along a normal, on the axis that comes nearest to it."""
+    return float(np.abs(normal @ scan.affine[:3, :3]).max())
+
+
+def _unit(along: NDArray[np.float64], frames: Frames, scanned: float, name: str) -> float:
+    """Millimetres from slice to slice along the normal: what the file says, else the scan, else what divides all."""
     gaps = np.diff(np.sort(along))
     gaps = gaps[gaps > _TOGETHER_MM]
+    known = [unit for unit in (frames.between, scanned) if unit > 0]
     if len(gaps) == 0:
-        return between or 1.0
+        return next(iter(known), frames.thickness or 1.0)
     divisors = gaps.min() / np.arange(1, _FINEST + 1)
-    for unit in (*([between] if between > 0 else []), *divisors):
+    for unit in (*known, *divisors):
         if (np.abs(gaps - np.rint(gaps / unit) * unit) <= _EVEN * unit).all() and gaps.min() > unit / 2:
             return float(unit)
     raise UnreadableInputError(f"{name} has frames at uneven distances; export it again.")
@@ -151,7 +151,16 @@ class _Groups:
 
     @property
     def number(self) -> int:
-        return 0 if self._is_labelmap else int(self._group("SegmentIdentificationSequence").ReferencedSegmentNumber)
+        if self._is_labelmap:
+            return 0
+        number = int(self._group("SegmentIdentificationSequence").ReferencedSegmentNumber)
+        if number < 1:
+            raise ValueError("no number of a segment")
+        return number
+
+    @property
+    def placed(self) -> bool:
+        return bool(self._group("PlanePositionSequence").get("ImagePositionPatient"))
 
     @property
     def position(self) -> tuple[float, ...]:
@@ -169,9 +178,11 @@ class _Groups:
 
     @property
     def between(self) -> float:
-        measures = self._group("PixelMeasuresSequence")
-        said = (measures.get("SpacingBetweenSlices"), measures.get("SliceThickness"))
-        return next((abs(float(s)) for s in said if s), 0.0)
+        return abs(float(self._group("PixelMeasuresSequence").get("SpacingBetweenSlices") or 0.0))
+
+    @property
+    def thickness(self) -> float:
+        return abs(float(self._group("PixelMeasuresSequence").get("SliceThickness") or 0.0))
 
 
 def _numbers(said: Any, otherwise: tuple[float, ...]) -> tuple[float, ...]:

@@ -21,13 +21,13 @@ from pydicom.valuerep import DSfloat
 from napari_segsam import __version__
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label
+from napari_segsam.core.maker import PROGRAM, Maker
 from napari_segsam.core.terminology import Code, colour_of
 from napari_segsam.io.dicom.source import Source
-from napari_segsam.io.labels.maker import PROGRAM, Maker
+from napari_segsam.io.labels.items import code_item, image_item
 from napari_segsam.io.labels.voxel_bytes import Stored
 
 _PLACES = 9  # decimal places of a millimetre
-_ARTIFICIAL_INTELLIGENCE = Code("123110", "Artificial Intelligence", "DCM")  # PS3.16, CID 7162
 _SEGMENTED = Code("113076", "Segmentation", "DCM")  # PS3.16, CID 7203
 _SOURCE_IMAGE = Code("121322", "Source image for image processing operation", "DCM")  # PS3.16, CID 7202
 _ANYBODY = (
@@ -44,7 +44,13 @@ _LARGEST_NUMBER = 1 << 30
 
 
 def segmentation(
-    stored: Stored, grid: Grid, segments: Mapping[int, Label], source: Source, maker: Maker, *, labelmap: bool
+    stored: Stored,
+    grid: Grid,
+    segments: Mapping[int, Label],
+    source: Source,
+    makers: Mapping[int, Maker],
+    *,
+    labelmap: bool,
 ) -> Dataset:
     """The data set, with new UIDs of its own.
 
@@ -53,14 +59,14 @@ def segmentation(
         grid: of the voxels; i and j are at right angles.
         segments: number -> what it is, with codes.
         source: the images, on the same grid.
-        maker: who drew the segments.
+        makers: number -> who drew it.
         labelmap: one frame per slice that holds numbers, instead of one bit per voxel and segment.
     """
     ds = Segmentation(
         source_images=[_stand_in(source, grid)],
         pixel_array=stored,
         segmentation_type="LABELMAP" if labelmap else "BINARY",
-        segment_descriptions=[_segment(number, segments[number], maker) for number in sorted(segments)],
+        segment_descriptions=[_segment(number, segments[number], makers[number]) for number in sorted(segments)],
         series_instance_uid=generate_uid(prefix=None),
         series_number=_series_number(source),
         sop_instance_uid=generate_uid(prefix=None),
@@ -86,7 +92,7 @@ def _segment(number: int, label: Label, maker: Maker) -> SegmentDescription:
     coding = label.coding
     if coding is None:
         raise ValueError("a segment without codes")
-    algorithm = AlgorithmIdentificationSequence(maker.name, _concept(_ARTIFICIAL_INTELLIGENCE), maker.version)
+    algorithm = AlgorithmIdentificationSequence(maker.name, _concept(maker.family), maker.version)
     item = SegmentDescription(
         segment_number=number,
         segment_label=label.name,
@@ -94,11 +100,19 @@ def _segment(number: int, label: Label, maker: Maker) -> SegmentDescription:
         segmented_property_type=_concept(coding.type),
         algorithm_type=maker.kind,
         algorithm_identification=None if maker.kind == "MANUAL" else algorithm,
+        tracking_id=label.tracking.id if label.tracking else None,
+        tracking_uid=label.tracking.uid if label.tracking else None,
+        anatomic_regions=[_concept(coding.region)] if coding.region else None,
         display_color=CIELabColor.from_rgb(*(round(255 * part) for part in colour_of(label.name))),
     )
-    if coding.modifier is not None:  # highdicom 0.28 has no argument for it
+    # highdicom 0.28 has no argument for what follows.
+    if coding.modifier is not None:
         kind = item.SegmentedPropertyTypeCodeSequence[0]
-        kind.SegmentedPropertyTypeModifierCodeSequence = [_concept(coding.modifier)]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [code_item(coding.modifier)]
+    if coding.region is not None and coding.region_modifier is not None:
+        item.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [code_item(coding.region_modifier)]
+    if maker.kind != "MANUAL" and not maker.version:
+        del item.SegmentationAlgorithmIdentificationSequence  # which must have one
     return item
 
 
@@ -189,7 +203,7 @@ def _refer(ds: Dataset, grid: Grid, source: Source) -> None:
     derived = [_derivation(source, k) for k in range(grid.shape[2])]
     for frame in ds.PerFrameFunctionalGroupsSequence:
         frame.DerivationImageSequence = [derived[_slice_of(frame, grid)]]
-    images = [_image(header) for header in source.files]
+    images = [image_item(header) for header in source.files]
     series = Dataset()
     series.SeriesInstanceUID = source.headers[0].SeriesInstanceUID
     series.ReferencedInstanceSequence = images
@@ -202,17 +216,11 @@ def _refer(ds: Dataset, grid: Grid, source: Source) -> None:
 def _derivation(source: Source, k: int) -> Dataset:
     """The item of a Derivation Image Sequence for a frame on slice k."""
     header = source.headers[k]
-    image, item = _image(header), Dataset()
-    image.PurposeOfReferenceCodeSequence = [_concept(_SOURCE_IMAGE)]
+    image, item = image_item(header), Dataset()
+    image.PurposeOfReferenceCodeSequence = [code_item(_SOURCE_IMAGE)]
     image.SpatialLocationsPreserved = "NO" if source.resampled else "YES"
     if int(header.get("NumberOfFrames") or 1) > 1:
         image.ReferencedFrameNumber = source.frames[k]
-    item.DerivationCodeSequence = [_concept(_SEGMENTED)]
+    item.DerivationCodeSequence = [code_item(_SEGMENTED)]
     item.SourceImageSequence = [image]
-    return item
-
-
-def _image(header: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
     return item

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from scipy import ndimage
 
+from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.labels import Label
 from napari_segsam.core.terminology import CATEGORIES, Code, Coding, colour_of
 from napari_segsam.io.labels.voxel_bytes import Stored
@@ -21,8 +22,9 @@ _SLICERS_ANATOMY = Code("123037004", "Anatomical Structure")
 """What Slicer's own lists have for the category whose code is 91723000 in DICOM."""
 _NOTHING = "^^"
 _KEPT_APART = re.compile(r"[|~^\s]+")  # by these Slicer tells the parts of a tag apart
-_KEY = re.compile(r"Segment(\d+)_LabelValue")
+_KEY = re.compile(r"Segment(\d+)_(?:ID|LabelValue)")
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_FIELDS = ("Name", "LabelValue", "Layer", "Tags")
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,34 @@ def segment_lines(stored: Stored, labels: Mapping[int, Label]) -> Iterator[str]:
             yield f"Segment{n}_Tags:=TerminologyEntry:{_entry(label.coding)}|"
 
 
-def read_segments(header: Mapping[str, str]) -> list[Segment]:
-    """The segments that the header's key/value pairs describe, in the file's order."""
-    numbers = sorted((m[1] for m in map(_KEY.fullmatch, header) if m), key=lambda n: (len(n), n))  # as they are written
+def read_segments(header: Mapping[str, str], layers: int, file: str) -> list[Segment]:
+    """The segments that the header's key/value pairs describe, in the file's order.
+
+    Slicer before 4.11 says neither value nor layer: each segment has a layer of its own, where it is 1.
+
+    Args:
+        header: of the file.
+        layers: how many the file has.
+        file: what an error calls it.
+
+    Raises:
+        UnreadableInputError: a segment lies in a layer that is not there.
+    """
+    numbers = {m[1] for m in map(_KEY.fullmatch, header) if m}
     found = []
-    for n in numbers:
-        value, layer = header[f"Segment{n}_LabelValue"], header.get(f"Segment{n}_Layer", "0")
-        if _NUMBER.fullmatch(value) and _NUMBER.fullmatch(layer):
-            name = header.get(f"Segment{n}_Name", "").strip() or f"label {value}"
-            found.append(Segment(int(layer), int(value), name, _coding(header.get(f"Segment{n}_Tags", ""))))
+    for n in sorted(numbers, key=lambda n: (len(n), n)):  # as they are written
+        said = {key: header[f"Segment{n}_{key}"] for key in _FIELDS if f"Segment{n}_{key}" in header}
+        own = "0" if layers == 1 and "LabelValue" in said else n
+        value, layer = said.get("LabelValue", "1"), said.get("Layer", own)
+        if not (_NUMBER.fullmatch(value) and _NUMBER.fullmatch(layer)):
+            continue
+        if int(layer) >= layers:
+            raise UnreadableInputError(
+                f"{file} is damaged: it has {layers} layer{'s' if layers > 1 else ''}, and segment {n} lies in layer "
+                f"{layer} (from 0); save it again."
+            )
+        name = said.get("Name", "").strip() or f"label {value}"
+        found.append(Segment(int(layer), int(value), name, _coding(said.get("Tags", ""))))
     return found
 
 
@@ -75,22 +96,25 @@ def _extent(box: tuple[slice, ...] | None) -> str:
 
 def _entry(coding: Coding) -> str:
     category = _SLICERS_ANATOMY if coding.category == CATEGORIES["anatomy"] else coding.category
-    what = (_triplet(category), _triplet(coding.type), _triplet(coding.modifier) if coding.modifier else _NOTHING)
-    return "~".join((_LISTS[0], *what, _LISTS[1], _NOTHING, _NOTHING))
+    what, where = (category, coding.type, coding.modifier), (coding.region, coding.region_modifier)
+    return "~".join((_LISTS[0], *map(_triplet, what), _LISTS[1], *map(_triplet, where)))
 
 
-def _triplet(code: Code) -> str:
+def _triplet(code: Code | None) -> str:
+    if code is None:
+        return _NOTHING
     return "^".join(_KEPT_APART.sub(" ", part) for part in (code.scheme, code.value, code.meaning))
 
 
 def _coding(tags: str) -> Coding | None:
     """The codes in a ``SegmentN_Tags``, None where it has none."""
     entry = next((t.partition(":")[2] for t in tags.split("|") if t.startswith("TerminologyEntry:")), "")
-    codes = [_code(part) for part in entry.split("~")[1:4]]
-    if len(codes) < 3 or codes[0] is None or codes[1] is None:
+    parts = (*entry.split("~"), *[_NOTHING] * 7)[:7]
+    category, kind, modifier, region, region_modifier = (_code(parts[n]) for n in (1, 2, 3, 5, 6))
+    if category is None or kind is None:
         return None
-    category = CATEGORIES["anatomy"] if codes[0] == _SLICERS_ANATOMY else codes[0]
-    return Coding(category, codes[1], codes[2])
+    category = CATEGORIES["anatomy"] if category == _SLICERS_ANATOMY else category
+    return Coding(category, kind, modifier, region, region_modifier)
 
 
 def _code(triplet: str) -> Code | None:

@@ -17,11 +17,11 @@ from scipy import ndimage
 from napari_segsam import __version__
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.grid import Grid
-from napari_segsam.core.terminology import CATEGORIES, Code, Coding, colour_of
-from napari_segsam.io.dicom.damage import DAMAGE
+from napari_segsam.core.maker import PROGRAM, Maker
+from napari_segsam.core.terminology import CATEGORIES, Coding, colour_of
 from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.labels.contours import INSET, outlines
-from napari_segsam.io.labels.maker import PROGRAM, Maker
+from napari_segsam.io.labels.items import check_codes, code_item, image_item
 from napari_segsam.io.labels.structures import CONTOUR_DATA
 
 _ALWAYS = (
@@ -62,12 +62,14 @@ def structure_set(
         maker: who drew the labels.
 
     Raises:
-        WriteError: nothing is labelled, or the format cannot hold a name, the grid, or images without UIDs.
+        WriteError: nothing is labelled, or the format cannot hold a name, a code, the grid, or images without UIDs.
     """
     try:
         images = _Images(source)
         drawn = {value: list(_contours(mask, at, grid, images)) for value, mask, at in _masks(voxels)}
         called = {value: _name(names.get(value, f"label {value}")) for value in drawn}
+        for value, name in called.items():
+            check_codes(name, codings.get(value))
     except ValueError as error:
         raise WriteError(f"{file} was not written: {error}.") from error
     if not drawn:
@@ -97,7 +99,8 @@ def _heading(source: Source) -> Dataset:
         **dict.fromkeys(_ALWAYS, ""),
     )
     for keyword in (*_ALWAYS, *_WHERE_KNOWN):
-        _copy(keyword, image, ds)
+        if keyword in image:
+            ds[keyword] = image[keyword]
     ds.update(
         _item(
             Modality="RTSTRUCT",
@@ -121,15 +124,6 @@ def _heading(source: Source) -> Dataset:
     return ds
 
 
-def _copy(keyword: str, image: Dataset, ds: Dataset) -> None:
-    """What only describes is left out where it is damaged."""
-    try:
-        if keyword in image:
-            ds[keyword] = image[keyword]
-    except DAMAGE:
-        return
-
-
 class _Images:
     """The images that contours refer to."""
 
@@ -145,7 +139,7 @@ class _Images:
     def at(self, k: int) -> Dataset:
         """The reference to the image of slice k."""
         header = self._source.headers[k]
-        image = _image(header)
+        image = image_item(header)
         if int(header.get("NumberOfFrames") or 1) > 1:
             image.ReferencedFrameNumber = self._source.frames[k]
         return image
@@ -154,7 +148,7 @@ class _Images:
         """The references to all images, by study and series."""
         first = self._source.headers[0]
         series = _item(
-            SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=[_image(h) for h in self._source.files]
+            SeriesInstanceUID=first.SeriesInstanceUID, ContourImageSequence=[image_item(h) for h in self._source.files]
         )
         study = _item(
             ReferencedSOPClassUID=_STUDY_COMPONENT,
@@ -243,23 +237,14 @@ def _observation(value: int, coding: Coding | None) -> Dataset:
     """What an ROI is; its interpreted type is empty unless the code says that it is anatomy."""
     item = _item(ObservationNumber=value, ReferencedROINumber=value, RTROIInterpretedType="", ROIInterpreter="")
     if coding is not None:
-        kind = _code(coding.type)
+        kind = code_item(coding.type)
         if coding.modifier is not None:
-            kind.SegmentedPropertyTypeModifierCodeSequence = [_code(coding.modifier)]
-        item.SegmentedPropertyCategoryCodeSequence = [_code(coding.category)]
+            kind.SegmentedPropertyTypeModifierCodeSequence = [code_item(coding.modifier)]
+        item.SegmentedPropertyCategoryCodeSequence = [code_item(coding.category)]
         item.RTROIIdentificationCodeSequence = [kind]
         if coding.category == CATEGORIES["anatomy"]:
             item.RTROIInterpretedType = "ORGAN"
     return item
-
-
-def _code(code: Code) -> Dataset:
-    keyword = "CodeValue" if len(code.value) <= _LONGEST_NUMBER else "LongCodeValue"
-    return _item(**{keyword: code.value}, CodingSchemeDesignator=code.scheme, CodeMeaning=code.meaning)
-
-
-def _image(header: Dataset) -> Dataset:
-    return _item(ReferencedSOPClassUID=header.SOPClassUID, ReferencedSOPInstanceUID=header.SOPInstanceUID)
 
 
 def _item(**elements: Any) -> Dataset:

@@ -20,6 +20,7 @@ from pydicom.uid import RTStructureSetStorage
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.terminology import Code, Coding
 from napari_segsam.io.dicom.damage import DAMAGE, printable, quiet, refusal
+from napari_segsam.io.dicom.header import kind_of
 from napari_segsam.io.dicom.stream import Clamped
 
 CONTOUR_DATA = Tag("ContourData")
@@ -34,7 +35,7 @@ class Contour:
 
     Attributes:
         kind: Contour Geometric Type, e.g. ``"CLOSED_PLANAR"``.
-        points: (n, 3) LPS millimetres.
+        points: (n, 3) LPS millimetres, n >= 1.
         images: SOP Instance UID and frame number (from 1, None for all) of each image that it says it lies on.
     """
 
@@ -52,7 +53,7 @@ class Structure:
         name: ROI Name.
         coding: what it is in codes, None where the file does not say.
         frame_of_reference: UID of that which it is drawn in.
-        contours: in the file's order.
+        contours: in the file's order; those without points are none.
     """
 
     number: int
@@ -60,6 +61,25 @@ class Structure:
     coding: Coding | None
     frame_of_reference: str
     contours: tuple[Contour, ...]
+
+
+def is_structure_set(path: Path) -> bool:
+    """Whether a DICOM file says of itself that it is an RT structure set.
+
+    Raises:
+        UnreadableInputError: it is no file, may not be read, or is damaged where it says what it is.
+    """
+    if not path.is_file():
+        raise UnreadableInputError(f"{path.name} is not a file; name the file that holds the label map.")
+    try:
+        kind = kind_of(path)
+        if kind:
+            return kind == RTStructureSetStorage.name
+        with quiet(), Clamped(io.FileIO(path)) as file:  # an old file, without the part that says so
+            said = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["SOPClassUID"], force=True)
+            return bool(said.get("SOPClassUID") == RTStructureSetStorage)
+    except DAMAGE as error:
+        raise refusal(path, error, "it is neither a label map nor DICOM, or damaged; choose another file") from error
 
 
 def read_structures(path: Path) -> list[Structure]:
@@ -100,12 +120,13 @@ def _structures(ds: Dataset) -> Iterator[Structure]:
     if twice or drawn.keys() - rois.keys():
         raise ValueError("ROI numbers are not unique, or contours belong to no ROI")
     for number, roi in rois.items():
+        contours = (_contour(item) for item in _items(drawn.get(number, Dataset()), "ContourSequence"))
         yield Structure(
             number,
             " ".join(str(roi.get("ROIName") or "").split()) or f"label {number}",
             _coding(observed.get(number, Dataset())),
             str(roi.get("ReferencedFrameOfReferenceUID") or ""),
-            tuple(_contour(item) for item in _items(drawn.get(number, Dataset()), "ContourSequence")),
+            tuple(contour for contour in contours if len(contour.points)),
         )
 
 

@@ -27,12 +27,18 @@ def as_stored(voxels: NDArray[np.unsignedinteger]) -> Stored:
     return out
 
 
+def counts_in(stored: Stored) -> dict[int, int]:
+    """How many voxels have each value but 0 that occurs, by ascending value."""
+    counts = np.zeros(np.iinfo(stored.dtype).max + 1, np.int64)
+    for plane in stored:  # one at a time: numpy makes 64-bit indices of them
+        here = np.bincount(plane.ravel())
+        counts[: len(here)] += here
+    return {int(v): int(counts[v]) for v in np.flatnonzero(counts) if v}
+
+
 def values_in(stored: Stored) -> list[int]:
     """Every value but 0 that occurs, ascending."""
-    there = np.zeros(np.iinfo(stored.dtype).max + 1, bool)
-    for plane in stored:  # one at a time: numpy makes 64-bit indices of them
-        there[plane] = True
-    return [int(v) for v in np.flatnonzero(there) if v]
+    return list(counts_in(stored))
 
 
 def renumbered(stored: Stored, numbers: Mapping[int, int]) -> Stored:

@@ -40,7 +40,7 @@ def read_labels(path: Path) -> LabelMap:
     return ask(LabelMap, "read_labels", path)
 
 
-def read_dicom_seg(path: Path, slices: Slices) -> LabelMap:
+def read_dicom_seg(path: Path, slices: Slices | None = None) -> LabelMap:
     """As :func:`napari_segsam.io.labels.dicom_seg.read_dicom_seg`."""
     return ask(LabelMap, "read_dicom_seg", path, slices=slices)
 

@@ -60,19 +60,20 @@ def test_a_file_outside_its_folder_is_left_out_and_said(tmp_path: Path, name: st
     path = directory(tmp_path / "medium", [*(["IN", f"{n:03d}.dcm"] for n in range(1, 6)), name])
     volume = read_dicom(path)
     if not isinstance(name, str) or "\\" not in name:  # a backslash parts the names of folders
-        assert volume.warnings == ("DICOMDIR lists 1 files outside its folder; they were left out.",)
+        assert volume.warnings == ("DICOMDIR lists 1 file outside its folder; what lies there was left out.",)
     assert volume.grid.shape[2] == 5
     assert "1.2.9" not in {i.uid for i in list_dicom(path)}
-    with pytest.raises(UnreadableInputError, match=r"outside its folder|not there"):
+    with pytest.raises(UnreadableInputError, match=r"outside its folder|in vain"):
         read_dicom(directory(tmp_path / "medium", [name]))
 
 
 def test_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
     ct_series(tmp_path / "IN")
     path = directory(tmp_path, [*(["IN", f"{n:03d}.dcm"] for n in range(1, 6)), ["IN", "006.dcm"], ["IN", "007.dcm"]])
-    said = "DICOMDIR lists 2 files that are not there; copy the whole medium."
+    said = "DICOMDIR lists 2 files in vain, as nothing of that name is there; copy the whole medium."
     assert read_dicom(path).warnings == (said,) and [i.refused for i in list_dicom(path)] == [None, said]
-    with pytest.raises(UnreadableInputError, match="lists 1 files that are not there"):
+    assert list_dicom(path)[0].warnings == (said,)
+    with pytest.raises(UnreadableInputError, match="lists 1 file in vain"):
         read_dicom(directory(tmp_path, ["GONE"]))
 
 

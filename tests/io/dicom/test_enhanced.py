@@ -1,5 +1,7 @@
 """Many frames in one file, each with a place and a rescale of its own."""
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +48,59 @@ def test_orientations_stacks_and_echoes_are_volumes_of_their_own(tmp_path: Path)
     echoes = [frame_item((0, 0, k), MREchoSequence=echo(t)) for t in (4.5, 90.0) for k in range(3)]
     infos = list_dicom(save(multi_frame(numbered(8), turned + echoes), tmp_path / "a"))
     assert [(i.shape[2], i.refused) for i in infos] == [(2, None), (3, None), (3, None)]
-    assert [i.description for i in infos[1:]] == ["Abdomen echo time 4.5", "Abdomen echo time 90.0"]
+    assert [i.description for i in infos[1:]] == ["Abdomen echo time 4.5 ms", "Abdomen echo time 90.0 ms"]
     assert read_dicom(tmp_path / "a", infos[2].uid).voxels[0, 0].tolist() == [5, 6, 7]
+
+
+STACK, IN_STACK, INVERSION, PRIVATE = 0x00209056, 0x00209057, 0x00189079, 0x20051011
+
+
+def dimensions(path: Path, pointers: tuple[int, ...], **group: Callable[[int], Dataset]) -> Path:
+    """Three images at each of four places; the last Dimension Index Value says which, the second the place."""
+    frames = []
+    for k, n in itertools.product(range(4), range(3)):
+        content = item(StackID="1", DimensionIndexValues=[1, k + 1, n + 1])
+        groups = {keyword: make(n) for keyword, make in group.items()}
+        frames.append(frame_item((0, 0, 3.0 * k), FrameContentSequence=content, **groups))
+    fields = {"DimensionIndexSequence": [item(DimensionIndexPointer=p) for p in pointers]} if pointers else {}
+    return save(multi_frame(numbered(12), frames, **fields), path)
+
+
+@pytest.mark.parametrize(
+    ("pointers", "named"),
+    [
+        ((STACK, IN_STACK, INVERSION), "inversion times number"),
+        ((STACK, IN_STACK, PRIVATE), "dimension 3"),
+        ((STACK, PRIVATE, INVERSION), "inversion times number"),
+        ((), "dimension 3"),
+    ],
+)
+def test_frames_that_only_a_dimension_tells_apart_are_volumes(
+    tmp_path: Path, pointers: tuple[int, ...], named: str
+) -> None:
+    infos = list_dicom(dimensions(tmp_path / "a", pointers))
+    assert [(i.description, i.shape[2], i.refused) for i in infos] == [
+        (f"Abdomen {named} {n}", 4, None) for n in (1, 2, 3)
+    ]
+    assert read_dicom(tmp_path / "a", infos[1].uid).voxels[0, 0].tolist() == [1, 4, 7, 10]
+
+
+def test_a_dimension_is_named_by_what_it_numbers_where_the_frames_say_that(tmp_path: Path) -> None:
+    times = {"MRModifierSequence": lambda n: item(InversionTimes=[100.0 * n + 50])}
+    infos = list_dicom(dimensions(tmp_path / "a", (STACK, IN_STACK, INVERSION), **times))
+    assert [i.description[8:] for i in infos] == [f"inversion time {t} ms" for t in (50.0, 150.0, 250.0)]
+    angles = {"MRTimingAndRelatedParametersSequence": lambda n: item(FlipAngle=5.0 * n)}
+    infos = list_dicom(dimensions(tmp_path / "b", (STACK, IN_STACK, 0x00181314), **angles))
+    assert [i.description[8:] for i in infos] == [f"flip angle {a}°" for a in (0.0, 5.0, 10.0)]
+
+
+def test_frames_that_are_all_numbered_apart_do_not_become_single_slices(tmp_path: Path) -> None:
+    contents = [item(DimensionIndexValues=[n + 1]) for n in range(6)]
+    frames = [frame_item((0, 0, n % 3), FrameContentSequence=content) for n, content in enumerate(contents)]
+    ds = multi_frame(numbered(6), frames, DimensionIndexSequence=[item(DimensionIndexPointer=PRIVATE)])
+    (info,) = list_dicom(save(ds, tmp_path / "a"))
+    assert "2 images lie at each of 3 places, such as a and frame 4 of a" in str(info.refused)
+    assert str(info.refused).endswith("belong together; export them as several series.")
 
 
 def test_the_shared_groups_hold_for_every_frame(tmp_path: Path) -> None:

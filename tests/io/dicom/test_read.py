@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.uid import EnhancedSRStorage
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
 from napari_segsam.io.dicom.read import list_dicom, read_dicom
-from tests.io.dicom.dicom_files import SERIES, ct_series, slice_file
+from tests.io.dicom.dicom_files import SERIES, ct_series, save, slice_file, slice_set
 
 
 def test_a_series_is_sorted_along_its_normal(tmp_path: Path) -> None:
@@ -42,6 +43,24 @@ def test_other_files_are_skipped(tmp_path: Path) -> None:
     assert (volume.grid.shape, volume.warnings) == ((4, 3, 5), ())
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, bytes(range(256)) * 8])
+@pytest.mark.parametrize(("names", "lost"), [("I{}0", "I280"), ("IM-0001-{:04}.dcm", "IM-0001-0009.dcm")])
+def test_a_slice_that_was_emptied_or_overwritten_is_said(tmp_path: Path, names: str, lost: str, content: bytes) -> None:
+    for n, path in enumerate(sorted(ct_series(tmp_path).iterdir())):
+        path.rename(tmp_path / names.format(n))
+    (tmp_path / lost).write_bytes(content)
+    said = (f"1 file is named like a slice of this series and is no DICOM: {lost}; if it was one, copy it again.",)
+    assert read_dicom(tmp_path).warnings == list_dicom(tmp_path)[0].warnings == said
+
+
+def test_an_object_of_another_kind_that_is_named_like_a_slice_is_none_that_was_lost(tmp_path: Path) -> None:
+    folder = ct_series(tmp_path)
+    report = slice_set(np.zeros((2, 2), np.int16), (0, 0, 0), PixelData=None, Rows=None, Columns=None)
+    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = EnhancedSRStorage
+    save(report, folder / "006.dcm")
+    assert read_dicom(folder).warnings == ()
+
+
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = ct_series(tmp_path / "scan")
     (folder / "shut").touch()
@@ -55,6 +74,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monke
     monkeypatch.setattr(Path, "open", refuse)
     (said,) = read_dicom(folder).warnings
     assert "shut could not be opened (permission denied)" in said and "damaged" not in said
+    assert list_dicom(folder)[0].warnings == (said,)
 
 
 def test_a_single_file_is_one_slice_as_thick_as_it_says(tmp_path: Path) -> None:
@@ -66,7 +86,7 @@ def test_an_empty_folder_and_one_without_images_are_refused(tmp_path: Path) -> N
     with pytest.raises(UnreadableInputError, match="holds no DICOM image"):
         read_dicom(tmp_path)
     (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(UnreadableInputError, match="1 files of other kinds"):
+    with pytest.raises(UnreadableInputError, match="1 file of another kind"):
         read_dicom(tmp_path)
 
 
@@ -88,6 +108,30 @@ def test_a_missing_spacing_is_said_and_a_detectors_is_used_and_said(tmp_path: Pa
     xray = read_dicom(slice_file(tmp_path / "b", pixels, (0, 0, 0), **fields))
     assert xray.grid.spacing_mm[:2] == (0.3, 0.2) and xray.modality == "xray"
     assert "on the detector" in xray.warnings[0]
+
+
+STILL = dict.fromkeys(("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"))
+
+
+@pytest.mark.parametrize(("ratio", "spacing"), [([2, 1], (1, 2, 1)), ([5, 6], (1, 5 / 6, 1)), ([3, 3], (1, 1, 1))])
+def test_without_millimetres_a_pixel_keeps_its_shape(
+    tmp_path: Path, ratio: list[int], spacing: tuple[float, ...]
+) -> None:
+    still = slice_file(tmp_path / "a", np.zeros((3, 4), np.int16), (0, 0, 0), **STILL, PixelAspectRatio=ratio)
+    volume = read_dicom(still)
+    assert volume.grid.spacing_mm == pytest.approx(spacing)
+    assert "no pixel spacing" in volume.warnings[0] and ("width of a pixel" in volume.warnings[0]) == (spacing[1] != 1)
+
+
+@pytest.mark.parametrize("ratio", [[0, 1], [-2, 1], [2]])
+def test_an_impossible_shape_of_pixels_is_passed_over(tmp_path: Path, ratio: list[int]) -> None:
+    still = slice_file(tmp_path / "a", np.zeros((3, 4), np.int16), (0, 0, 0), **STILL, PixelAspectRatio=ratio)
+    assert read_dicom(still).grid.spacing_mm == (1, 1, 1)
+
+
+def test_the_pixel_spacing_goes_before_the_shape_of_pixels(tmp_path: Path) -> None:
+    path = slice_file(tmp_path / "a", np.zeros((3, 4), np.int16), (0, 0, 0), PixelAspectRatio=[2, 1])
+    assert read_dicom(path).grid.spacing_mm[:2] == (0.75, 0.5)
 
 
 def test_a_picture_without_a_place_says_that_left_and_right_are_a_guess(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_four_acquisitions_agree_with_the_four_that_dcm2niix_made(shared_data: P
 
 @pytest.mark.parametrize(
     ("part", "reference", "tolerance"),
-    [("echo time 0.0", "e2_fieldmaphz", 0.02), ("echo time 1.52", "e1", None)],
+    [("echo time 0.0 ms", "e2_fieldmaphz", 0.02), ("echo time 1.52 ms", "e1", None)],
 )
 def test_two_kinds_of_frames_in_one_file_agree_with_dcm2niix(
     shared_data: Path, part: str, reference: str, tolerance: float | None

@@ -1,5 +1,6 @@
 """Slices as a grid: where they say they lie, or refused with the gap and its place."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,34 @@ def test_a_doubled_slice_is_refused_with_its_place_and_both_files(tmp_path: Path
     (folder / "copy.dcm").write_bytes((folder / "003.dcm").read_bytes())
     with pytest.raises(UnreadableInputError, match=r"two slices lie at 35\.00 mm, 003\.dcm and copy\.dcm"):
         read_dicom(folder)
+
+
+def test_a_series_that_is_there_twice_says_how_many_images_each_place_holds(tmp_path: Path) -> None:
+    for copy in ("a", "b"):
+        at(tmp_path, (0, 1, 2))
+        for path in (p for p in sorted(tmp_path.iterdir()) if len(p.name) == 3):
+            path.rename(tmp_path / f"{path.name}{copy}")
+    said = (
+        "2 images lie at each of 3 places, such as 000a and 000b, and nothing says which belong together; open single"
+    )
+    with pytest.raises(UnreadableInputError, match=said):
+        read_dicom(tmp_path)
+
+
+def fine(folder: Path, places: Sequence[float]) -> Path:
+    """Slices of a micro-CT at these tenths of a micrometre."""
+    return at(folder, [1e-4 * place for place in places], PixelSpacing=[0.01, 0.01])
+
+
+def test_a_missing_slice_of_a_micro_ct_is_found(tmp_path: Path) -> None:
+    (info,) = list_dicom(fine(tmp_path, [100 * k for k in range(12) if k != 5]))
+    assert "slices are 0.0100 mm apart, but 0.0200 mm between 0.0400 and 0.0600 mm; a slice is" in str(info.refused)
+    volume = read_dicom(tmp_path, resample=True)
+    assert volume.grid.shape[2] == 12 and volume.grid.spacing_mm[2] == pytest.approx(0.01)
+
+
+def test_slices_of_a_micro_ct_may_lie_beside_their_places_by_rounding(tmp_path: Path) -> None:
+    assert read_dicom(fine(tmp_path, (0, 110, 200, 290, 400))).grid.spacing_mm[2] == pytest.approx(0.01)
 
 
 def test_a_slice_moved_sideways_is_refused(tmp_path: Path) -> None:

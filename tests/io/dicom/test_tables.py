@@ -44,6 +44,12 @@ def test_entries_of_8_bits(tmp_path: Path) -> None:
     assert seen(coloured(tmp_path / "a", tables, [4, 0, 8])) == rgb(0, 1, 2, 3, 3)
 
 
+def test_a_dark_colour_of_16_bits_stays_dark_beside_bright_ones(tmp_path: Path) -> None:
+    tables = {"Red": (0, 65535), "Green": (0, 65535), "Blue": (0, 250)}
+    path = coloured(tmp_path / "a", {c: struct.pack("<2H", *v) for c, v in tables.items()}, [2, 0, 16])
+    assert seen(path)[1] == [255, 255, 0]
+
+
 def test_an_odd_number_of_entries_of_8_bits(tmp_path: Path) -> None:
     tables = {c: bytes((*v[:3], 0)) for c, v in BACKWARDS.items()}
     assert seen(coloured(tmp_path / "a", tables, [3, 0, 8])) == rgb(0, 1, 2, 2, 2)

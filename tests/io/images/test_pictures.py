@@ -1,5 +1,6 @@
 """Pictures: upright, one millimetre a pixel, the numbers that the file holds, refused where damaged or absurd."""
 
+import struct
 import time
 import zlib
 from pathlib import Path
@@ -113,6 +114,29 @@ def test_palettes_and_transparency_become_plain_colours(tmp_path: Path) -> None:
         image.save(tmp_path / "grey.png")
         found = pixels(read_picture(tmp_path / "grey.png"))
         assert found.dtype == kind and np.array_equal(found, np.array(image.convert("L")))
+
+
+def deep_and_transparent(path: Path, grey: NDArray, alpha: NDArray, orientation: int = 1) -> None:  # type: ignore[type-arg]
+    """A PNG of 16-bit grey and opacity, which pillow cannot write."""
+    rows = np.dstack([grey, alpha]).astype(">u2")
+    size = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 16, 4, 0, 0, 0)
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    parts = {b"IHDR": size, b"eXIf": exif.tobytes().removeprefix(b"Exif\0\0"), b"IDAT": packed, b"IEND": b""}
+    chunks = (struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts.items())
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+def test_sixteen_bits_of_grey_are_kept_where_there_is_transparency(tmp_path: Path) -> None:
+    grey, opaque = GREY * 1200, np.full_like(GREY, 0xFFFF)
+    deep_and_transparent(tmp_path / "a.png", grey, opaque)
+    volume = read_picture(tmp_path / "a.png")
+    assert volume.modality == "unknown" and np.array_equal(pixels(volume), grey) and TRANSPARENT not in volume.warnings
+    opaque[0, 0] = 0xFEFF  # its lower byte says nothing of it
+    deep_and_transparent(tmp_path / "a.png", grey, opaque, orientation=6)
+    volume = read_picture(tmp_path / "a.png")
+    assert np.array_equal(pixels(volume), np.rot90(grey, -1)) and TRANSPARENT in volume.warnings
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("CMYK", ".jpg"), ("CMYK", ".tif"), ("LAB", ".tif")])

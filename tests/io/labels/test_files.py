@@ -17,6 +17,7 @@ from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io.formats import read_volume as read_nifti
 from napari_segsam.io.labels import export
 from napari_segsam.io.labels.files import LABEL_SUFFIXES, read_labels, write_labels
+from napari_segsam.io.labels.importing import read_any
 from tests.core.grids import AXIS_CODES, affine_of, affines, shapes
 
 NIFTI = (".nii.gz", ".nii")
@@ -71,7 +72,7 @@ def test_any_grid_is_kept_and_without_shear_it_is_read_alike_by_both_libraries(
     write_labels(path, labels)
     back = read_labels(path)
     assert back.grid.matches(labels.grid, 1e-3) and np.array_equal(back.voxels, labels.voxels)
-    if not shear:  # which ITK's reader straightens
+    if not shear:  # which ITK refuses in a NIfTI without a qform
         assert worst_mm(path, labels.grid) <= 1e-3
 
 
@@ -103,16 +104,64 @@ def test_values_are_exact_in_the_smallest_type(tmp_path: Path, highest: int, kin
 def test_names_lie_beside_the_file_and_come_back(tmp_path: Path) -> None:
     labels = label_map(Grid((3, 3, 3), np.eye(4)))
     write_labels(tmp_path / "labels.nii.gz", labels, {2: "kidney_left", 1: "liver"})
-    assert json.loads((tmp_path / "labels.nii.gz.labels.json").read_text()) == {"1": "liver", "2": "kidney_left"}
-    names = {v: label.name for v, label in read_labels(tmp_path / "labels.nii.gz").labels.items()}
-    assert names == {1: "liver", 2: "kidney_left", 3: "label 3"}
+    said = json.loads((tmp_path / "labels.nii.gz.labels.json").read_text())
+    counts = {str(v): int((labels.voxels == v).sum()) for v in (1, 2, 3)}
+    assert said == {"1": "liver", "2": "kidney_left", "voxels": counts}
+    found = read_labels(tmp_path / "labels.nii.gz")
+    assert names_in(found) == {1: "liver", 2: "kidney_left", 3: "label 3"} and found.warnings == ()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def names_in(labels: LabelMap) -> dict[int, str]:
+    return {v: label.name for v, label in labels.labels.items()}
 
 
 def test_names_travel_inside_nrrd(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels.seg.nrrd", label_map(Grid((3, 3, 3), np.eye(4))))
     (tmp_path / "labels.seg.nrrd.labels.json").unlink()
     assert read_labels(tmp_path / "labels.seg.nrrd").labels[1].name == "liver"
+
+
+def test_names_in_the_file_go_before_those_that_another_program_left_beside_it(tmp_path: Path) -> None:
+    """As 3D Slicer does who renames a segment, takes one out and saves over the file."""
+    path = tmp_path / "labels.seg.nrrd"
+    labels = label_map(Grid((3, 3, 3), np.eye(4)))
+    write_labels(path, labels, {1: "liver", 2: "spleen", 3: "polyp", 7: "cyst"})
+    header, _, voxels = path.read_bytes().partition(b"\n\n")
+    lines = [line for line in header.split(b"\n") if not line.startswith((b"Segment2_", b"Segment3_"))]
+    path.write_bytes(b"\n".join(lines).replace(b"Name:=spleen", b"Name:=stomach") + b"\n\n" + voxels)
+    found = read_labels(path)
+    assert names_in(found) == {1: "liver", 2: "stomach", 3: "polyp"}
+    assert found.labels[1].coding is not None
+    said = "labels.seg.nrrd names its labels otherwise than labels.seg.nrrd.labels.json; its own names were taken."
+    assert found.warnings == (said,)
+    told: list[str] = []
+    read_any(path, labels.grid, tell=told.append)
+    assert told == [said]
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".mha"])
+def test_a_label_map_that_another_program_wrote_over_is_said_to_have_changed(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"labels{suffix}"
+    labels = label_map(Grid((3, 4, 5), affine_of("RPS")))
+    write_labels(path, labels)
+    sitk.WriteImage(sitk.ReadImage(str(path)), str(path))
+    assert read_labels(path).warnings == ()  # other bytes, the same labels
+    labels.voxels[0, 0, 0] = 9 if labels.voxels[0, 0, 0] == 3 else 3
+    written = tmp_path / f"elsewhere{suffix}"
+    write_labels(written, labels)
+    written.replace(path)
+    found = read_labels(path)
+    assert found.labels[1].name == "liver"
+    said = f"labels{suffix} has changed since labels{suffix}.labels.json was written; check that its names are still"
+    assert found.warnings == (f"{said} right.",)
+
+
+def test_names_that_do_not_say_of_how_many_voxels_are_taken(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.nii", label_map(Grid((3, 3, 3), np.eye(4))))
+    (tmp_path / "labels.nii.labels.json").write_text('{"2": "cyst", "8": "polyp"}')
+    found = read_labels(tmp_path / "labels.nii")
+    assert names_in(found) == {1: "label 1", 2: "cyst", 3: "label 3", 8: "polyp"} and found.warnings == ()
 
 
 def test_what_does_not_read_back_equal_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +217,8 @@ def test_colours_and_several_volumes_are_no_labels(tmp_path: Path) -> None:
 
 def test_damaged_names_are_said(tmp_path: Path) -> None:
     write_labels(tmp_path / "labels.nii", label_map(Grid((3, 3, 3), np.eye(4))))
-    for text in ("{", "[]", '{"a": "b"}', '{"1": 2}', '{"70000": "x"}'):
+    counted = ('{"voxels": 3}', '{"voxels": {"1": "2"}}', '{"voxels": [1]}', '{"voxels": {"a": 1}}')
+    for text in ("{", "[]", '{"a": "b"}', '{"1": 2}', '{"70000": "x"}', *counted):
         (tmp_path / "labels.nii.labels.json").write_text(text)
         with pytest.raises(SegsamError, match="must be"):
             read_labels(tmp_path / "labels.nii")

@@ -49,6 +49,20 @@ def test_a_turned_grid_is_refused():
         matched(LABELS, Grid(SCAN.shape, affine), SCAN, "x.nii")
 
 
+@pytest.mark.parametrize(("beside_mm", "said"), [(0.0009, []), (0.0012, ["0.001 mm"]), (0.03, ["0.030 mm"])])
+def test_what_is_more_than_rounding_and_taken_all_the_same_is_said(beside_mm, said):
+    moved, told = np.array(SCAN.affine), []
+    moved[2, 3] += beside_mm
+    for part in (False, True):
+        assert np.array_equal(
+            matched(LABELS, Grid(SCAN.shape, moved), SCAN, "x.nii", part=part, tell=told.append), LABELS
+        )
+    assert told == [f"x.nii lies up to {mm} beside the scan, {LESS}" for mm in said] * 2
+
+
+LESS = "less than a twentieth of a voxel; its labels were taken over as they are."
+
+
 def test_rounded_headers_are_the_same_grid():
     affine = SCAN.affine + np.random.default_rng(0).uniform(-1e-3, 1e-3, (4, 4)) * (np.arange(4) < 3)[:, None]
     assert np.array_equal(matched(LABELS, Grid(SCAN.shape, affine), SCAN, "x.nii"), LABELS)

@@ -16,6 +16,7 @@ from napari_segsam.core.grid import LPS_RAS, Grid
 from napari_segsam.io.dicom.source import Source, read_source
 from napari_segsam.io.labels.rois import read_rois
 from napari_segsam.io.labels.rtstruct import read_rtstruct, write_rtstruct
+from napari_segsam.io.labels.slices import Slices
 from tests.io.labels.structure_files import contour, grid_of, labelled, source_of, structure_file
 
 SQUARE = [(1.4, 1.4), (5.6, 1.4), (5.6, 5.6), (1.4, 5.6)]
@@ -155,7 +156,7 @@ def test_where_rois_overlap_the_smaller_keeps_the_voxels_and_it_is_said(tmp_path
     found = read_rtstruct(path, source_of(grid), grid)
     assert (found.voxels == 1).sum() == 16 and (found.voxels == 2).sum() == 104
     assert found.warnings == ("ROI organ 2 shares 16 of its 120 voxels with smaller ones, which keep them: organ 1.",)
-    whole, _ = read_rois(path, source_of(grid), grid)
+    whole, _ = read_rois(path, Slices.of(source_of(grid), grid))
     assert [int(roi.mask.sum()) for roi in whole] == [16, 120]
 
 

@@ -96,3 +96,41 @@ def test_layers_that_overlap_are_refused(tmp_path: Path) -> None:
     layers[:, 1, 1, 1] = 1
     with pytest.raises(UnreadableInputError, match="overlap in 1 voxel"):
         read_labels(layered(tmp_path / "x.seg.nrrd", layers))
+
+
+def without(path: Path, *fields: str) -> Path:
+    """The same file without these fields of its segments."""
+    header, _, voxels = path.read_bytes().partition(b"\n\n")
+    kept = [line for line in header.split(b"\n") if not any(f"_{field}:=".encode() in line for field in fields)]
+    path.write_bytes(b"\n".join(kept) + b"\n\n" + voxels)
+    return path
+
+
+def test_a_segment_of_older_slicers_is_the_1_in_a_layer_of_its_own(tmp_path: Path) -> None:
+    layers = np.zeros((2, 3, 3, 2), np.uint8)
+    layers[0, 0, 1, 1] = layers[1, 2, 2, 0] = 1
+    found = read_labels(without(layered(tmp_path / "x.seg.nrrd", layers), "LabelValue", "Layer"))
+    assert {v: label.name for v, label in found.labels.items()} == {1: "segment 0", 2: "segment 1"}
+    assert (found.voxels[0, 1, 1], found.voxels[2, 2, 0]) == (1, 2)
+
+
+def test_one_segment_of_older_slicers_keeps_its_name(tmp_path: Path) -> None:
+    labels = LabelMap(GRID, labels={1: Label(1, "liver")})
+    labels.voxels[1, 2, 3] = 1
+    export_labels(tmp_path / "x.seg.nrrd", labels, "nrrd")
+    (tmp_path / "x.seg.nrrd.labels.json").unlink()
+    assert read_labels(without(tmp_path / "x.seg.nrrd", "LabelValue", "Layer")).labels[1].name == "liver"
+
+
+def test_a_layer_that_is_not_there_is_said(tmp_path: Path) -> None:
+    layers = np.zeros((1, 3, 3, 2), np.uint8)
+    path = layered(tmp_path / "x.seg.nrrd", layers)
+    with pytest.raises(UnreadableInputError, match=r"it has 1 layer, and segment 1 lies in layer 1 \(from 0\)"):
+        read_labels(path)
+
+
+def test_values_without_layers_are_those_of_the_only_one(tmp_path: Path) -> None:
+    written = segments(tmp_path / "x.seg.nrrd")
+    (tmp_path / "x.seg.nrrd.labels.json").unlink()
+    found = read_labels(without(tmp_path / "x.seg.nrrd", "Layer"))
+    assert {v: label.name for v, label in found.labels.items()} == {v: n.name for v, n in written.labels.items()}
