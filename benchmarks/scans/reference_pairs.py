@@ -84,10 +84,10 @@ def enhanced(data: Path) -> Iterator[Pair]:
     frames = [(v, reference, n) for n, (_, v) in enumerate(siemens)]
     yield Pair(f"{name}, Siemens", "dcm2niix's NIfTI", *_against_nifti(frames))
     parts = _parts(folder / "In/Philips/IM_0027_fMAP.dcm")
-    field = next(v for d, v in parts.items() if d.endswith(" 0.0"))
+    field = next(v for d, v in parts.items() if d.endswith(" 0.0 ms"))
     compared = _against_nifti([(field, folder / "Ref/Philips_WIP_B0_NS_801_e2_fieldmaphz.nii", None)])
     yield Pair(f"{name}, Philips field map", "dcm2niix's NIfTI", *compared, "Hz, of ±500; there the slope is rounded")
-    magnitude = next(v for d, v in parts.items() if d.endswith(" 1.52"))
+    magnitude = next(v for d, v in parts.items() if d.endswith(" 1.52 ms"))
     values, apart = nifti_at(magnitude.grid, folder / "Ref/Philips_WIP_B0_NS_801_e1.nii")
     seen = magnitude.voxels > 0
     factor = float(np.median(values[seen] / magnitude.voxels[seen]))
