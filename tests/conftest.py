@@ -17,6 +17,12 @@ settings.register_profile("segsam", deadline=None, max_examples=60, suppress_hea
 settings.load_profile("segsam")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def journals_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No window of a test leaves its journal in the user's own folder."""
+    os.environ["SEGSAM_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real scans; a test that asks for it is skipped where there is none."""

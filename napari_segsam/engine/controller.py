@@ -46,6 +46,7 @@ class Controller:
         status_changed(str), busy_changed(bool), failed(str): for a person.
         opened(Volume): another volume is open: labels, semantic and view are new objects.
         predictor_changed(Predictor): another model is ready; ask ``session.vocabulary``.
+        preparation_changed(Progress | None): how far `prepare_volume` is; None: it stopped before its end.
         predictor_refused(): a model could not be loaded, ``failed`` said why; the last one, if any, goes on.
     """
 
@@ -62,6 +63,7 @@ class Controller:
     opened = Signal(Volume)
     predictor_changed = Signal(object)
     predictor_refused = Signal()
+    preparation_changed = Signal(object)
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class Controller:
             say=self._tell.say,
             failed=self.failed.emit,
             busy=self.busy_changed.emit,
+            prepared=self.preparation_changed.emit,
         )
         kept = EmbeddingCache() if cache is None else cache
         self._conversation = Conversation(session, executor, kept, neighbours, listener)
@@ -129,6 +132,14 @@ class Controller:
         self._conversation.see()
         if self.session.suggestions and not self._conversation.is_predicting:
             self.suggest()
+
+    def prepare_volume(self, prepares: bool = True) -> None:
+        """Embed all slices across the visible axis, as many as memory holds, whenever there is nothing else to do.
+
+        It goes on from wherever the person looks, in whichever scan, until it is called with False; then the slice that
+        is being embedded is the last.
+        """
+        self._conversation.prepare_volume(prepares)
 
     # -- prompts of the current object on the visible slice; (row, col) in the display frame
     @told
@@ -227,6 +238,15 @@ class Controller:
     def accept(self, suggestion: Suggestion) -> None:
         """Refine a suggestion with its own box and centre, and commit it as a new object of its class."""
         self._conversation.refine(suggestion)
+
+    @told
+    def accept_all(self, at_least: float) -> None:
+        """Accept every suggestion of the visible slice with at least this score; each is an entry of the history."""
+        chosen = [s for s in self.session.suggestions if s.score >= at_least]
+        for suggestion in chosen:
+            self._conversation.refine(suggestion)
+        if not chosen:
+            self._tell.say(f"No suggestion here has a score of {at_least:.0%} or more.")
 
     @told
     def reject(self, suggestion: Suggestion) -> None:

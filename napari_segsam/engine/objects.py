@@ -130,7 +130,7 @@ class CurrentObject:
         return Quality(min(q.agreement for q in known), min(q.iou for q in known)) if known else None
 
     def commit(
-        self, labels: LabelMap, drawn: Drawn, name: str, locked: Collection[int] = ()
+        self, labels: LabelMap, drawn: Drawn, name: str, keep: Collection[int], locked: Collection[int]
     ) -> tuple[Patch, CurrentObject]:
         """Make a mask what the object has on its slice.
 
@@ -142,13 +142,14 @@ class CurrentObject:
             labels: not changed; apply the patch.
             drawn: the mask.
             name: of the patch.
-            locked: values of objects that neither give voxels away nor get any back.
+            keep: values that may come back; others are gone or locked since.
+            locked: values of objects that give nothing away.
         """
         voxels, place = labels.voxels.reshape(-1), place_of(drawn.view)
         taken = np.sort(drawn.view.flat_indices(drawn.mask))
         taken = taken[~np.isin(voxels[taken], list(locked))]
         given_up, beneath = self._given_up(place, taken, voxels)
-        beneath[np.isin(beneath, list(locked))] = 0
+        beneath[~np.isin(beneath, list(keep))] = 0
         patch = _patch(name, voxels, (taken, np.full(len(taken), self.value, np.uint16)), (given_up, beneath))
         prompts = self.prompts.get(place, Prompts())
         under = self._under(taken, voxels)

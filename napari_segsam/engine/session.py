@@ -43,6 +43,7 @@ class Session:
             a newer prompt waits for its answer, this is still the last one: see `answered`.
         suggestions: unprompted objects on the visible slice that were neither accepted nor rejected.
         unsaved: whether labels changed since they were last saved.
+        revision: grows with every change of labels, undo too: labels of one revision are the same.
     """
 
     happened = Signal(str, object)
@@ -50,6 +51,7 @@ class Session:
     def __init__(self, volume: Volume, labels: LabelMap | None = None) -> None:
         """See :meth:`reset`."""
         self.vocabulary = Vocabulary(())
+        self.revision = 0
         self.reset(volume, labels)
 
     def reset(self, volume: Volume, labels: LabelMap | None = None) -> None:
@@ -67,6 +69,7 @@ class Session:
         self.view = SliceView(volume, 2, volume.grid.shape[2] // 2)
         self.window: Window | None = None
         self.unsaved = False
+        self.revision += 1
         self._state = State(CurrentObject(free_value(self.labels.labels)), names=dict(self.labels.labels))
         self._history = History()
         self._semantic = SemanticLayer(self.labels, self.vocabulary)
@@ -362,6 +365,7 @@ class Session:
         self.labels.labels.update(step.after.names)
         if step.relabels:
             self.unsaved = True
+            self.revision += 1
             self._semantic.follow_labels(step.patch.indices if step.patch else np.empty(0, np.int64))
         self._follow_object(step)
         if step.reopens:

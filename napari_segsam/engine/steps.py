@@ -208,7 +208,7 @@ def _drawn_on(
     patches = []
     changed = state.object(value)
     for one in drawn:
-        patch, changed = changed.commit(labels, one, title, state.locked)
+        patch, changed = changed.commit(labels, one, title, state.names.keys() - state.locked, state.locked)
         patches.append(patch)
     if not any(changed.footprints[place_of(one.view)].indices.size for one in drawn):
         raise BadPromptsError(f"All of {name} lies on locked objects; unlock them first.")

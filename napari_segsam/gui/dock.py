@@ -24,7 +24,10 @@ from napari_segsam.gui.marks import POOR, UNKNOWN
 from napari_segsam.gui.messages import Message, MessageArea, PositionBar
 from napari_segsam.gui.object_panel import ObjectPanel
 from napari_segsam.gui.objects_panel import ObjectsPanel
+from napari_segsam.gui.offer_bar import OfferBar
+from napari_segsam.gui.recovery import Recovery
 from napari_segsam.gui.scan_panel import ScanPanel
+from napari_segsam.gui.suggestions_panel import SuggestionsPanel
 from napari_segsam.gui.tab_key import CanvasTab
 from napari_segsam.gui.workbench import Workbench
 
@@ -37,12 +40,13 @@ class Dock(QWidget):
 
     Args:
         workbench: the viewer's.
+        recovery: of its work.
         open_sample: what the button of the empty state does.
     """
 
-    def __init__(self, workbench: Workbench, open_sample: Callable[[], None]) -> None:
+    def __init__(self, workbench: Workbench, recovery: Recovery, open_sample: Callable[[], None]) -> None:
         super().__init__()
-        self.workbench = workbench
+        self.workbench, self.recovery = workbench, recovery
         self._was_docked = False
         self._tab: CanvasTab | None = None
         self.error, self.notice = Message(POOR), Message(UNKNOWN)
@@ -51,12 +55,18 @@ class Dock(QWidget):
         self.status.setWordWrap(True)
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.messages = MessageArea(self.error, self.notice, self.status)
+        self.offer = OfferBar(recovery)
         self.position = PositionBar()
         self.busy = QProgressBar()
         self.scan_panel = ScanPanel(workbench)
         self.object_panel = ObjectPanel(workbench)
         self.objects_panel = ObjectsPanel(workbench)
-        self._groups = (_group("This object", self.object_panel), _group("All objects", self.objects_panel))
+        self.suggestions_panel = SuggestionsPanel(workbench)
+        self._groups = (
+            _group("This object", self.object_panel),
+            _group("Suggested on this slice", self.suggestions_panel),
+            _group("All objects", self.objects_panel),
+        )
         self._lay_out()
         self._connect()
         self._show_scan()
@@ -70,7 +80,7 @@ class Dock(QWidget):
         column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(4, 4, 4, 4)
-        for widget in (self.messages, self.busy, self.empty):
+        for widget in (self.messages, self.busy, self.offer, self.empty):
             layout.addWidget(widget)
         for group in (_group("Scan and model", self.scan_panel), *self._groups):
             layout.addWidget(group)

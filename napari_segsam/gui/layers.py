@@ -58,6 +58,7 @@ class ScanLayers:
         self._on_stroke, self._on_added = on_stroke, on_added
         self._held: dict[str, Layer] = {}
         self._filling = False
+        self._hidden: frozenset[int] = frozenset()
         self._makers = {
             POINTS: lambda: make_points(self._frame()),
             BOXES: lambda: make_boxes(self._frame()),
@@ -140,6 +141,18 @@ class ScanLayers:
         layer = self._layer(LABELS)
         self._name_labels(layer)
         _redraw(layer)
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Values of `labels` that are not shown."""
+        return self._hidden
+
+    def hide(self, value: int, hidden: bool) -> None:
+        """Show an object of `labels` no longer, or again."""
+        self._hidden = self._hidden | {value} if hidden else self._hidden - {value}
+        layer = self._layer(LABELS)
+        layer.metadata.pop(LABELS_KEY, None)  # its colours are made anew
+        self.show_labels()
 
     def show_object(self) -> None:
         """Another object is being worked on: the brush paints its value."""
@@ -244,7 +257,8 @@ class ScanLayers:
         labels = dict(sorted(self._session.labels.labels.items()))
         if layer.metadata.get(LABELS_KEY) != labels:
             layer.metadata[LABELS_KEY] = labels
-            name_values(layer, {value: label.name for value, label in labels.items()}, "object")
+            names = {value: label.name for value, label in labels.items()}
+            name_values(layer, names, "object", self._hidden)
         layer.selected_label = self._session.value
 
     def _name_classes(self, layer: Any) -> None:

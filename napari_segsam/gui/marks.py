@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 GOOD, DOUBTFUL, POOR, UNKNOWN = "#2ea36a", "#d99a1c", "#d9534f", "#8a8a8a"
 """Readable on napari's dark and light themes."""
@@ -28,6 +28,31 @@ def mark_colour(score: float) -> str:
     if score >= _GOOD_FROM:
         return GOOD
     return DOUBTFUL if score >= _DOUBTFUL_FROM else POOR
+
+
+def note(text: str) -> QLabel:
+    """What to do next, where there is nothing to show yet."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setEnabled(False)
+    return label
+
+
+def plain_button(text: str, tooltip: str) -> QPushButton:
+    """A button that leaves letters and Space to the canvas."""
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button
+
+
+def row_of(*widgets: QWidget) -> QHBoxLayout:
+    """Widgets of equal width in a line."""
+    row = QHBoxLayout()
+    row.setSpacing(4)
+    for widget in widgets:
+        row.addWidget(widget, 1)
+    return row
 
 
 class ScoreMark(QWidget):

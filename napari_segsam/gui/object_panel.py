@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QSizePolicy,
@@ -20,7 +18,7 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.keys import BY_ACTION, printed
-from napari_segsam.gui.marks import ScoreMark, spoken
+from napari_segsam.gui.marks import ScoreMark, plain_button, row_of, spoken
 from napari_segsam.gui.workbench import Workbench
 
 _HINT = {
@@ -51,9 +49,7 @@ class ObjectPanel(QWidget):
         self.agreement = ScoreMark("Decoders agree", "Dice of the two decoders' masks: low means look twice")
         self.iou = ScoreMark("Predicted IoU", "How good the model thinks its outline is")
         self.candidate = _button("candidate", "Other outline")
-        self.clear = QPushButton("Clear prompts")
-        self.clear.setToolTip("Take away the prompts on this slice; what is committed stays")
-        self.clear.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.clear = plain_button("Clear prompts", "Take away the prompts on this slice; what is committed stays")
         self.commit = _button("commit", "Commit")
         self.next = _button("next", "Next object")
         self.undo = _button("undo", "Undo")
@@ -67,7 +63,7 @@ class ObjectPanel(QWidget):
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(_row(self.point, self.box))
+        layout.addLayout(row_of(self.point, self.box))
         layout.addWidget(self.sign)
         layout.addWidget(self.hint)
         layout.addWidget(self.class_box)
@@ -184,15 +180,4 @@ def _tool(action: str, text: str) -> QPushButton:
 
 def _button(action: str, text: str) -> QPushButton:
     """A button with its key printed on it."""
-    button = QPushButton(f"{text}  {printed(action)}")
-    button.setToolTip(f"{BY_ACTION[action].text} ({printed(action)})")
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # letters and Space stay with the canvas
-    return button
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(4)
-    for widget in widgets:
-        row.addWidget(widget, 1)
-    return row
+    return plain_button(f"{text}  {printed(action)}", f"{BY_ACTION[action].text} ({printed(action)})")

@@ -1,160 +1,140 @@
-"""The group "All objects": what the model suggests on this slice, what is committed, and its files."""
+"""The group "All objects": the table of objects, what can be done with one, and their files."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from collections.abc import Callable
 
-from napari_segsam.core.labels import Label, Patch
-from napari_segsam.core.prediction import Suggestion
-from napari_segsam.core.terminology import colour_of
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_segsam.core.labels import Patch
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.session import Session
+from napari_segsam.engine.standing import STATUSES
 from napari_segsam.gui.file_buttons import LabelFileButtons
-from napari_segsam.gui.marks import spoken, swatch
-from napari_segsam.gui.suggestion_list import SuggestionList
+from napari_segsam.gui.marks import note, plain_button, row_of
+from napari_segsam.gui.objects_table import ObjectRow, ObjectsTable
 from napari_segsam.gui.voxel_counts import VoxelCounts
 from napari_segsam.gui.workbench import Workbench
 
-_NO_SUGGESTIONS = "Nothing suggested on this slice yet: click an organ, or press Suggest."
 _NO_OBJECTS = "Nothing committed yet: click an organ, then press C."
-_COLUMNS = ("Object", "Value", "Volume")
-_HEADER_PX, _TALLEST_PX = 30, 170
 
 
 class ObjectsPanel(QWidget):
-    """Shows and forwards suggestions and committed objects."""
+    """Shows all objects and forwards what shall happen to the chosen one."""
 
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workbench = workbench
         self._counts: VoxelCounts | None = None
-        self.suggestions = SuggestionList()
-        self.no_suggestions = _note(_NO_SUGGESTIONS)
-        self.suggest = _button("Suggest", "Ask what the model names by itself on this slice")
-        self.accept = _button("Accept  ⏎", "Refine the chosen suggestion and commit it (Enter in the list)")
-        self.reject = _button("Reject  ⌫", "Take the chosen suggestion off this slice (Backspace in the list)")
-        self.objects = _table()
-        self.no_objects = _note(_NO_OBJECTS)
+        self.objects = ObjectsTable()
+        self.no_objects = note(_NO_OBJECTS)
+        self.go_to = plain_button("Go to  ⏎", "Work on this object again, on its largest slice (double click)")
+        self.lock = plain_button("Lock", "Let nothing change its voxels")
+        self.hide_ = plain_button("Hide", "Do not show it; it is exported all the same")
+        self.delete = plain_button("Delete", "Take it off the labels with all its prompts (Delete in the table)")
+        self.status = QComboBox()
+        self.status.addItems(STATUSES)
+        self.status.setToolTip("How far this object is")
+        self.status.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.files = LabelFileButtons(workbench)
+        self._actions = QWidget()
         self._lay_out()
         self._connect()
-        self._show_suggestions(())
-        self._show_objects({})
+        self._show()
 
     def _lay_out(self) -> None:
+        actions = QVBoxLayout(self._actions)
+        actions.setContentsMargins(0, 0, 0, 0)
+        actions.addLayout(row_of(self.go_to, self.status))
+        actions.addLayout(row_of(self.lock, self.hide_, self.delete))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.suggestions)
-        layout.addWidget(self.no_suggestions)
-        layout.addLayout(_row(self.suggest, self.accept, self.reject))
-        for widget in (self.objects, self.no_objects, self.files):
+        for widget in (self.objects, self._actions, self.no_objects, self.files):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
         bench = self._workbench
-        self.suggestions.accepted.connect(lambda s: bench.do(lambda c: c.accept(s)))
-        self.suggestions.rejected.connect(lambda s: bench.do(lambda c: c.reject(s)))
-        self.suggest.clicked.connect(lambda: bench.do(Controller.suggest))
-        self.accept.clicked.connect(self.suggestions.accept)
-        self.reject.clicked.connect(self.suggestions.reject)
+        self.objects.opened.connect(self._go_to)
+        self.objects.deleted.connect(lambda value: bench.do(lambda c: c.delete(value)))
+        self.objects.chosen_changed.connect(self._show_actions)
+        self.go_to.clicked.connect(lambda: self._on_chosen(lambda row: self._go_to(row.value)))
+        self.delete.clicked.connect(lambda: self._on_chosen(lambda row: bench.do(lambda c: c.delete(row.value))))
+        self.lock.clicked.connect(
+            lambda: self._on_chosen(lambda row: bench.do(lambda c: c.lock(row.value, not row.standing.locked)))
+        )
+        self.hide_.clicked.connect(lambda: self._on_chosen(self._toggle_hidden))
+        self.status.textActivated.connect(
+            lambda status: self._on_chosen(lambda row: bench.do(lambda c: c.set_status(row.value, status)))
+        )
         bench.started.connect(self._follow)
         bench.scan_changed.connect(self._recount)
 
     def _follow(self, controller: Controller) -> None:
-        controller.suggestions_changed.connect(self._show_suggestions)
         controller.labels_changed.connect(self._labels_changed)
+        controller.history_changed.connect(self._show)
 
     # -- what the session says
 
-    def _show_suggestions(self, suggestions: tuple[Suggestion, ...]) -> None:
-        self.suggestions.show_suggestions(suggestions)
-        self.suggestions.setVisible(bool(suggestions))
-        self.no_suggestions.setVisible(not suggestions)
-        self.accept.setEnabled(bool(suggestions))
-        self.reject.setEnabled(bool(suggestions))
+    @property
+    def _session(self) -> Session | None:
+        controller = self._workbench.controller
+        return None if controller is None else controller.session
 
     def _recount(self) -> None:
-        controller = self._workbench.controller
-        if controller is not None:
-            self._counts = VoxelCounts(controller.session.labels)
-            self._show_objects(controller.session.labels.labels)
+        session = self._session
+        if session is not None:
+            self._counts = VoxelCounts(session.labels)
+            self._show()
 
     def _labels_changed(self, patch: Patch) -> None:
-        controller = self._workbench.controller
-        if controller is not None and self._counts is not None:
+        if self._counts is not None:
             self._counts.follow(patch)
-            self._show_objects(controller.session.labels.labels)
 
-    def _show_objects(self, labels: dict[int, Label]) -> None:
-        self.objects.setRowCount(len(labels))
-        for row, label in enumerate(labels[value] for value in sorted(labels)):
-            self._show_object(row, label)
-        self.objects.setVisible(bool(labels))
-        self.no_objects.setVisible(not labels)
-        rows = sum(self.objects.rowHeight(row) for row in range(len(labels)))
-        self.objects.setFixedHeight(min(rows + _HEADER_PX, _TALLEST_PX))
+    def _show(self) -> None:
+        session, counts = self._session, self._counts
+        known = [] if session is None or counts is None else [(session, counts, v) for v in session.labels.labels]
+        rows = [_row(*one, is_hidden=one[-1] in self._workbench.hidden) for one in known]
+        self.objects.show_rows(rows)
+        self.objects.setVisible(bool(rows))
+        self.no_objects.setVisible(not rows)
+        self._show_actions()
 
-    def _show_object(self, row: int, label: Label) -> None:
-        cells = (spoken(label.name), str(label.value), self._volume_text(label.value))
-        for column, text in enumerate(cells):
-            item = QTableWidgetItem(text)
-            if column:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            else:
-                item.setIcon(swatch(colour_of(label.name)))
-            self.objects.setItem(row, column, item)
+    def _show_actions(self) -> None:
+        chosen = self.objects.chosen
+        self._actions.setVisible(chosen is not None)
+        if chosen is not None:
+            self.status.setCurrentText(chosen.standing.status)
+            self.lock.setText("Unlock" if chosen.standing.locked else "Lock")
+            self.delete.setEnabled(not chosen.standing.locked)
+            self.hide_.setText("Show" if chosen.is_hidden else "Hide")
 
-    def _volume_text(self, value: int) -> str:
-        controller = self._workbench.controller
-        if controller is None or self._counts is None:
-            return ""
-        if controller.session.volume.is_rgb:
-            return f"{self._counts.of(value)} px"  # a picture has no millimetres
-        return f"{self._counts.of(value) * controller.session.labels.grid.voxel_mm3 / 1000:.1f} ml"
+    # -- what the person wants
 
+    def _on_chosen(self, act: Callable[[ObjectRow], object]) -> None:
+        if self.objects.chosen is not None:
+            act(self.objects.chosen)
 
-def _table() -> QTableWidget:
-    """The empty table of objects, which shows and takes no keys."""
-    table = QTableWidget(0, len(_COLUMNS))
-    table.setHorizontalHeaderLabels(_COLUMNS)
-    across, down = table.horizontalHeader(), table.verticalHeader()
-    if across is not None and down is not None:  # PyQt's types say that there might be none
-        down.hide()
-        across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return table
+    def _go_to(self, value: int) -> None:
+        self._workbench.go_to(value, self._counts.fullest(value) if self._counts else None)
+
+    def _toggle_hidden(self, row: ObjectRow) -> None:
+        self._workbench.hide_object(row.value, not row.is_hidden)
+        self._show()
 
 
-def _note(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setEnabled(False)
-    return label
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return button
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(4)
-    for widget in widgets:
-        row.addWidget(widget, 1)
-    return row
+def _row(session: Session, counts: VoxelCounts, value: int, *, is_hidden: bool) -> ObjectRow:
+    """What the table says of a committed object."""
+    voxels, quality = counts.of(value), session.quality(value)
+    ml = voxels * session.labels.grid.voxel_mm3 / 1000
+    return ObjectRow(
+        value,
+        session.name_of(value),
+        counts.span(value),
+        (f"{voxels} px", voxels) if session.volume.is_rgb else (f"{ml:.1f} ml", ml),  # a picture has no millimetres
+        None if quality is None else quality.agreement,
+        session.standing(value),
+        is_current=value == session.value,
+        is_hidden=is_hidden,
+    )

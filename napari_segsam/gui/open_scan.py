@@ -17,6 +17,7 @@ from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.mouse import MouseListener, PromptMouse, World
 from napari_segsam.gui.orientation import OrientationLetters
 from napari_segsam.gui.placement import Placement, clipped, is_inside, overlaps
+from napari_segsam.gui.scans import scroll_to
 
 NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
 BOX_OUTSIDE = "The box lies outside the scan; draw it around the object."
@@ -68,6 +69,21 @@ class OpenScan:
     def forget(self, layer: Layer) -> bool:
         """Somebody took this layer out of the viewer; whether it was one of ours."""
         return self._layers.forget(layer)
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Values of objects that are not shown."""
+        return self._layers.hidden
+
+    def hide(self, value: int, hidden: bool) -> None:
+        """Show an object no longer, or again."""
+        self._layers.hide(value, hidden)
+
+    def look_at(self, k: int) -> None:
+        """Scroll to slice k across the voxel axis k, where slices across it are shown."""
+        view = self._visible()
+        if view is not None and view.axis == 2:
+            scroll_to(self._viewer.dims, self.placement, SliceView(view.volume, 2, k))
 
     def show(self) -> None:
         """Put our layers over the scan, and follow what happens."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -15,16 +15,19 @@ from napari_segsam.core.terminology import colour_of
 _AT_LEAST = 256
 
 
-def name_values(layer: Labels, names: Mapping[int, str], column: str) -> None:
+def name_values(layer: Labels, names: Mapping[int, str], column: str, hidden: Collection[int] = ()) -> None:
     """Colour each value by its name, and let the status bar say the name below the cursor.
 
     Args:
         layer: of uint16.
         names: voxel value -> name.
         column: what the status bar calls the name.
+        hidden: values that are not shown.
     """
     # A cyclic map with a place for every value: napari builds a direct one value by value in Python, 65,536 of them.
-    layer.colormap = CyclicLabelColormap(colors=palette(names))
+    colours = palette(names)
+    colours[[value for value in hidden if value < len(colours)]] = 0.0
+    layer.colormap = CyclicLabelColormap(colors=colours)
     layer.features = {"index": [0, *names], column: [None, *names.values()]}
 
 

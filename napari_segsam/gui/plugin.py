@@ -1,13 +1,15 @@
-"""The composition root: one thread, one workbench and one dock per viewer."""
+"""The composition root: a thread for the model, one for journals, a workbench and a dock per viewer."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
+from napari_segsam.engine.journal_folder import journal_folder
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.executor import ThreadExecutor
 from napari_segsam.gui.loading import load_model
+from napari_segsam.gui.recovery import Recovery
 from napari_segsam.gui.workbench import Workbench
 from napari_segsam.io.registry import DEFAULT_MODEL
 
@@ -26,9 +28,11 @@ class PluginDock(Dock):
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         model = os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL
         workbench = Workbench(viewer, ThreadExecutor(), load_model, model)
-        super().__init__(workbench, lambda: open_sample(viewer))
+        recovery = Recovery(workbench, ThreadExecutor("segsam-journal"), journal_folder())
+        super().__init__(workbench, recovery, lambda: open_sample(viewer))
         self.destroyed.connect(workbench.close)
         workbench.open_first()
+        recovery.start()
 
 
 def make_dock(viewer: Any) -> Dock:

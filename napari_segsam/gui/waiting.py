@@ -7,7 +7,16 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from qtpy.QtCore import QEventLoop, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QLabel, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QMainWindow,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_segsam.gui.executor import ThreadExecutor
 
@@ -24,6 +33,15 @@ def in_a_window() -> bool:
     """Whether this is the thread of a window: else nobody can be shown anything, nor would anything freeze."""
     on_main = threading.current_thread() is threading.main_thread()  # where Qt's application lives
     return on_main and isinstance(QApplication.instance(), QApplication)
+
+
+def window_in_front() -> QWidget | None:
+    """The window that a dialog lies over, and whose colours it takes: the active one, else any that is shown.
+
+    None is active while a file dialog of the system closes, or where no window manager runs.
+    """
+    shown = (w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible())
+    return QApplication.activeWindow() or next(shown, None)
 
 
 def wait_for(job: Callable[[], T], doing: str, *, can_cancel: bool = True) -> T:
@@ -53,7 +71,7 @@ class _Wait(Generic[T]):
     def until_done(self, doing: str, can_cancel: bool) -> T:
         self._wait_unseen()
         if not self._is_over:
-            self._wait_seen(WaitDialog(doing, can_cancel, QApplication.activeWindow()))
+            self._wait_seen(WaitDialog(doing, can_cancel, window_in_front()))
         self._executor.shutdown()
         if self._error is not None:
             raise self._error

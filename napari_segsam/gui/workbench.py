@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtp
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.embedding_store import EmbeddingStore
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.keys import KeyBindings
@@ -28,6 +29,7 @@ from napari_segsam.gui.placement import Placement
 from napari_segsam.gui.readout import CursorReadout
 from napari_segsam.gui.scans import bring_into_view, bring_to_top, scan_layers, seen, session_on
 from napari_segsam.gui.waiting import CancelledError
+from napari_segsam.io.hub import cache_folder
 
 LoadModel = Callable[[str, str], Predictor]
 """(model name or path, device) -> Predictor; called on the inference thread."""
@@ -44,6 +46,7 @@ class Workbench(QObject):
         pointed(Reading | None): the cursor is on another place of the slice, or on no scan.
         told(str): a notice for a person; empty takes it away.
         refused(str): an error for a person, with what to do.
+        ended(): everything was given back.
     """
 
     started = Signal(object)
@@ -53,6 +56,7 @@ class Workbench(QObject):
     pointed = Signal(object)
     told = Signal(str)
     refused = Signal(str)
+    ended = Signal()
     _layer_arrived = Signal()  # queued: napari is done with adding a layer before we add and remove ours
 
     def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
@@ -122,6 +126,8 @@ class Workbench(QObject):
     def open_scan(self, layer: Image) -> None:
         """Work on this layer; all work on the last one is kept for coming back."""
         self._newest = None
+        if layer is self.scan:
+            return
         try:
             session = self._kept.get(layer) or session_on(layer, self.viewer.layers, self._owns)
         except SegsamError as error:
@@ -130,6 +136,13 @@ class Workbench(QObject):
         self._put_away()
         self._place(layer, session)
         self.told.emit(notes_on(session.volume))
+
+    def take_up(self, session: Session) -> None:
+        """Go on with other work on the open scan; that until now is put away."""
+        if self._open is not None:
+            layer = self._open.layer
+            self._put_away()
+            self._place(layer, session)
 
     def set_modality(self, modality: str) -> None:
         """What kind of scan the open one is; labels, prompts and history stay."""
@@ -163,6 +176,22 @@ class Workbench(QObject):
         """Let the Controller act, where there is a scan to act on."""
         if self.controller is not None and self._open is not None:
             act(self.controller)
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Values of objects that are not shown."""
+        return frozenset() if self._open is None else self._open.hidden
+
+    def hide_object(self, value: int, hidden: bool) -> None:
+        """Show an object of `labels` no longer, or again."""
+        if self._open is not None:
+            self._open.hide(value, hidden)
+
+    def go_to(self, value: int, k: int | None) -> None:
+        """Work on an object again, and look at slice k across the voxel axis k where slices across it are shown."""
+        self.do(lambda controller: controller.go_to(value))
+        if self._open is not None and k is not None:
+            self._open.look_at(k)
 
     def show_next_candidate(self) -> None:
         """Another of the model's outlines of the object; round past the last."""
@@ -209,6 +238,7 @@ class Workbench(QObject):
         self._readout.close()
         self._open = None
         self.executor.shutdown()
+        self.ended.emit()
 
     # -- the viewer
 
@@ -260,7 +290,7 @@ class Workbench(QObject):
         if self.controller is not None:
             self.controller.resume(session)
             return self.controller
-        self.controller = Controller(session, None, self.executor, EmbeddingCache())
+        self.controller = Controller(session, None, self.executor, _embeddings())
         self._files = LabelFiles(self.controller, self.executor, self.told.emit, self.refused.emit)
         self.started.emit(self.controller)
         self.use_model(self.model, self.device)
@@ -295,3 +325,8 @@ class Workbench(QObject):
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)
+
+
+def _embeddings() -> EmbeddingCache:
+    """In memory, and beside the downloaded models on disk."""
+    return EmbeddingCache(store=EmbeddingStore(cache_folder() / "embeddings"))

@@ -50,7 +50,7 @@ class Oracle:
         view.of(solid)[...] = mask
         return solid & ~np.isin(self.labels, list(self.locked))
 
-    def commit(self, view, mask, value):
+    def commit(self, view, mask, value, named):
         solid = self.free_of_locked(view, mask)
         masks, under = self.masks.setdefault(value, {}), self.under.setdefault(value, np.zeros(SHAPE, np.uint16))
         mine = np.any([*masks.values(), np.zeros(SHAPE, bool)], axis=0) & (self.labels == value)
@@ -58,7 +58,7 @@ class Oracle:
         place = (view.axis, view.index)
         others = np.any([np.zeros(SHAPE, bool), *(m for p, m in masks.items() if p != place)], axis=0)
         leaves = masks.get(place, np.zeros(SHAPE, bool)) & ~solid & ~others & (self.labels == value)
-        self.labels[leaves] = np.where(np.isin(under[leaves], list(self.locked)), 0, under[leaves])
+        self.labels[leaves] = np.where(np.isin(under[leaves], list(named - self.locked)), under[leaves], 0)
         self.labels[solid] = value
         masks[place] = solid
 
@@ -170,7 +170,7 @@ class Annotating(RuleBasedStateMachine):
     # -- deciding
     @rule()
     def commit(self):
-        session, shown = self.session, self.session.prediction
+        session, shown, named = self.session, self.session.prediction, set(self.session.labels.labels)
         oracle = self.oracle
         ready = session.answered and bool(shown.mask.any()) and oracle.value not in oracle.locked
         ready = ready and bool(oracle.free_of_locked(session.view, shown.mask).any())
@@ -178,7 +178,7 @@ class Annotating(RuleBasedStateMachine):
         if ready:
             truth = self.fresh(session.view, session.prompts, session.window)
             mask = (truth.mask, *(c.mask for c in truth.candidates[1:]))[session.candidate]
-            oracle.commit(session.view, mask, oracle.value)
+            oracle.commit(session.view, mask, oracle.value, named)
 
     @rule()
     def next_object(self):
@@ -206,14 +206,14 @@ class Annotating(RuleBasedStateMachine):
             mask = np.zeros(view.shape, bool)
             mask[: 1 + round(corner[0] * (view.shape[0] - 1)), : 1 + round(corner[1] * (view.shape[1] - 1))] = True
             allowed = value not in self.oracle.locked and self.oracle.free_of_locked(view, mask).any()
-            before = deepcopy(self.oracle)
+            before, named = deepcopy(self.oracle), set(session.labels.labels)
             try:
                 session.draw(value, [Drawn(view, mask)], "carry", goes_on=bool(goes_on))
             except BadPromptsError:
                 assert not allowed
                 return
             assert allowed
-            self.oracle.commit(view, mask, value)
+            self.oracle.commit(view, mask, value, named)
             if not goes_on:
                 self.past.append(before)
                 self.future.clear()
@@ -326,7 +326,7 @@ class Annotating(RuleBasedStateMachine):
     def oracle_accepts(self, value, view, suggestion):
         refined = self.fresh(view, refinement_prompts(suggestion, view.spacing_mm), self.session.window).mask
         mask = refined if refined.any() else suggestion.mask
-        self.oracle.commit(view, mask, value)
+        self.oracle.commit(view, mask, value, set())
         self.oracle.value = self.session.value
 
     # -- what must hold

@@ -181,4 +181,5 @@ def executor(qtbot: Any) -> Iterator[ThreadExecutor]:
     made = ThreadExecutor()
     yield made
     made.shutdown()
-    assert made.wait_until_ended(10)
+    made.thread.join(10)
+    assert not made.thread.is_alive()

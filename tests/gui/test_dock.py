@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap, Patch
 from napari_segsam.gui.keys import KEYS
+from napari_segsam.gui.messages import FewLines
 from napari_segsam.gui.voxel_counts import VoxelCounts
 from napari_segsam.gui.windows import AS_OPENED
 from napari_segsam.gui.workbench import Workbench
@@ -53,7 +54,7 @@ def test_another_class_can_be_chosen(clicked):
 
 
 def test_suggestions_are_accepted_by_enter_and_rejected_by_backspace(clicked):
-    listed = clicked.dock.objects_panel.suggestions
+    listed = clicked.dock.suggestions_panel.suggestions
     assert [listed.item(r).text() for r in range(listed.count())] == ["spleen   80%", "kidney left   70%"]
     QTest.keyClick(listed, Qt.Key.Key_Return)
     clicked.rest()
@@ -61,15 +62,17 @@ def test_suggestions_are_accepted_by_enter_and_rejected_by_backspace(clicked):
     QTest.keyClick(listed, Qt.Key.Key_Backspace)
     clicked.rest()
     assert listed.count() == 0
-    assert clicked.dock.objects_panel.no_suggestions.isVisibleTo(clicked.dock)
+    assert clicked.dock.suggestions_panel.no_suggestions.isVisibleTo(clicked.dock)
 
 
-def test_the_table_says_name_value_and_volume(clicked):
+def test_the_table_says_name_slices_volume_agreement_and_status(clicked):
     clicked.dock.object_panel.commit.click()
     clicked.rest()
     table = clicked.dock.objects_panel.objects
-    ml = (clicked.session.labels.voxels == 1).sum() * 8 / 1000
-    assert [table.item(0, c).text() for c in range(3)] == ["liver", "1", f"{ml:.1f} ml"]
+    session, k = clicked.session, clicked.session.view.index
+    ml = (session.labels.voxels == 1).sum() * 8 / 1000
+    sure = f"{session.quality(1).agreement:.2f}"
+    assert [table.item(0, c).text() for c in range(5)] == ["liver", f"{k}–{k}", f"{ml:.1f} ml", sure, "draft"]
     clicked.dock.object_panel.undo.click()
     clicked.rest()
     assert table.rowCount() == 0
@@ -154,7 +157,7 @@ def test_no_button_takes_the_keyboard_from_the_canvas(ready):
 
 
 def test_letters_typed_in_the_suggestion_list_are_still_keys(clicked):
-    QTest.keyClick(clicked.dock.objects_panel.suggestions, Qt.Key.Key_C)
+    QTest.keyClick(clicked.dock.suggestions_panel.suggestions, Qt.Key.Key_C)
     clicked.rest()
     assert 1 in clicked.session.labels.labels
 
@@ -188,6 +191,54 @@ def test_messages_move_no_button_and_give_way_to_what_works(clicked):
     assert dock.notice.isVisible()
     dock.object_panel.commit.click()
     assert not dock.notice.text
+
+
+LONG = (
+    "CT series 201: slices are 5.00 mm apart, but 10.00 mm between 736.21 and 746.21 mm; a slice is probably missing: "
+    "export the series 1.3.46.670589.33.1.6002432791750815306.26862469513794233732 again, or open it made even."
+)
+
+
+def shown_lines(message):
+    """What the message's label paints, and whether all of it lies within the label."""
+    label = message.findChild(FewLines)
+    taken, there = label.fontMetrics().size(0, label.text()), label.contentsRect()
+    return label.text().splitlines(), taken.height() <= there.height() and taken.width() <= there.width()
+
+
+def test_a_long_message_ends_in_an_ellipsis_and_a_click_shows_all_of_it(ready):
+    dock = ready.dock
+    error, height = dock.error, dock.messages.height()
+    dock.workbench.refused.emit(LONG)
+    QApplication.processEvents()
+    lines, fits = shown_lines(error)
+    assert fits and len(lines) == 3 and lines[-1].endswith("…")
+    assert error.text == LONG and "made even" in error.toolTip()
+    assert dock.messages.height() == height
+    QTest.mouseClick(error.more, Qt.MouseButton.LeftButton)
+    QApplication.processEvents()
+    lines, fits = shown_lines(error)
+    assert fits and "".join(lines) == LONG and not error.more.isVisible()
+    error.say("")
+    assert dock.messages.height() == height
+
+
+def test_a_short_message_has_nothing_more_and_the_next_one_is_short_again(ready):
+    dock = ready.dock
+    height = dock.messages.height()
+    dock.workbench.refused.emit("Wrong.")
+    QApplication.processEvents()
+    assert not dock.error.more.isVisible() and shown_lines(dock.error) == (["Wrong."], True)
+    dock.workbench.refused.emit(LONG)
+    dock.error.more.click()
+    dock.workbench.refused.emit("Wrong again.")
+    QApplication.processEvents()
+    assert dock.messages.height() == height
+
+
+def test_a_message_shows_no_control_characters_of_a_files_name(ready):
+    ready.dock.workbench.refused.emit("evil\n\x1b[31mred.nii.gz is cut short.")
+    assert ready.dock.error.text == "evil??[31mred.nii.gz is cut short."
 
 
 def test_voxel_counts_follow_patches():

@@ -6,7 +6,12 @@ import threading
 import pytest
 from qtpy.QtCore import QCoreApplication
 
+from napari_segsam.core.errors import SegsamError
+from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.session import Session
+from napari_segsam.gui import executor as running
 from napari_segsam.gui.executor import ThreadExecutor
+from tests.fakes import LIVER, FakePredictor, block_volume
 
 
 class Gate:
@@ -69,6 +74,72 @@ def test_a_failure_goes_to_who_asked_and_the_thread_goes_on(executor, qtbot):
     assert done == ["still here"]
 
 
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), MemoryError()], ids=repr)
+def test_no_job_ends_the_thread_however_it_tries(executor, qtbot, error):
+    errors, done = [], []
+
+    def leave():
+        raise error
+
+    executor.submit(leave, done.append, errors.append, key=1)
+    executor.submit(lambda: "still here", done.append, errors.append, key=2)
+    qtbot.waitUntil(lambda: bool(done))
+    assert errors == [error] and done == ["still here"]
+
+
+@pytest.fixture
+def breaking(monkeypatch):
+    """What the thread does beside its jobs breaks, as often as told."""
+    run, left = running._run, []
+
+    def broken(ticket):
+        if left:
+            raise left.pop()
+        return run(ticket)
+
+    monkeypatch.setattr(running, "_run", broken)
+    return left
+
+
+def test_a_thread_that_breaks_tells_who_waits_and_begins_anew_once(executor, gate, qtbot, breaking, caplog):
+    errors, done = [], []
+    breaking.append(RuntimeError("broken"))
+    executor.submit(lambda: 1, done.append, errors.append, key=1)
+    executor.submit(lambda: 2, done.append, errors.append, key=2)
+    gate.open.set()
+    qtbot.waitUntil(lambda: bool(done))
+    assert done == [2] and "ask for it again" in str(errors[0]) and isinstance(errors[0], SegsamError)
+    assert executor.thread.is_alive() and caplog.messages == ["The thread segsam-inference broke"]
+
+
+def test_after_the_second_time_nobody_waits_for_ever(executor, gate, qtbot, breaking, caplog):
+    errors = []
+    breaking += [RuntimeError("again"), SystemExit()]
+    for key in range(4):
+        executor.submit(lambda: 1, fail, errors.append, key=key)
+    gate.open.set()
+    qtbot.waitUntil(lambda: len(errors) == 4)
+    assert ["open the dock again" in str(e) for e in errors] == [False, True, True, True]
+    executor.thread.join(10)
+    executor.submit(lambda: 1, fail, errors.append, key=9)
+    assert len(errors) == 5 and "save it" in str(errors[4])
+
+
+def test_a_job_that_exits_leaves_no_busy_indicator_and_the_next_click_is_answered(executor, qtbot, caplog):
+    predictor = FakePredictor(error=SystemExit(3))
+    controller = Controller(Session(block_volume()), predictor, executor, neighbours=())
+    busy, failed = [], []
+    controller.busy_changed.connect(busy.append)
+    controller.failed.connect(failed.append)
+    controller.click(*LIVER)
+    qtbot.waitUntil(lambda: busy == [True, False])
+    assert "SystemExit" in failed[0]
+    predictor.error = None
+    controller.click(*LIVER)
+    qtbot.waitUntil(lambda: controller.session.prediction is not None)
+    assert not controller.busy
+
+
 def test_nothing_is_answered_after_the_shutdown(qtbot):
     executor, gate, done = ThreadExecutor(), Gate(), []
     executor.submit(gate, done.append, fail, key=1)
@@ -76,7 +147,8 @@ def test_nothing_is_answered_after_the_shutdown(qtbot):
     assert gate.entered.wait(10)
     executor.shutdown()
     gate.open.set()
-    assert executor.wait_until_ended(10)
+    executor.thread.join(10)
+    assert not executor.thread.is_alive()
     executor.submit(lambda: "late", done.append, fail, key=3)
     QCoreApplication.processEvents()
     assert done == []
@@ -91,7 +163,8 @@ def test_an_answer_that_was_on_its_way_at_the_shutdown_is_dropped(qtbot):
     executor.shutdown()
     gate.open.set()
     QCoreApplication.processEvents()
-    assert executor.wait_until_ended(10)
+    executor.thread.join(10)
+    assert not executor.thread.is_alive()
     assert done == []
 
 

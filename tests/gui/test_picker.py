@@ -42,7 +42,7 @@ def cells(picker, row):
 
 
 def test_it_lists_what_the_files_say_of_the_pictures(picker):
-    assert cells(picker, 0) == ["MR", "T2 echo 2", "24 × 20", "8", "2 × 2 × 4", "sagittal, PSR", "Tilted by 3°."]
+    assert cells(picker, 0) == ["MR", "T2 echo 2 #2", "24 × 20", "8", "2 × 2 × 4", "sagittal, PSR", "Tilted by 3°."]
     assert cells(picker, 1)[:6] == ["CT", "portal venous", "48 × 40", "12", "1 × 1 × 2.5", "axial, LPS"]
 
 
@@ -56,6 +56,13 @@ def test_what_is_refused_is_last_and_grey_with_its_reason(picker):
         pos=picker.table.visualItemRect(picker.table.item(2, 1)).center(),
     )
     assert GAP not in picker.chosen
+
+
+def test_what_no_header_says_is_a_question_mark(qtbot):
+    nothing = SeriesInfo("", "unknown", "", (0, 0, 0), (0.0, 0.0, 0.0), "", refused="a.dcm: the header is damaged.")
+    made = SeriesPicker([CT, nothing])
+    qtbot.addWidget(made)
+    assert cells(made, 1)[:5] == ["?", "", "? × ?", "?", "? × ? × ?"]
 
 
 def test_the_largest_is_chosen_at_first_and_enter_opens_it(picker):
@@ -171,10 +178,23 @@ def folder(tmp_path, monkeypatch):
 def test_naparis_open_asks_and_opens_what_was_chosen(hand, folder):
     person = Person(press(Qt.Key.Key_Return))
     hand.viewer.open(folder, plugin="napari-segsam")
-    assert person.seen == [["T2 echo 2", "portal venous", "arterial"]]
+    assert person.seen == [["T2 echo 2 #2", "portal venous", "arterial"]]
     (scan,) = hand.viewer.layers
     assert scan.data.shape == (12, 40, 48)
     assert (scan.metadata["segsam_origin"].path, scan.metadata["segsam_origin"].series) == (folder, "1.2")
+
+
+def test_the_picker_has_naparis_colours_though_no_window_is_active(hand, folder, monkeypatch):
+    monkeypatch.setattr(QApplication, "activeWindow", lambda: None)
+    shades = []
+
+    def look(picker):
+        shades.append(picker.table.viewport().grab().toImage().pixelColor(5, picker.table.viewport().height() - 5))
+        picker.reject()
+
+    person = Person(look)
+    hand.viewer.open(folder, plugin="napari-segsam")
+    assert person.seen and shades[0].lightness() < 100
 
 
 def test_naparis_open_opens_nothing_where_escape_was_pressed(hand, folder):
