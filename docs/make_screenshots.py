@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ["NAPARI_CONFIG"] = ""
+os.environ["SEGSAM_STATE"] = tempfile.mkdtemp()  # no journal of this is offered to anybody later
 
 import napari
 import nibabel as nib
@@ -95,6 +96,7 @@ def at_work(out: Path) -> None:
     picture(viewer, out / "coronal.png")
     viewer.dims.order = (0, 1, 2)
     viewer.reset_view()
+    dock.objects_panel.objects.selectRow(0)
     dock.parentWidget().setFixedWidth(320)
     picture(viewer, out / "dock-narrow.png")
     viewer.close()

@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ["NAPARI_CONFIG"] = ""
+os.environ["SEGSAM_STATE"] = tempfile.mkdtemp()  # no journal of this is offered to anybody later
 
 import napari
 import numpy as np
