@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.engine.history import Step, no_voxels
-from napari_segsam.engine.names import emptied_by
 from napari_segsam.engine.laterality import wrong_side
+from napari_segsam.engine.names import emptied_by
 from napari_segsam.engine.objects import named
 from napari_segsam.engine.records import in_words
 

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QApplication, QPushButton, QWidget
 
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap, Patch
+from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.keys import KEYS
-from napari_segsam.gui.messages import FewLines
 from napari_segsam.gui.voxel_counts import VoxelCounts
 from napari_segsam.gui.windows import AS_OPENED
 from napari_segsam.gui.workbench import Workbench

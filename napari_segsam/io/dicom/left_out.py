@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from napari_segsam.io.dicom.damage import DAMAGE, printable
-from napari_segsam.io.dicom.header import kind_of
+from napari_segsam.io.dicom.damage import printable
+from napari_segsam.io.dicom.parse import START, looks_like_dicom
 from napari_segsam.io.dicom.series import Found, Series
 from napari_segsam.io.dicom.values import said
 
@@ -56,8 +56,8 @@ def _without_number(path: Path) -> str:
 
 
 def _is_no_dicom(path: Path) -> bool:
-    """Whether it is a file, and none that says that it is another kind of DICOM object, such as a report."""
-    try:
-        return path.is_file() and not kind_of(path)
-    except DAMAGE:
-        return True
+    """Whether it is a file, and no DICOM object of another kind, such as a report."""
+    if not path.is_file():
+        return False
+    with path.open("rb", buffering=0) as file:
+        return not looks_like_dicom(file.read(START))
