@@ -17,9 +17,9 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QElidingLabel
 
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.marks import POOR, UNKNOWN
 from napari_segsam.gui.messages import Message, MessageArea, PositionBar
 from napari_segsam.gui.object_panel import ObjectPanel
@@ -33,6 +33,7 @@ from napari_segsam.gui.workbench import Workbench
 
 EMPTY = "No scan is open. Drop a file or a folder of DICOM files on the window, press Open below, or try the sample."
 MINIMUM_WIDTH, WIDTH = 300, 340
+STATUS_LINES = 3
 
 
 class Dock(QWidget):
@@ -51,8 +52,7 @@ class Dock(QWidget):
         self._tab: CanvasTab | None = None
         self.error, self.notice = Message(POOR), Message(UNKNOWN)
         self.empty = _EmptyState(open_sample)
-        self.status = QElidingLabel()
-        self.status.setWordWrap(True)
+        self.status = FewLines(STATUS_LINES)
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.messages = MessageArea(self.error, self.notice, self.status)
         self.offer = OfferBar(recovery)
@@ -113,7 +113,7 @@ class Dock(QWidget):
         self.scan_panel.show_scan()
 
     def _show_failure(self, text: str) -> None:
-        self.status.clear()  # "Loading ..." would no longer be true
+        self.status.show_text("")  # "Loading ..." would no longer be true
         self.notice.say("")
         self.error.say(text)
 
@@ -122,7 +122,7 @@ class Dock(QWidget):
         self.notice.say(text)
 
     def _show_status(self, text: str) -> None:
-        self.status.setText(text)
+        self.status.show_text(text)
         self.status.setToolTip(f"<p>{escape(text)}</p>")
 
     def _show_busy(self, busy: bool) -> None:

@@ -76,7 +76,7 @@ def test_the_first_point_of_the_next_object_is_positive(ready):
     ready.look_at(scan, LIVER)
     ready.key(Qt.Key.Key_T)
     ready.click(ready.world(scan, SPLEEN))
-    assert "add a positive point" in ready.dock.status.text()
+    assert "add a positive point" in ready.dock.status.whole
     ready.click(ready.world(scan, LIVER))
     ready.key(Qt.Key.Key_T)
     ready.click(ready.world(scan, SPLEEN))
