@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ class FakeEmbedding:
 class FakePredictor:
     """Grows a region of like intensity from the first positive prompt; its class is the one with the nearest HU.
 
-    A negative click takes its connected region away. ``error``, where set, is raised by ``embed`` and ``predict``.
+    A negative click takes its connected region away. ``error``, where set, is raised by ``embed`` and ``predict``;
+    ``seconds`` is what it says that an embedding took.
     """
 
     name: str = "fake"
@@ -63,8 +65,12 @@ class FakePredictor:
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(CLASSES))
     tolerance: float = 20.0
     error: BaseException | None = None
+    seconds: float = 0.0
     embedded: list[tuple[int, int]] = field(default_factory=list)
     predicted: list[Prompts] = field(default_factory=list)
+
+    def when_full(self, make_room: Callable[[], object]) -> None:
+        """Its memory never is."""
 
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
         return asked or (Window(40.0, 400.0, "soft tissue") if view.volume.modality == "ct" else None)
@@ -73,7 +79,19 @@ class FakePredictor:
         self._fail()
         self.embedded.append((view.axis, view.index))
         pixels = np.asarray(view.pixels, np.float64)
-        return FakeEmbedding(pixels.mean(-1) if pixels.ndim == 3 else pixels.copy(), window)
+        return FakeEmbedding(pixels.mean(-1) if pixels.ndim == 3 else pixels.copy(), window, self.seconds)
+
+    def digest(self, view: SliceView, window: Window | None) -> str:
+        pixels = np.ascontiguousarray(view.pixels)
+        return sha256(f"{self.sha256} {window} {pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+
+    def to_arrays(self, embedding: FakeEmbedding) -> dict[str, NDArray[Any]]:
+        return {"pixels": embedding.pixels}
+
+    def from_arrays(
+        self, view: SliceView, window: Window | None, arrays: dict[str, NDArray[Any]], seconds: float
+    ) -> FakeEmbedding:
+        return FakeEmbedding(arrays["pixels"], window, seconds)
 
     def predict(self, embedding: FakeEmbedding, prompts: Prompts) -> Prediction:
         self._fail()

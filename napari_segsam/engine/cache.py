@@ -1,15 +1,17 @@
-"""Embeddings of the slices seen last, bounded in bytes."""
+"""Embeddings of the slices seen last, bounded in bytes; behind them, where there is one, a store on disk."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
-from napari_segsam.engine.protocols import Embedding
+from napari_segsam.engine.embedding_store import EmbeddingStore
+from napari_segsam.engine.protocols import Embedding, Predictor
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ class EmbeddingCache:
 
     Args:
         max_bytes: sum of ``Embedding.nbytes`` that is kept; a larger embedding is made, returned and not kept.
+        store: where embeddings outlive the program.
     """
 
-    def __init__(self, max_bytes: int = 1 << 30) -> None:
-        self.max_bytes = max_bytes
+    def __init__(self, max_bytes: int = 1 << 30, store: EmbeddingStore | None = None) -> None:
+        self.max_bytes, self._store = max_bytes, store
         self._kept: OrderedDict[ViewKey, Embedding] = OrderedDict()
         self._lock = Lock()
 
@@ -59,6 +62,15 @@ class EmbeddingCache:
         with self._lock:
             return any(k == ViewKey.of(view, k.window, weights_sha256) for k in self._kept)
 
+    def embedding(self, predictor: Predictor, view: SliceView, window: Window | None) -> Embedding:
+        """The slice's embedding: from memory, else from the store, else made; on the thread that runs the model."""
+        make = predictor.embed if self._store is None else partial(self._store.get_or_make, predictor)
+        return self.get_or_make(ViewKey.of(view, window, predictor.sha256), lambda: make(view, window))
+
+    def take_trouble(self) -> str:
+        """What befell the store, a sentence for the person; empty but once."""
+        return "" if self._store is None else self._store.take_trouble()
+
     def get_or_make(self, key: ViewKey, make: Callable[[], Embedding]) -> Embedding:
         """The embedding of ``key``; calls ``make`` where it is not here, without holding the lock meanwhile."""
         with self._lock:
@@ -70,6 +82,14 @@ class EmbeddingCache:
             self._kept[key] = made
             self._shrink()
         return made
+
+    def touch(self, keys: Iterable[ViewKey]) -> frozenset[ViewKey]:
+        """Use those of ``keys`` that are here, in this order: the last one named will be the last to go. Which are."""
+        with self._lock:
+            here = [key for key in keys if key in self._kept]
+            for key in here:
+                self._kept.move_to_end(key)
+        return frozenset(here)
 
     def clear(self) -> None:
         """Forget everything."""

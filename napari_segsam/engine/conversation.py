@@ -13,6 +13,7 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
 from napari_segsam.engine.objects import Drawn, Quality, named
+from napari_segsam.engine.preparation import Preparation, Progress
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
 
@@ -27,6 +28,7 @@ class Listener:
         refined: an accepted suggestion's mask on its slice, and itself; it shall be committed now.
         say, failed: a sentence for the person.
         busy: whether an answer that the person waits for is outstanding.
+        prepared: how far the volume's preparation is, None where it stopped.
     """
 
     answered: Callable[[Prediction], None]
@@ -35,6 +37,7 @@ class Listener:
     say: Callable[[str], None]
     failed: Callable[[str], None]
     busy: Callable[[bool], None]
+    prepared: Callable[[Progress | None], None]
 
 
 class Conversation:
@@ -56,6 +59,8 @@ class Conversation:
         self._inference = Inference(
             executor, cache, lambda: (self.session.view, self.session.window), to.busy, to.failed
         )
+        self._preparation = Preparation(self._inference, cache, to.prepared)
+        self._prepares = False
 
     @property
     def predictor(self) -> Predictor | None:
@@ -75,7 +80,8 @@ class Conversation:
     # -- the model
     def adopt(self, predictor: Predictor) -> None:
         """Use this model; the session forgets what another one said."""
-        self._inference.predictor, self.seen_through = predictor, None
+        self._inference.adopt(predictor)
+        self.seen_through = None
         self.session.use_vocabulary(predictor.vocabulary)
 
     def load(
@@ -104,6 +110,16 @@ class Conversation:
             self._say_embedding()
             self._inference.prepare(self.session.view, self._window_to_try(), self._say_ready)
         self._inference.prepare_unseen(self._slices_beside(direction), self._window_to_try())
+        if self._prepares:
+            self._preparation.around(self.session.view, self.session.window, direction)
+
+    def prepare_volume(self, prepares: bool) -> None:
+        """Embed the rest of the visible axis' slices whenever there is nothing else to do, or no longer."""
+        self._prepares = prepares
+        if not prepares:
+            self._preparation.stop()
+        elif self.predictor is not None:
+            self._preparation.around(self.session.view, self.session.window)
 
     def answer_prompts(self) -> None:
         """Ask for what the visible slice's prompts need, unless it is there or on its way."""
@@ -159,6 +175,7 @@ class Conversation:
 
     def stop(self, loading: bool = False) -> None:
         """No answer about an image is wanted any more; nor is a model that is ``loading``."""
+        self._preparation.stop()
         if loading:
             self._inference.cancel(LOAD)
         for lost in self._inference.cancel_all():

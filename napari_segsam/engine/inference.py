@@ -21,8 +21,8 @@ from napari_segsam.engine.suggest import refinement_prompts
 
 LOG = logging.getLogger(__name__)
 PREDICT, SUGGEST, EMBED, LOAD = "predict", "suggest", "embed", "load"
-# A click overtakes embeddings that wait; the visible slice's overtakes its neighbours'.
-_NOW, _VISIBLE, _NEIGHBOUR = 0, 1, 2
+# A click overtakes embeddings that wait; the visible slice's overtakes its neighbours', and theirs all others'.
+_NOW, _VISIBLE, _NEIGHBOUR, _REST = 0, 1, 2, 1000
 
 T = TypeVar("T")
 
@@ -55,6 +55,7 @@ class Inference:
         failed: Callable[[str], None],
     ) -> None:
         self.predictor: Predictor | None = None
+        self._device = ""  # where it ran when the person last heard of it
         self._executor = executor
         self._cache = cache
         self._looking_at = looking_at
@@ -84,6 +85,11 @@ class Inference:
         if self.predictor is None:
             raise SegsamError(self.load_failure or "There is no model yet; wait until it is loaded, or choose one.")
         return self.predictor
+
+    def adopt(self, predictor: Predictor) -> None:
+        """Ask this model from now on; where its device is full, embeddings give way."""
+        self.predictor, self._device = predictor, predictor.device
+        predictor.when_full(self._cache.clear)
 
     def must_embed(self, view: SliceView) -> bool:
         """Whether an answer on this slice has to wait for the image encoder."""
@@ -135,8 +141,23 @@ class Inference:
         """Embed slices that nobody waits for, in this order, when there is nothing else to do."""
         for rank, view in enumerate(views):
             job = partial(self._embed, self.model(), view, None, window)
-            quietly = partial(self._fail, wanted=False)
-            self._executor.submit(job, _kept_in_cache, quietly, key=("unseen", rank), priority=_NEIGHBOUR + rank)
+            self._submit_quietly(job, ("unseen", rank), _NEIGHBOUR + rank)
+
+    def prepare_idly(
+        self,
+        view: SliceView,
+        window: Window | None,
+        is_wanted: Callable[[], bool],
+        use: Callable[[Embedding], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """Embed a slice after all else; nothing is done for it if it ``is_wanted`` no more when its turn comes."""
+        predictor = self.model()
+
+        def job() -> Embedding | None:
+            return self._embed(predictor, view, None, window) if is_wanted() else None
+
+        self._submit_quietly(job, "idly", _REST, lambda e: None if e is None else use(e), lost)
 
     def load(
         self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]
@@ -168,9 +189,7 @@ class Inference:
 
     def _embed(self, predictor: Predictor, view: SliceView, prompts: Prompts | None, asked: Window | None) -> Embedding:
         """The slice's embedding, made once for each window; runs on the executor."""
-        window = predictor.window_for(view, prompts, asked)
-        key = ViewKey.of(view, window, predictor.sha256)
-        return self._cache.get_or_make(key, lambda: predictor.embed(view, window))
+        return self._cache.embedding(predictor, view, predictor.window_for(view, prompts, asked))
 
     def _ask(
         self,
@@ -188,14 +207,48 @@ class Inference:
             if self._requests.close(ticket, self._scene(kind, view)):
                 use(answer)
             self._tell_busy()
+            self._tell_troubles()
 
         def failed(error: BaseException) -> None:
             wanted = self._requests.close(ticket, self._scene(kind, view))
             self._tell_busy()
+            self._tell_troubles()
             self._fail(error, wanted=wanted, tell=tell)
 
         self._tell_busy()
         self._executor.submit(job, done, failed, key=kind, priority=priority)
+
+    def _submit_quietly(
+        self,
+        job: Callable[[], T],
+        key: Hashable,
+        priority: int,
+        use: Callable[[T], None] = lambda _: None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run what nobody waits for; why it failed is only logged."""
+
+        def done(answer: T) -> None:
+            self._tell_troubles()
+            use(answer)
+
+        def failed(error: BaseException) -> None:
+            self._tell_troubles()
+            self._fail(error, wanted=False)
+            lost()
+
+        self._executor.submit(job, done, failed, key=key, priority=priority)
+
+    def _tell_troubles(self) -> None:
+        """What a job did not fail of but the person should know; said once."""
+        if self.predictor is not None and self.predictor.device != self._device:
+            self._failed(
+                f"{self._device} failed or its memory was full, so {self.predictor.name} answers on "
+                f"{self.predictor.device} from here on, which takes longer; to go back, choose the device again."
+            )
+            self._device = self.predictor.device
+        if trouble := self._cache.take_trouble():
+            self._failed(trouble)
 
     def _scene(self, kind: Hashable, view: SliceView | None) -> ViewKey | None:
         """What an answer of this kind depends on, as it is now; loading a model depends on nothing."""
@@ -221,7 +274,3 @@ class Inference:
             )
         if wanted:
             (tell or self._failed)(text)
-
-
-def _kept_in_cache(_: Embedding) -> None:
-    """What was made for later needs no one to receive it."""

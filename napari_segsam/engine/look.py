@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
 from napari_segsam.engine.preprocess import PictureFrame
@@ -105,6 +106,30 @@ class Look:
     def iou(self) -> list[float]:
         """Predicted IoU of each of the binary masks."""
         return [float(v) for v in self.output.iou[0, self.order].clamp(0, 1)]
+
+
+def refuse_unless_finite(*numbers: Tensor | None) -> None:
+    """Comparisons with "not a number" are false, so that a model that broke would look like one that found nothing.
+
+    Raises:
+        SegsamError: one of them is infinite or no number.
+    """
+    if not all(bool(torch.isfinite(n).all()) for n in numbers if n is not None):
+        raise SegsamError(
+            "The model computed something that is no number here, so there is no mask; "
+            "try another window or prompt, and choose the device cpu or another model if it happens again."
+        )
+
+
+def checked(output: SegSamOutput) -> SegSamOutput:
+    """The same.
+
+    Raises:
+        SegsamError: see :func:`refuse_unless_finite`.
+    """
+    said = output.semantic
+    refuse_unless_finite(output.mask_logits, output.iou, said.mask_logits, said.class_logits, said.co_class_logits)
+    return output
 
 
 def mask_order(output: SegSamOutput, ambiguous: bool) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -22,11 +22,12 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Window
-from napari_segsam.engine import zoom
+from napari_segsam.engine import stored_features, zoom
 from napari_segsam.engine.answers import rank_classes, rule_out, suggestions, to_bool
-from napari_segsam.engine.look import Look, PicturePrompts
+from napari_segsam.engine.look import Look, PicturePrompts, refuse_unless_finite
 from napari_segsam.engine.preprocess import PictureFrame, choose_window, make_picture
 from napari_segsam.engine.protocols import Embedding
+from napari_segsam.engine.slice_embedding import SliceEmbedding, own
 from napari_segsam.engine.slice_look import SliceLook
 from napari_segsam.engine.zoom_look import ZoomLook
 from napari_segsam.model import checkpoint
@@ -38,39 +39,6 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, eq=False)
-class SliceEmbedding:
-    """One slice as the encoder saw it, with what is needed to answer prompts on it.
-
-    Attributes:
-        frame: slice pixels <-> picture pixels.
-        picture: (1 or 3, H, W) intensities that crops are cut from.
-        features: the encoder's, one row.
-        scale: pixels of the padded square per picture pixel.
-        possible: (K,) which classes a picture of this modality can show.
-        window: what the intensities were clipped to, None for percentiles.
-        seconds: time that it took.
-    """
-
-    frame: PictureFrame
-    picture: Tensor
-    features: SliceFeatures
-    scale: float
-    possible: Tensor
-    window: Window | None
-    seconds: float
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by picture and features."""
-        tensors = [self.picture, self.features.tokens, self.features.detail, self.features.local]
-        return sum(t.nbytes for t in tensors if t is not None)
-
-    def share(self, side: int) -> tuple[float, float]:
-        """Height and width of the picture in the padded square of ``side``, 0..1."""
-        return min(self.frame.height * self.scale / side, 1.0), min(self.frame.width * self.scale / side, 1.0)
-
-
 def look_of(model: SegSam) -> ZoomLook | SliceLook:
     """How this model answers prompts: on crops round them, or on the whole slice."""
     return SliceLook(model) if model.config.zoom is None else ZoomLook(model, model.config.zoom)
@@ -80,7 +48,8 @@ def look_of(model: SegSam) -> ZoomLook | SliceLook:
 class SegSamPredictor:
     """A loaded checkpoint behind the engine's Predictor protocol.
 
-    A CUDA fault or full GPU memory is answered by moving to the CPU for good and answering there.
+    A CUDA fault, or GPU memory that stays full after making room, is answered by moving to the CPU for good and
+    answering there. Numbers that are not finite are refused instead of drawn.
     """
 
     model: SegSam
@@ -93,6 +62,11 @@ class SegSamPredictor:
     def __post_init__(self) -> None:
         self.vocabulary = Vocabulary(self.header.names, self.header.aliases, self.header.modalities)
         self._look = look_of(self.model)
+        self._make_room: Callable[[], object] = lambda: None
+
+    def when_full(self, make_room: Callable[[], object]) -> None:
+        """See ``Predictor.when_full``."""
+        self._make_room = make_room
 
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
         """See ``preprocess.choose_window``."""
@@ -101,16 +75,48 @@ class SegSamPredictor:
     def embed(self, view: SliceView, window: Window | None) -> SliceEmbedding:
         """Encode the slice."""
         began = time.perf_counter()
-        frame = PictureFrame.of(view)
-        picture = make_picture(view, window, frame)
-        square, scale = self._look_input(picture)
+        picture = make_picture(view, window, PictureFrame.of(view))
+        square, _ = zoom.fit_slice(picture, self.model.config.img_size)
+        square = self._look.normalise(square.expand(3, -1, -1), picture)
 
         def encode() -> SliceFeatures:
             return self.model.encode(square.unsqueeze(0).to(self.device))
 
         features = self._on_device(encode)
+        refuse_unless_finite(features.tokens, features.detail, features.local)
+        return self._embedding(view, window, picture, features, time.perf_counter() - began)
+
+    def digest(self, view: SliceView, window: Window | None) -> str:
+        """See ``Predictor.digest``; takes a few milliseconds."""
+        picture = make_picture(view, window, PictureFrame.of(view)).contiguous()
+        precision = "fp32" if self.device == "cpu" else "bf16"
+        shape = tuple(picture.shape)
+        digest = sha256(f"{self.sha256} {stored_features.code_version()} {precision} {picture.dtype} {shape}".encode())
+        digest.update(picture.numpy().data)
+        return digest.hexdigest()
+
+    def to_arrays(self, embedding: Embedding) -> dict[str, NDArray]:  # type: ignore[type-arg]
+        """The encoder's features."""
+        return stored_features.to_arrays(own(embedding).features)
+
+    def from_arrays(
+        self,
+        view: SliceView,
+        window: Window | None,
+        arrays: Mapping[str, NDArray],  # type: ignore[type-arg]
+        seconds: float,
+    ) -> SliceEmbedding:
+        """See ``Predictor.from_arrays``."""
+        picture = make_picture(view, window, PictureFrame.of(view))
+        features = self._on_device(lambda: self._here(stored_features.from_arrays(arrays)))
+        return self._embedding(view, window, picture, features, seconds)
+
+    def _embedding(
+        self, view: SliceView, window: Window | None, picture: Tensor, features: SliceFeatures, seconds: float
+    ) -> SliceEmbedding:
+        scale = self.model.config.img_size / max(picture.shape[1:])
         possible = torch.tensor(self.vocabulary.possible(view.volume.modality))
-        return SliceEmbedding(frame, picture, features, scale, possible, window, time.perf_counter() - began)
+        return SliceEmbedding(PictureFrame.of(view), picture, features, scale, possible, window, seconds)
 
     def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Answer one object's prompts.
@@ -119,7 +125,7 @@ class SegSamPredictor:
             OutsideImageError: a prompt outside the slice.
             BadPromptsError: no box and no positive click.
         """
-        mine = _own(embedding)
+        mine = own(embedding)
         frame = mine.frame
         prompts.check_inside((frame.rows, frame.cols))
         if not prompts:
@@ -134,7 +140,7 @@ class SegSamPredictor:
 
     def class_logits(self, embedding: Embedding, prompts: Prompts) -> Tensor:
         """(K,) class logits of the prompted object as the model gives them: no class ruled out, not calibrated."""
-        mine = _own(embedding)
+        mine = own(embedding)
         on_picture = PicturePrompts.of(prompts, mine.frame)
 
         def ask() -> Tensor:
@@ -145,15 +151,16 @@ class SegSamPredictor:
 
     def tag_logits(self, embedding: Embedding) -> Tensor:
         """(N_co, K + 1) logits of what stands unprompted on the slice, as the model gives them."""
-        mine = _own(embedding)
+        mine = own(embedding)
         return self._on_device(
             lambda: self.model.unprompted(self._here(mine.features)).co_class_logits[0].float().cpu()
         )
 
     def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
         """What the classification-oriented tokens find on the slice when nothing is prompted."""
-        mine = _own(embedding)
+        mine = own(embedding)
         output = self._on_device(lambda: self.model.unprompted(self._here(mine.features)))
+        refuse_unless_finite(output.co_class_logits, output.co_mask_logits)
         return self._suggestions(mine, output)
 
     def _prediction(self, embedding: SliceEmbedding, look: Look) -> Prediction:
@@ -180,11 +187,6 @@ class SegSamPredictor:
         at, temperature = self.header.suggest_at, self.header.temperature
         return suggestions(named, self.vocabulary, embedding.frame, share, at, temperature, prompted)
 
-    def _look_input(self, picture: Tensor) -> tuple[Tensor, float]:
-        """The padded square that the encoder sees."""
-        square, scale = zoom.fit_slice(picture, self.model.config.img_size)
-        return self._look.normalise(square.expand(3, -1, -1), picture), scale
-
     def _here(self, features: SliceFeatures) -> SliceFeatures:
         """Features on the device in use, which may have changed since they were made: a GPU's are bf16 in part."""
         dtype = torch.float32 if self.device == "cpu" else None
@@ -194,30 +196,35 @@ class SegSamPredictor:
         return SliceFeatures(moved[0], moved[1], moved[2])
 
     def _on_device(self, work: Callable[[], R]) -> R:
+        """Do it where the model is: once more after making room where memory is full, and on the CPU if all fails."""
         try:
-            with torch.inference_mode(), _precision(self.device):
-                return work()
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            return self._run(work)
+        except torch.OutOfMemoryError:
             if self.device == "cpu":
                 raise
-            log.warning("The GPU failed (%s); answering on the CPU from here on.", type(error).__name__)
-            return self._on_cpu(work)
+        except torch.AcceleratorError as error:
+            return self._on_cpu(work, error)
+        # Outside of the handler, whose traceback would keep alive what the failed work had allocated.
+        self._make_room()
+        torch.cuda.empty_cache()
+        try:
+            return self._run(work)
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            return self._on_cpu(work, error)
 
-    def _on_cpu(self, work: Callable[[], R]) -> R:
+    def _run(self, work: Callable[[], R]) -> R:
+        with torch.inference_mode(), _precision(self.device):
+            return work()
+
+    def _on_cpu(self, work: Callable[[], R], error: RuntimeError) -> R:
         """Move to the CPU for good; a fault that took the weights with it cannot be answered there."""
+        log.warning("The GPU failed (%s); answering on the CPU from here on.", type(error).__name__)
         try:
             self.model.to("cpu")
             self.device = "cpu"
-            with torch.inference_mode():
-                return work()
-        except torch.AcceleratorError as error:
-            raise SegsamError("The GPU failed and took what it held with it; start again with --device cpu.") from error
-
-
-def _own(embedding: Embedding) -> SliceEmbedding:
-    if not isinstance(embedding, SliceEmbedding):
-        raise TypeError(f"an embedding of this predictor is needed, not {type(embedding).__name__}")
-    return embedding
+            return self._run(work)
+        except torch.AcceleratorError as lost:
+            raise SegsamError("The GPU failed and took what it held with it; start again with --device cpu.") from lost
 
 
 @contextmanager

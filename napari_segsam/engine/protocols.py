@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
 
 from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
@@ -52,11 +54,29 @@ class Predictor(Protocol):
     def vocabulary(self) -> Vocabulary:
         """The classes that it can name."""
 
+    def when_full(self, make_room: Callable[[], object]) -> None:
+        """Call ``make_room`` where the device's memory is full, before trying once more."""
+
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
         """What the model shall see: ``asked``, else in CT by the prompted region, else None (percentiles)."""
 
     def embed(self, view: SliceView, window: Window | None) -> Embedding:
         """Run the image encoder; the slow step."""
+
+    def digest(self, view: SliceView, window: Window | None) -> str:
+        """SHA-256 in hex over all that ``embed`` depends on: pixels through the window, weights, code, precision."""
+
+    def to_arrays(self, embedding: Embedding) -> Mapping[str, NDArray]:  # type: ignore[type-arg]
+        """What the encoder computed, without what is made of the slice faster than it is read."""
+
+    def from_arrays(
+        self,
+        view: SliceView,
+        window: Window | None,
+        arrays: Mapping[str, NDArray],  # type: ignore[type-arg]
+        seconds: float,
+    ) -> Embedding:
+        """What ``embed`` gave when it took so many ``seconds``, from its :meth:`to_arrays`."""
 
     def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Answer prompts on the slice that the embedding was made of."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_segsam.engine import zoom
-from napari_segsam.engine.look import Look, PicturePrompts, mask_order
+from napari_segsam.engine.look import Look, PicturePrompts, checked, mask_order
 from napari_segsam.engine.prompting import prompt_batch
 from napari_segsam.engine.zoom import Square
 from napari_segsam.model.segsam import SegSam, SegSamOutput
@@ -43,7 +43,7 @@ class SliceLook:
         square = Square(0, 0, max(picture.shape[1:]))
         batch = prompt_batch([prompts.in_square(square, self.side)], self.mask_side)
         output: SegSamOutput = self.model(features, batch.to(features.tokens.device))
-        output = output.to(torch.float32).to(torch.device("cpu"))
+        output = checked(output.to(torch.float32).to(torch.device("cpu")))
         output.mask_logits = self._full(output.mask_logits)
         output.semantic.mask_logits = self._full(output.semantic.mask_logits)
         return Look(square, output, mask_order(output, prompts.is_lone_click))

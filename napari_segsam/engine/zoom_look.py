@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from napari_segsam.core.prompts import Click
 from napari_segsam.engine import zoom
-from napari_segsam.engine.look import Look, PicturePrompts, likeliest, mask_order
+from napari_segsam.engine.look import Look, PicturePrompts, checked, likeliest, mask_order, refuse_unless_finite
 from napari_segsam.engine.prompting import prompt_batch, zoomed
 from napari_segsam.engine.zoom import Square
 from napari_segsam.model.config import ZoomConfig
@@ -105,6 +105,7 @@ class ZoomLook:
         side, bins = self.model.config.img_size, self.config.size_bins
         xy = torch.tensor([[(click.col + 0.5) * scale / side * 2 - 1, (click.row + 0.5) * scale / side * 2 - 1]])
         chances = self.model.size_head(features, xy.to(features.tokens))[0].float().cpu().softmax(0)
+        refuse_unless_finite(chances)
         return float(zoom.bin_to_size((chances * torch.arange(bins)).sum(), bins)) * max(picture.shape[1:])
 
     def _look(
@@ -121,7 +122,7 @@ class ZoomLook:
         here = features.tokens.device
         own = features.of(torch.zeros(len(squares), dtype=torch.long, device=here))
         answer: SegSamOutput = self.model(own, batch.to(here), look.to(here))
-        return answer.to(torch.float32).to(torch.device("cpu"))
+        return checked(answer.to(torch.float32).to(torch.device("cpu")))
 
 
 def _is_thin(mask: Tensor) -> bool:

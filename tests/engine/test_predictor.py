@@ -269,14 +269,14 @@ GPU = "cpu:0"
 
 
 class Failing:
-    """Raises ``error`` on the first call, then does what it stands for."""
+    """Raises ``error`` on the first ``times`` calls, then does what it stands for."""
 
-    def __init__(self, work, error):
-        self.work, self.error, self.calls = work, error, 0
+    def __init__(self, work, error, times=1):
+        self.work, self.error, self.times, self.calls = work, error, times, 0
 
     def __call__(self, *args, **kwargs):
         self.calls += 1
-        if self.calls == 1:
+        if self.calls <= self.times:
             raise self.error
         return self.work(*args, **kwargs)
 
@@ -287,15 +287,33 @@ def on_gpu():
     return SegSamPredictor(model, header_of(model), "tiny", "2" * 64, GPU)
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), torch.AcceleratorError("fault")])
-@pytest.mark.parametrize("method", ["encode", "forward", "unprompted"])
-def test_a_fault_of_the_gpu_is_answered_on_the_cpu_for_good(on_gpu, monkeypatch, predictor, error, method, caplog):
-    failing = Failing(getattr(on_gpu.model, method), error)
+FULL, FAULT = torch.OutOfMemoryError("full"), torch.AcceleratorError("fault")
+METHODS = ("encode", "forward", "unprompted")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_full_memory_is_made_room_in_and_asked_once_more(on_gpu, monkeypatch, method):
+    freed = []
+    on_gpu.when_full(lambda: freed.append(1))
+    failing = Failing(getattr(on_gpu.model, method), FULL)
+    monkeypatch.setattr(on_gpu.model, method, failing)
+    embedding = on_gpu.embed(picture_view(noise()), None)
+    check(on_gpu.predict(embedding, BOX), (48, 64))
+    on_gpu.suggest(embedding)
+    assert freed == [1] and failing.calls == 2 and on_gpu.device == GPU
+
+
+@pytest.mark.parametrize(("error", "times"), [(FULL, 2), (FAULT, 1)], ids=["full", "fault"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_fault_of_the_gpu_is_answered_on_the_cpu_for_good(
+    on_gpu, monkeypatch, predictor, error, times, method, caplog
+):
+    failing = Failing(getattr(on_gpu.model, method), error, times)
     monkeypatch.setattr(on_gpu.model, method, failing)
     embedding = on_gpu.embed(picture_view(noise()), None)
     answer, found = on_gpu.predict(embedding, BOX), on_gpu.suggest(embedding)
     assert on_gpu.device == "cpu"
-    assert failing.calls == 2
+    assert failing.calls == times + 1
     assert "answering on the CPU" in caplog.text
     check(answer, (48, 64))
     expected = predictor.embed(picture_view(noise()), None)
@@ -307,7 +325,7 @@ def test_features_that_a_gpu_made_in_bf16_are_read_on_the_cpu(on_gpu, monkeypatc
     embedding = on_gpu.embed(picture_view(noise()), None)
     embedding.features.detail = embedding.features.detail.bfloat16()
     embedding.features.local = embedding.features.local.bfloat16()
-    monkeypatch.setattr(on_gpu.model, "forward", Failing(on_gpu.model.forward, torch.OutOfMemoryError("full")))
+    monkeypatch.setattr(on_gpu.model, "forward", Failing(on_gpu.model.forward, FULL, 2))
     check(on_gpu.predict(embedding, BOX), (48, 64))
     check(on_gpu.predict(embedding, CLICK), (48, 64))
 
@@ -318,6 +336,40 @@ def test_a_fault_that_took_the_weights_with_it_says_what_to_do(on_gpu, monkeypat
     monkeypatch.setattr(on_gpu.model, "to", Failing(on_gpu.model.to, fault))
     with pytest.raises(SegsamError, match="--device cpu"):
         on_gpu.embed(picture_view(noise()), None)
+
+
+@pytest.mark.parametrize("broken", ["tokens", "mask_logits", "iou", "class_logits", "co_class_logits", "size"])
+@pytest.mark.parametrize("prompts", KINDS.values(), ids=KINDS)
+def test_numbers_that_are_none_are_refused_and_never_drawn(monkeypatch, model_folder, broken, prompts):
+    predictor = loaded(tiny(), model_folder)
+    model, nan = predictor.model, float("nan")
+    encode, forward = model.encode, model.forward
+    if broken == "tokens":
+        monkeypatch.setattr(model, "encode", lambda x: spoilt(encode(x), "tokens"))
+    elif broken == "size":
+        monkeypatch.setattr(model.size_head, "forward", lambda *_: torch.full((1, ZOOM.size_bins), nan))
+    else:
+        monkeypatch.setattr(model, "forward", lambda *a: spoilt(forward(*a), broken))
+    if broken == "size" and prompts.box is not None:
+        check(ask(predictor, picture_view(noise()), prompts), (48, 64))  # nobody asks how large a boxed object is
+        return
+    with pytest.raises(SegsamError, match="no number here, so there is no mask"):
+        ask(predictor, picture_view(noise()), prompts)
+
+
+def spoilt(said, name):
+    """With one value that is no number in one of its tensors."""
+    tensor = getattr(said if hasattr(said, name) else said.semantic, name)
+    tensor[tuple(n - 1 for n in tensor.shape)] = float("nan")
+    return said
+
+
+def test_suggestions_of_numbers_that_are_none_are_refused(monkeypatch, model_folder):
+    predictor = loaded(tiny(), model_folder)
+    unprompted = predictor.model.unprompted
+    monkeypatch.setattr(predictor.model, "unprompted", lambda f: spoilt(unprompted(f), "co_class_logits"))
+    with pytest.raises(SegsamError, match="no number"):
+        predictor.suggest(predictor.embed(picture_view(noise()), None))
 
 
 def test_a_fault_of_the_cpu_is_not_hidden(predictor, monkeypatch):
