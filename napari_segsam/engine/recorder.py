@@ -110,23 +110,22 @@ class Recorder:
             self._around.executor.submit(self.flush, self._written, self._failed, key=("journal", id(self)))
 
     def flush(self) -> None:
-        """Write what waits, on any thread; it survives a crash of the machine when this returns.
+        """Write what waits by now, on any thread; it survives a crash of the machine when this returns.
 
         Raises:
             WriteError: it waits still.
         """
         with self._writing:
-            if self._waiting and self._journal is None:
-                self._begin(self._waiting[0])
-            journal, wrote = self._journal, False
-            while journal is not None and self._waiting:
+            waiting = len(self._waiting)  # not what comes meanwhile: there might be no end
+            if not waiting:
+                return
+            journal = self._journal or self._begin(self._waiting[0])
+            for _ in range(waiting):
                 self._frame = self._frame or journal.frame(self._packed(self._waiting[0]).chunks())
                 journal.add(self._frame)
                 self._frame = None
                 self._waiting.popleft()
-                wrote = True
-            if journal is not None and wrote:
-                journal.sync()
+            journal.sync()
 
     def end(self, *, finished: bool) -> None:
         """Write the rest and hear no more. Work that is not ``finished`` is offered when its scan is opened again."""
@@ -158,7 +157,7 @@ class Recorder:
             "objects": len(session.labels.labels),
         }
 
-    def _begin(self, first: Told) -> None:
+    def _begin(self, first: Told) -> Journal:
         """Make the file, and its first record: what is needed to open the scan again, and what was there."""
         scan = self.identity
         journal = Journal.create(new_path(self._around.folder, scan.fingerprint))
@@ -184,6 +183,7 @@ class Recorder:
             self._packer = Packer()
             raise
         self._journal, self._base = journal, None
+        return journal
 
     def _packed(self, told: Told) -> Parcel:
         parcel, step = Parcel(dict(told.head)), told.step
