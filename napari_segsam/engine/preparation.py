@@ -12,6 +12,8 @@ from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.inference import Inference
 from napari_segsam.engine.protocols import Embedding
 
+_TOO_SLOW_S = 0.5
+"""A click has to wait for the slice that is being embedded; slower models look at slices only when asked."""
 _SHARE = 0.75
 """Of the cache; the rest is for slices that are looked at along other axes or through other windows."""
 
@@ -95,6 +97,10 @@ class Preparation:
         if not self._is_current(run):
             return
         self._is_waiting = False
+        if embedding.seconds > _TOO_SLOW_S:
+            self._todo = []
+            self._changed(None)
+            return
         self._done += 1
         fits = max(int(self._cache.max_bytes * _SHARE / max(embedding.nbytes, 1)), 1)
         if fits < len(self._near):

@@ -25,6 +25,7 @@ from napari_segsam.gui.messages import Message, MessageArea, PositionBar
 from napari_segsam.gui.object_panel import ObjectPanel
 from napari_segsam.gui.objects_panel import ObjectsPanel
 from napari_segsam.gui.offer_bar import OfferBar
+from napari_segsam.gui.preparation_bar import PreparationBar
 from napari_segsam.gui.recovery import Recovery
 from napari_segsam.gui.scan_panel import ScanPanel
 from napari_segsam.gui.suggestions_panel import SuggestionsPanel
@@ -56,7 +57,7 @@ class Dock(QWidget):
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.messages = MessageArea(self.error, self.notice, self.status)
         self.offer = OfferBar(recovery)
-        self.position = PositionBar()
+        self.preparation, self.position = PreparationBar(), PositionBar()
         self.busy = QProgressBar()
         self.scan_panel = ScanPanel(workbench)
         self.object_panel = ObjectPanel(workbench)
@@ -88,6 +89,7 @@ class Dock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(_scrolling(column))
+        outer.addWidget(self.preparation)
         outer.addWidget(self.position)
         self.setMinimumWidth(MINIMUM_WIDTH)
 
@@ -100,6 +102,7 @@ class Dock(QWidget):
 
     def _follow(self, controller: Controller) -> None:
         controller.failed.connect(self._show_failure)
+        self.preparation.follow(controller)
         controller.status_changed.connect(self._show_status)
         controller.busy_changed.connect(self._show_busy)
         for went_on in (controller.prompts_changed, controller.suggestions_changed, controller.history_changed):

@@ -183,3 +183,13 @@ def test_a_long_volume_is_prepared_where_answers_come_at_once():
     controller, progress = opened(block_volume((24, 20, 1500)), ImmediateExecutor(), predictor, fits=2000)
     controller.prepare_volume()
     assert len(predictor.embedded) == 1500 and progress[-1].is_over
+
+
+def test_a_slow_model_prepares_no_further_slice_since_a_click_would_have_to_wait(volume, later, monkeypatch):
+    predictor = FakePredictor()
+    embed = predictor.embed
+    monkeypatch.setattr(predictor, "embed", lambda view, window: replace(embed(view, window), seconds=0.6))
+    controller, progress = opened(volume, later, predictor)
+    controller.prepare_volume()
+    later.run_all()
+    assert len(predictor.embedded) == 1 and progress[-1] is None

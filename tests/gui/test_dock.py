@@ -15,6 +15,7 @@ from napari_segsam.gui.keys import KEYS
 from napari_segsam.gui.voxel_counts import VoxelCounts
 from napari_segsam.gui.windows import AS_OPENED
 from napari_segsam.gui.workbench import Workbench
+from tests.fakes import block_volume
 
 LIVER = (10, 8, 5)
 
@@ -257,3 +258,23 @@ def test_a_workbench_can_be_closed_twice(ready):
     bench: Workbench = ready.dock.workbench
     bench.close()
     bench.close()
+
+
+def test_the_rest_of_the_volume_is_prepared_until_cancel_is_pressed(hand, predictor):
+    embed, never = predictor.embed, threading.Event()
+
+    def slowly(view, window):
+        never.wait(0.1)
+        return embed(view, window)
+
+    predictor.embed = slowly
+    hand.open(block_volume((48, 40, 60)))
+    bar = hand.open_dock().preparation
+    hand.wait(bar.isVisible)
+    assert bar.text.text().startswith("Prepared ") and bar.text.text().endswith(" of 60 slices")
+    QTest.mouseClick(bar.cancel, Qt.MouseButton.LeftButton)
+    hand.wait(lambda: not bar.isVisible())
+    done = len(predictor.embedded)
+    assert done < 40
+    hand.qtbot.wait(300)
+    assert len(predictor.embedded) <= done + 1
