@@ -219,7 +219,6 @@ def _dicom() -> list[Seed]:
     files["jpeg.dcm"] = dicom_bytes(_jpeg_slice(), JPEGBaseline8Bit)
     files["frames.dcm"] = dicom_bytes(_enhanced())
     files["structures.dcm"] = dicom_bytes(_structures())
-    files["structures-deflated.dcm"] = dicom_bytes(_structures(), DeflatedExplicitVRLittleEndian)
     series = {f"{k}.dcm": dicom_bytes(ct_slice(k)) for k in range(INTACT_SLICES)}
     made = [Seed("dicom/made", name, made=content) for name, content in files.items()]
     # A broken file must not take away the series beside it, whose UID is another.
