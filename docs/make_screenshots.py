@@ -3,7 +3,8 @@
     xvfb-run -a -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/images] [--model nano]
 
 Writes dock.png (one organ committed, another one clicked), dock-light.png, dock-narrow.png (320 px), dock-empty.png,
-coronal.png (the canvas from the front), picker.png (a file of several volumes) and save-labels.png.
+coronal.png (the canvas from the front), objects.png (the table of objects), picker.png (a file of several volumes) and
+save-labels.png.
 """
 
 from __future__ import annotations
@@ -96,9 +97,12 @@ def at_work(out: Path) -> None:
     picture(viewer, out / "coronal.png")
     viewer.dims.order = (0, 1, 2)
     viewer.reset_view()
-    dock.objects_panel.objects.selectRow(0)
     dock.parentWidget().setFixedWidth(320)
     picture(viewer, out / "dock-narrow.png")
+    dock.object_panel.commit.click()
+    dock.objects_panel.objects.selectRow(0)
+    QTest.qWait(500)
+    dock.objects_panel.grab().save(str(out / "objects.png"))
     viewer.close()
 
 
