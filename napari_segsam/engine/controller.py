@@ -3,67 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from psygnal import Signal
 
 from napari_segsam.core.errors import GridMismatchError
 from napari_segsam.core.labels import LabelMap, Patch
 from napari_segsam.core.prediction import Suggestion
-from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.conversation import Conversation, Listener
 from napari_segsam.engine.history import Step, no_voxels
+from napari_segsam.engine.object_acts import ObjectActs
 from napari_segsam.engine.objects import Drawn, named, place_of
+from napari_segsam.engine.prompt_acts import PromptActs
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
-from napari_segsam.engine.standing import Status
 from napari_segsam.engine.telling import Telling, told
 
 NEIGHBOURS = (1, 2, -1)
 """Slices to embed in advance: two ahead in the scroll direction, then the one behind."""
 
 
-class Controller:
+class Controller(PromptActs, ObjectActs):
     """What a person can do. Errors arrive as ``failed(sentence)``; no method but `open` raises them.
 
     All methods and signals belong to one thread (the GUI's); only the jobs given to ``executor`` run elsewhere.
     An answer is dropped unless volume, slice, window, weights and the number of its request are still the same; that of
     an accepted suggestion belongs to its own slice, wherever the person looks meanwhile.
-
-    Signals:
-        prediction_changed(Prediction | None): uncommitted preview of the current object on the visible slice.
-        suggestions_changed(tuple[Suggestion, ...]): of the visible slice.
-        labels_changed(Patch): its ``after`` values are in ``session.labels`` already; an empty one: only names changed.
-        semantic_changed(): ``session.semantic.voxels`` were repainted in place.
-        prompts_changed(Prompts): of the current object on the visible slice.
-        object_changed(): ask ``session.value`` and ``session.class_name``.
-        history_changed(): ask ``session.undo_names`` and ``redo_names``.
-        status_changed(str), busy_changed(bool), failed(str): for a person.
-        opened(Volume): another volume is open: labels, semantic and view are new objects.
-        predictor_changed(Predictor): another model is ready; ask ``session.vocabulary``.
-        preparation_changed(Progress | None): how far `prepare_volume` is; None: it stopped before its end.
-        predictor_refused(): a model could not be loaded, ``failed`` said why; the last one, if any, goes on.
+    :class:`Acting` has the signals.
     """
-
-    prediction_changed = Signal(object)
-    suggestions_changed = Signal(tuple)
-    labels_changed = Signal(Patch)
-    semantic_changed = Signal()
-    prompts_changed = Signal(Prompts)
-    object_changed = Signal()
-    history_changed = Signal()
-    status_changed = Signal(str)
-    busy_changed = Signal(bool)
-    failed = Signal(str)
-    opened = Signal(Volume)
-    predictor_changed = Signal(object)
-    predictor_refused = Signal()
-    preparation_changed = Signal(object)
 
     def __init__(
         self,
@@ -96,11 +66,6 @@ class Controller:
         self._conversation = Conversation(session, executor, kept, neighbours, listener)
         if predictor is not None:
             self._conversation.adopt(predictor)
-
-    @property
-    def session(self) -> Session:
-        """The work."""
-        return self._conversation.session
 
     @property
     def predictor(self) -> Predictor | None:
@@ -140,93 +105,6 @@ class Controller:
         is being embedded is the last.
         """
         self._conversation.prepare_volume(prepares)
-
-    # -- prompts of the current object on the visible slice; (row, col) in the display frame
-    @told
-    def click(self, row: float, col: float, positive: bool = True) -> None:
-        """A point."""
-        prompts = replace(self.session.prompts, mask=self.session.mask_to_correct)
-        click = Click(float(row), float(col), positive)
-        self._prompt(prompts.with_click(click), "point" if positive else "negative point")
-        if not self.session.prompts:
-            self._tell.say("That point says what the object is not; add a positive point on the object first.")
-
-    @told
-    def box(self, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> None:
-        """A box; replaces the slice's last one. It says anew where the object is, so no mask is corrected."""
-        self._prompt(replace(self.session.prompts, box=Box.between(corner_a, corner_b), mask=None), "box")
-
-    @told
-    def remove_last_prompt(self) -> None:
-        """The newest point goes, or the box where there is no point."""
-        old = self.session.prompts
-        if old.clicks:
-            self._prompt(Prompts(old.clicks[:-1], old.box), "remove point")
-        elif old.box:
-            self._prompt(Prompts(), "remove box")
-
-    @told
-    def clear_prompts(self) -> None:
-        """All prompts on this slice go; committed voxels stay."""
-        if self.session.prompts.clicks or self.session.prompts.box:
-            self._prompt(Prompts(), "clear prompts")
-
-    # -- the object
-    @told
-    def choose_class(self, name: str) -> None:
-        """Name the current object; also renames its label where it was committed. Unknown names: ``failed``."""
-        vocabulary = self.session.vocabulary
-        known = vocabulary.name_of(vocabulary.id_of(name))
-        if known != self.session.chosen_class:
-            self._follow(self.session.choose_class(known))
-
-    @told
-    def choose_candidate(self, index: int) -> None:
-        """Show another of ``prediction.candidates``; counts round past the end."""
-        self._follow(self.session.choose_candidate(index))
-
-    @told
-    def commit(self) -> None:
-        """The shown mask becomes the current object's voxels on this slice; see Session for what it overwrites."""
-        step = self.session.commit()
-        self._follow(step)
-        self._tell.committed(step)
-
-    @told
-    def next_object(self) -> None:
-        """Start an object with a new voxel value."""
-        step = self.session.next_object()
-        if step is not None:
-            self._follow(step)
-            self._tell.say(f"Next object: {self.session.value}.")
-
-    @told
-    def go_to(self, value: int) -> None:
-        """Work on an object again: its prompts come back, and its class."""
-        step = self.session.go_to(value)
-        if step is not None:
-            self._follow(step)
-            self._tell.say(f"Working on {self.session.name_of(value)}.")
-
-    @told
-    def delete(self, value: int) -> None:
-        """Take an object off the labels with all its prompts; what lay under it comes back."""
-        self._follow(self.session.delete(value))
-
-    @told
-    def set_status(self, value: int, status: Status) -> None:
-        """Say how far an object is."""
-        standing, name = self.session.standing(value), self.session.name_of(value)
-        if status != standing.status:
-            self._follow(self.session.stand(value, replace(standing, status=status), f"{name} {status}"))
-
-    @told
-    def lock(self, value: int, locked: bool) -> None:
-        """Let nothing change an object's voxels, or let it again."""
-        standing, name = self.session.standing(value), self.session.name_of(value)
-        if locked != standing.locked:
-            title = f"{'lock' if locked else 'unlock'} {name}"
-            self._follow(self.session.stand(value, replace(standing, locked=locked), title))
 
     # -- suggestions
     @told
@@ -339,11 +217,7 @@ class Controller:
         self._tell.say(f"Loading {name} ...")
         self._conversation.load(load, self.set_predictor, self.predictor_refused.emit)
 
-    # -- steps
-    def _prompt(self, prompts: Prompts, name: str) -> None:
-        prompts.check_inside(self.session.view.shape)
-        self._follow(self.session.change_prompts(prompts, name))
-
+    # -- how they come about
     @told
     def _accept_refined(self, drawn: Drawn, suggestion: Suggestion) -> None:
         self._follow(self.session.accept(drawn, suggestion))
@@ -353,10 +227,3 @@ class Controller:
         if step is not None:
             self._follow(step)
             self._tell.retraced(step, verb)
-
-    def _follow(self, step: Step) -> None:
-        """A step was done: say what it changed, and ask for what it needs."""
-        if step.before.current.value != step.after.current.value:
-            self._conversation.seen_through = None
-        self._tell.step(step)
-        self._conversation.answer_prompts()

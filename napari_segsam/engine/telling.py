@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction
@@ -15,16 +15,17 @@ from napari_segsam.engine.objects import named
 from napari_segsam.engine.records import in_words
 
 if TYPE_CHECKING:
-    from napari_segsam.engine.controller import Controller
+    from napari_segsam.engine.acting import Acting
 
+A = TypeVar("A", bound="Acting")
 P = ParamSpec("P")
 
 
-def told(method: Callable[Concatenate[Controller, P], None]) -> Callable[Concatenate[Controller, P], None]:
+def told(method: Callable[Concatenate[A, P], None]) -> Callable[Concatenate[A, P], None]:
     """What the person can mend is said through ``failed`` instead of raised into a widget's callback."""
 
     @wraps(method)
-    def wrapper(self: Controller, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def wrapper(self: A, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except SegsamError as error:
@@ -36,7 +37,7 @@ def told(method: Callable[Concatenate[Controller, P], None]) -> Callable[Concate
 class Telling:
     """Which signals follow from what; they are declared, and explained, in the controller."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Acting) -> None:
         self._to = controller
 
     def say(self, text: str) -> None:

@@ -18,6 +18,7 @@ from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
+from napari_segsam.gui.actions import actions
 from napari_segsam.gui.keys import KeyBindings
 from napari_segsam.gui.label_files import Format, LabelFiles
 from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
@@ -70,18 +71,7 @@ class Workbench(QObject):
         self._kept: WeakKeyDictionary[Image, Session] = WeakKeyDictionary()  # work on scans not open now
         self._newest: Layer | None = None
         self._layer_arrived.connect(self._take_newest, Qt.ConnectionType.QueuedConnection)
-        self._keys = KeyBindings(
-            {
-                "point": lambda: self.arm("point"),
-                "box": lambda: self.arm("box"),
-                "sign": lambda: self.set_positive(not self.positive),
-                "candidate": self.show_next_candidate,
-                "commit": lambda: self.do(Controller.commit),
-                "next": lambda: self.do(Controller.next_object),
-                "undo": lambda: self.do(Controller.undo),
-                "redo": lambda: self.do(Controller.redo),
-            }
-        )
+        self._keys = KeyBindings(actions(self))
         for emitter, slot in self._viewer_events():
             emitter.connect(slot)
         self._readout = CursorReadout(viewer, self._seen, self.pointed.emit)

@@ -1,0 +1,62 @@
+"""Acting: what all parts of a Controller share. Its signals, its session, and what follows from a step."""
+
+from __future__ import annotations
+
+from psygnal import Signal
+
+from napari_segsam.core.labels import Patch
+from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.volume import Volume
+from napari_segsam.engine.conversation import Conversation
+from napari_segsam.engine.history import Step
+from napari_segsam.engine.session import Session
+from napari_segsam.engine.telling import Telling
+
+
+class Acting:
+    """One part of what a person can do; :class:`Controller` joins the parts.
+
+    Signals:
+        prediction_changed(Prediction | None): uncommitted preview of the current object on the visible slice.
+        suggestions_changed(tuple[Suggestion, ...]): of the visible slice.
+        labels_changed(Patch): its ``after`` values are in ``session.labels`` already; an empty one: only names changed.
+        semantic_changed(): ``session.semantic.voxels`` were repainted in place.
+        prompts_changed(Prompts): of the current object on the visible slice.
+        object_changed(): ask ``session.value`` and ``session.class_name``.
+        history_changed(): ask ``session.undo_names`` and ``redo_names``.
+        status_changed(str), busy_changed(bool), failed(str): for a person.
+        opened(Volume): another volume is open: labels, semantic and view are new objects.
+        predictor_changed(Predictor): another model is ready; ask ``session.vocabulary``.
+        preparation_changed(Progress | None): how far `prepare_volume` is; None: it stopped before its end.
+        predictor_refused(): a model could not be loaded, ``failed`` said why; the last one, if any, goes on.
+    """
+
+    prediction_changed = Signal(object)
+    suggestions_changed = Signal(tuple)
+    labels_changed = Signal(Patch)
+    semantic_changed = Signal()
+    prompts_changed = Signal(Prompts)
+    object_changed = Signal()
+    history_changed = Signal()
+    status_changed = Signal(str)
+    busy_changed = Signal(bool)
+    failed = Signal(str)
+    opened = Signal(Volume)
+    predictor_changed = Signal(object)
+    predictor_refused = Signal()
+    preparation_changed = Signal(object)
+
+    _tell: Telling
+    _conversation: Conversation
+
+    @property
+    def session(self) -> Session:
+        """The work."""
+        return self._conversation.session
+
+    def _follow(self, step: Step) -> None:
+        """A step was done: say what it changed, and ask for what it needs."""
+        if step.before.current.value != step.after.current.value:
+            self._conversation.seen_through = None
+        self._tell.step(step)
+        self._conversation.answer_prompts()

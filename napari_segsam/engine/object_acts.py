@@ -1,0 +1,69 @@
+"""ObjectActs: what a person says of objects. Their classes and outlines, which one is worked on, how far they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_segsam.engine.acting import Acting
+from napari_segsam.engine.standing import Status
+from napari_segsam.engine.telling import told
+
+
+class ObjectActs(Acting):
+    """The objects, by their voxel values."""
+
+    @told
+    def choose_class(self, name: str) -> None:
+        """Name the current object; also renames its label where it was committed. Unknown names: ``failed``."""
+        vocabulary = self.session.vocabulary
+        known = vocabulary.name_of(vocabulary.id_of(name))
+        if known != self.session.chosen_class:
+            self._follow(self.session.choose_class(known))
+
+    @told
+    def choose_candidate(self, index: int) -> None:
+        """Show another of ``prediction.candidates``; counts round past the end."""
+        self._follow(self.session.choose_candidate(index))
+
+    @told
+    def commit(self) -> None:
+        """The shown mask becomes the current object's voxels on this slice; see Session for what it overwrites."""
+        step = self.session.commit()
+        self._follow(step)
+        self._tell.committed(step)
+
+    @told
+    def next_object(self) -> None:
+        """Start an object with a new voxel value."""
+        step = self.session.next_object()
+        if step is not None:
+            self._follow(step)
+            self._tell.say(f"Next object: {self.session.value}.")
+
+    @told
+    def go_to(self, value: int) -> None:
+        """Work on an object again: its prompts come back, and its class."""
+        step = self.session.go_to(value)
+        if step is not None:
+            self._follow(step)
+            self._tell.say(f"Working on {self.session.name_of(value)}.")
+
+    @told
+    def delete(self, value: int) -> None:
+        """Take an object off the labels with all its prompts; what lay under it comes back."""
+        self._follow(self.session.delete(value))
+
+    @told
+    def set_status(self, value: int, status: Status) -> None:
+        """Say how far an object is."""
+        standing, name = self.session.standing(value), self.session.name_of(value)
+        if status != standing.status:
+            self._follow(self.session.stand(value, replace(standing, status=status), f"{name} {status}"))
+
+    @told
+    def lock(self, value: int, locked: bool) -> None:
+        """Let nothing change an object's voxels, or let it again."""
+        standing, name = self.session.standing(value), self.session.name_of(value)
+        if locked != standing.locked:
+            title = f"{'lock' if locked else 'unlock'} {name}"
+            self._follow(self.session.stand(value, replace(standing, locked=locked), title))
