@@ -14,7 +14,7 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.conversation import Conversation, Listener
-from napari_segsam.engine.history import Step, no_voxels
+from napari_segsam.engine.history import Step, in_one, no_voxels
 from napari_segsam.engine.object_acts import ObjectActs
 from napari_segsam.engine.objects import Drawn, named, place_of
 from napari_segsam.engine.prompt_acts import PromptActs
@@ -144,6 +144,16 @@ class Controller(PromptActs, ObjectActs):
     def redo(self) -> None:
         """Do ``session.redo_names[0]`` again."""
         self._retrace(self.session.redo(), "Redone")
+
+    def travel(self, steps: int) -> None:
+        """Undo so many steps at once where it is negative, else redo so many; as many as there are."""
+        undoes = steps < 0
+        while undoes and self._conversation.forget_last_refined():
+            pass  # what is not in the history yet was done after all that is
+        enter = self.session.undo if undoes else self.session.redo
+        entered = [step for step in (enter() for _ in range(abs(steps))) if step is not None]
+        if entered:
+            self._retrace(entered[0] if len(entered) == 1 else in_one(entered), "Undone" if undoes else "Redone")
 
     def record_stroke(self, indices: NDArray[np.int64], before: NDArray[np.uint16], name: str = "brush") -> Patch:
         """A brush has already changed ``session.labels.voxels``: make it one entry of the history.

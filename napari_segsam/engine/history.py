@@ -118,6 +118,13 @@ class Step:
         return self.before.settled is not self.after.settled or self.relabels
 
 
+def in_one(steps: Sequence[Step]) -> Step:
+    """Steps that were entered one after another, at least one, as one that is of no slice."""
+    name = f"{len(steps)} steps"
+    patches = [step.patch for step in steps if step.patch is not None]
+    return Step(name, None, steps[0].before, steps[-1].after, joined(name, patches) if patches else None)
+
+
 def inverse(patch: Patch) -> Patch:
     """The patch whose ``after`` is this one's ``before``."""
     return Patch(patch.name, patch.indices, patch.after, patch.before)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_segsam.engine.controller import Controller
 from napari_segsam.gui.few_lines import FewLines
+from napari_segsam.gui.history_panel import HistoryPanel
 from napari_segsam.gui.marks import POOR, UNKNOWN
 from napari_segsam.gui.messages import Message, MessageArea, PositionBar
 from napari_segsam.gui.object_panel import ObjectPanel
@@ -63,10 +64,12 @@ class Dock(QWidget):
         self.object_panel = ObjectPanel(workbench)
         self.objects_panel = ObjectsPanel(workbench)
         self.suggestions_panel = SuggestionsPanel(workbench)
+        self.history_panel = HistoryPanel(workbench)
         self._groups = (
             _group("This object", self.object_panel),
             _group("Suggested on this slice", self.suggestions_panel),
             _group("All objects", self.objects_panel),
+            self.history_panel,
         )
         self._lay_out()
         self._connect()

@@ -77,3 +77,37 @@ def test_a_brush_stroke_is_one_entry_even_where_it_crosses_itself(controller, se
 def test_a_stroke_that_changed_nothing_is_no_entry(controller, session):
     patch = controller.record_stroke(np.array([5]), np.array([0], np.uint16))
     assert len(patch) == 0 and session.undo_names == ()
+
+
+def test_going_back_several_entries_is_one_change_that_listeners_can_follow(controller, session, heard):
+    copy = session.labels.voxels.copy()
+
+    def follow(patch):
+        assert np.array_equal(copy.reshape(-1)[patch.indices], patch.before)
+        copy.reshape(-1)[patch.indices] = patch.after
+
+    controller.labels_changed.connect(follow)
+    for place in (LIVER, SPLEEN):
+        controller.click(*place)
+        controller.commit()
+        controller.next_object()
+    kept, names = session.labels.voxels.copy(), session.undo_names
+    changes = len(heard.labels_changed)
+    controller.travel(-5)
+    assert session.undo_names == ("point",) and session.redo_names == names[:5][::-1]
+    assert not session.labels.voxels.any() and session.prediction is not None
+    assert heard.status_changed[-1] == "Undone: 5 steps." and len(heard.labels_changed) == changes + 1
+    controller.travel(5)
+    assert np.array_equal(session.labels.voxels, kept) and session.undo_names == names
+    assert np.array_equal(copy, kept)
+
+
+def test_one_entry_back_says_its_name_and_no_further_than_the_beginning(controller, session, heard):
+    controller.click(*LIVER)
+    controller.travel(-1)
+    assert heard.status_changed[-1] == "Undone: point."
+    controller.travel(7)
+    assert heard.status_changed[-1] == "Redone: point."
+    controller.travel(0)
+    controller.travel(-7)
+    assert session.undo_names == () and session.redo_names == ("point",)
