@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.labels import Patch
@@ -17,6 +17,8 @@ from napari_segsam.gui.objects_table import ObjectRow, ObjectsTable
 from napari_segsam.gui.voxel_counts import VoxelCounts
 from napari_segsam.gui.workbench import Workbench
 
+_PIECE_S = 0.004
+_UNCOUNTED = ("…", 0.0)
 _NO_OBJECTS = "Nothing committed yet: click an organ, then press C."
 
 
@@ -27,6 +29,7 @@ class ObjectsPanel(QWidget):
         super().__init__(parent)
         self._workbench = workbench
         self._counts: VoxelCounts | None = None
+        self._counting = QTimer(self)  # whenever the event loop has nothing else to do
         self.objects = ObjectsTable()
         self.no_objects = note(_NO_OBJECTS)
         self.go_to = plain_button("Go to  ⏎", "Work on this object again, on its largest slice (double click)")
@@ -68,6 +71,7 @@ class ObjectsPanel(QWidget):
         self.status.textActivated.connect(
             lambda status: self._on_chosen(lambda row: bench.do(lambda c: c.set_status(row.value, status)))
         )
+        self._counting.timeout.connect(self._count)
         bench.started.connect(self._follow)
         bench.scan_changed.connect(self._recount)
 
@@ -86,6 +90,14 @@ class ObjectsPanel(QWidget):
         session = self._session
         if session is not None:
             self._counts = VoxelCounts(session.labels)
+            self._counting.start()
+            self._show()
+
+    def _count(self) -> None:
+        if self._counts is not None:
+            self._counts.count(_PIECE_S)
+        if self._counts is None or self._counts.complete:
+            self._counting.stop()
             self._show()
 
     def _labels_changed(self, patch: Patch) -> None:
@@ -126,15 +138,20 @@ class ObjectsPanel(QWidget):
 
 def _row(session: Session, counts: VoxelCounts, value: int, *, is_hidden: bool) -> ObjectRow:
     """What the table says of a committed object."""
-    voxels, quality = counts.of(value), session.quality(value)
-    ml = voxels * session.labels.grid.voxel_mm3 / 1000
+    quality = session.quality(value)
     return ObjectRow(
         value,
         session.name_of(value),
-        counts.span(value),
-        (f"{voxels} px", voxels) if session.volume.is_rgb else (f"{ml:.1f} ml", ml),  # a picture has no millimetres
+        counts.span(value) if counts.complete else None,
+        _size(session, counts.of(value)) if counts.complete else _UNCOUNTED,
         None if quality is None else quality.agreement,
         session.standing(value),
         is_current=value == session.value,
         is_hidden=is_hidden,
     )
+
+
+def _size(session: Session, voxels: int) -> tuple[str, float]:
+    """A number of voxels for a person, and to sort by; a picture has no millimetres."""
+    ml = voxels * session.labels.grid.voxel_mm3 / 1000
+    return (f"{voxels} px", voxels) if session.volume.is_rgb else (f"{ml:.1f} ml", ml)

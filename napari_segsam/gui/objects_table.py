@@ -15,7 +15,15 @@ from napari_segsam.gui.marks import mark_colour, spoken, swatch
 
 _HEADER_PX, _TALLEST_PX = 30, 190
 _MOVING = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)
-_STATUS_COLOURS = {"draft": "", "done": "#2ea36a", "flagged": "#d99a1c", "approved": "#3b82c4"}
+_STATUS_MARKS = {
+    "draft": ("–", ""),
+    "done": ("✓", "#2ea36a"),
+    "flagged": ("⚑", "#d99a1c"),
+    "approved": ("★", "#3b82c4"),
+}
+"""A sign and its colour: five columns with the words would not leave names any room."""
+_AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_IN_MIDDLE = Qt.AlignmentFlag.AlignCenter
 _NOT_DRAWN = 2.0  # above every score: what no model drew need not be looked at first
 
 
@@ -44,10 +52,13 @@ _COLUMNS: dict[str, Callable[[ObjectRow], object]] = {
     "Slices": lambda row: row.span or (-1, -1),
     "Size": lambda row: row.size[1],
     "Sure": lambda row: _NOT_DRAWN if row.agreement is None else row.agreement,
-    "Status": lambda row: (row.standing.status, row.name),
+    "⚑": lambda row: (row.standing.status, row.name),
 }
 """Header -> what its column is sorted by."""
-_SURE = "How far both decoders agree on the object's worst slice: below 0.85 look twice"
+_HEADER_TIPS = {
+    "Sure": "How far both decoders agree on the object's worst slice: below 0.85 look twice",
+    "⚑": "Status: – draft, ✓ done, ⚑ flagged, ★ approved",
+}
 
 
 class ObjectsTable(QTableWidget):
@@ -75,9 +86,10 @@ class ObjectsTable(QTableWidget):
             across.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
             across.setMinimumSectionSize(24)
             across.sectionClicked.connect(self._sort_clicked)
-        sure = self.horizontalHeaderItem(list(_COLUMNS).index("Sure"))
-        if sure is not None:
-            sure.setToolTip(_SURE)
+        for column, text in _HEADER_TIPS.items():
+            header = self.horizontalHeaderItem(list(_COLUMNS).index(column))
+            if header is not None:
+                header.setToolTip(text)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -122,11 +134,12 @@ class ObjectsTable(QTableWidget):
         name = spoken(row.name) + (f" ({', '.join(marks)})" if marks else "")
         span = "–" if row.span is None else f"{row.span[0]}–{row.span[1]}"
         sure = "–" if row.agreement is None else f"{row.agreement:.2f}"
-        items = [QTableWidgetItem(text) for text in (name, span, row.size[0], sure, standing.status)]
+        mark, colour = _STATUS_MARKS[standing.status]
+        items = [QTableWidgetItem(text) for text in (name, span, row.size[0], sure, mark)]
         for column, item in enumerate(items):
             item.setToolTip(item.text())
             if column:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                item.setTextAlignment(_IN_MIDDLE if column == len(items) - 1 else _AT_RIGHT)
             self.setItem(at, column, item)
         font = items[0].font()
         font.setBold(row.is_current)
@@ -135,8 +148,9 @@ class ObjectsTable(QTableWidget):
         items[0].setToolTip(f"{name}, value {row.value}")
         if row.agreement is not None:
             items[3].setForeground(QColor(mark_colour(row.agreement)))
-        if _STATUS_COLOURS[standing.status]:
-            items[4].setForeground(QColor(_STATUS_COLOURS[standing.status]))
+        items[4].setToolTip(standing.status)
+        if colour:
+            items[4].setForeground(QColor(colour))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Enter, Delete and moving; letters are the canvas's, not Qt's search in the table."""

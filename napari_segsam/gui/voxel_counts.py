@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,22 +13,41 @@ from napari_segsam.core.labels import LabelMap, Patch
 class VoxelCounts:
     """How many voxels each value of a label map has on each slice across the voxel axis k.
 
+    Counting a large map takes too long for the thread that draws the window, so it goes on in pieces; patches may come
+    in between.
+
     Args:
-        labels: counted once, slab by slab; a map without labels is known to be empty.
+        labels: a map without labels is known to be empty.
     """
 
     def __init__(self, labels: LabelMap) -> None:
+        self._voxels = labels.voxels
         self._slices = labels.grid.shape[2]
         self._counts: dict[int, NDArray[np.int64]] = {}
-        for slab in labels.voxels if labels.labels else ():
+        self._counted = 0 if labels.labels else len(self._voxels)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the map was counted."""
+        return self._counted == len(self._voxels)
+
+    def count(self, seconds: float) -> None:
+        """Go on for about so long, by one slab at least."""
+        end = time.perf_counter() + seconds
+        while not self.complete:
+            slab = self._voxels[self._counted].reshape(-1)
             flat = np.flatnonzero(slab)
-            self._add(slab.reshape(-1)[flat], flat % self._slices, 1)
+            self._add(slab[flat], flat % self._slices, 1)
+            self._counted += 1
+            if time.perf_counter() > end:
+                break
 
     def follow(self, patch: Patch) -> None:
-        """A patch was applied."""
-        k = patch.indices % self._slices  # the last axis of a C-ordered array
-        self._add(patch.after, k, 1)
-        self._add(patch.before, k, -1)
+        """A patch was applied. What it changed of slabs that were not counted yet will be counted as it is then."""
+        known = patch.indices < self._counted * self._voxels[0].size
+        k = patch.indices[known] % self._slices  # the last axis of a C-ordered array
+        self._add(patch.after[known], k, 1)
+        self._add(patch.before[known], k, -1)
 
     def of(self, value: int) -> int:
         """Voxels with this value."""

@@ -73,7 +73,8 @@ def test_the_table_says_name_slices_volume_agreement_and_status(clicked):
     session, k = clicked.session, clicked.session.view.index
     ml = (session.labels.voxels == 1).sum() * 8 / 1000
     sure = f"{session.quality(1).agreement:.2f}"
-    assert [table.item(0, c).text() for c in range(5)] == ["liver", f"{k}–{k}", f"{ml:.1f} ml", sure, "draft"]
+    assert [table.item(0, c).text() for c in range(5)] == ["liver", f"{k}–{k}", f"{ml:.1f} ml", sure, "–"]
+    assert table.item(0, 4).toolTip() == "draft"
     clicked.dock.object_panel.undo.click()
     clicked.rest()
     assert table.rowCount() == 0
@@ -249,9 +250,29 @@ def test_voxel_counts_follow_patches():
     labels.apply(patch)
     labels.labels[3] = Label(3, "liver")
     counts.follow(patch)
-    assert counts.of(3) == 3 == VoxelCounts(labels).of(3)
+    again = VoxelCounts(labels)
+    again.count(seconds=10)
+    assert again.complete and counts.of(3) == 3 == again.of(3)
     counts.follow(Patch("undo", patch.indices, patch.after, patch.before))
     assert counts.of(3) == 0
+
+
+@pytest.mark.parametrize("counted", range(5))
+def test_a_patch_in_the_middle_of_counting_is_counted_once(counted):
+    rng = np.random.default_rng(counted)
+    labels = LabelMap(Grid((4, 5, 6), np.eye(4)), rng.integers(0, 3, (4, 5, 6), dtype=np.uint16), {1: Label(1, "a")})
+    counts = VoxelCounts(labels)
+    while counts._counted < counted:  # as if its time were over there
+        counts.count(seconds=1e-9)
+    indices = np.sort(rng.choice(120, 40, replace=False))
+    before = labels.voxels.reshape(-1)[indices].copy()
+    patch = Patch("brush", indices, before, ((before + 1) % 3).astype(np.uint16))
+    labels.apply(patch)
+    counts.follow(patch)
+    counts.count(seconds=10)
+    for value in (1, 2):
+        there = (labels.voxels == value).sum((0, 1))
+        assert counts.of(value) == there.sum() and counts.fullest(value) == there.argmax()
 
 
 def test_a_workbench_can_be_closed_twice(ready):

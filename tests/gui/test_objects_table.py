@@ -93,7 +93,7 @@ def test_a_status_is_chosen_for_the_object_and_undone_by_name(two):
     two.panel.status.setCurrentText("flagged")
     two.panel.status.textActivated.emit("flagged")
     two.rest()
-    assert two.panel.objects.item(1, 4).text() == "flagged"
+    assert two.panel.objects.item(1, 4).toolTip() == "flagged"
     assert two.session.undo_names[0] == "spleen flagged"
 
 
