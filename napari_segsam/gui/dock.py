@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.closing import ClosingGuard
 from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.history_panel import HistoryPanel
 from napari_segsam.gui.marks import POOR, UNKNOWN
@@ -52,6 +53,7 @@ class Dock(QWidget):
         self.workbench, self.recovery = workbench, recovery
         self._was_docked = False
         self._tab: CanvasTab | None = None
+        self._guard: ClosingGuard | None = None
         self.error, self.notice = Message(POOR), Message(UNKNOWN)
         self.empty = _EmptyState(open_sample)
         self.status = FewLines(STATUS_LINES)
@@ -150,8 +152,11 @@ class Dock(QWidget):
         return super().event(event)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """In its window for the first time: Tab can be ours there."""
+        """In its window for the first time: Tab can be ours there, and closing it can be asked about."""
         super().showEvent(event)
+        if self._guard is None:
+            save = self.objects_panel.files.choose_where
+            self._guard = ClosingGuard(self, lambda: self.workbench.unsaved, save)
         if self._tab is None:
             self._tab = CanvasTab(self.window() or self, self.workbench.show_next_candidate)
 
@@ -165,6 +170,9 @@ class Dock(QWidget):
         if self._tab is not None:
             self._tab.setParent(None)
             self._tab = None
+        if self._guard is not None:
+            self._guard.deleteLater()
+            self._guard = None
 
 
 class _EmptyState(QWidget):

@@ -56,7 +56,7 @@ class LabelFileButtons(QWidget):
         layout.addWidget(self.open)
         layout.addWidget(self.save)
         self.open.clicked.connect(self._choose_labels)
-        self.save.clicked.connect(self._choose_where)
+        self.save.clicked.connect(self.choose_where)
         workbench.started.connect(self._follow)
         workbench.scan_changed.connect(self._show)
         workbench.told.connect(self._show)  # among others: that the labels were saved
@@ -81,7 +81,8 @@ class LabelFileButtons(QWidget):
         if path:
             self._workbench.open_labels(Path(path))
 
-    def _choose_where(self) -> None:
+    def choose_where(self) -> None:
+        """Ask for a format and a file, and save the open scan's labels there."""
         controller = self._workbench.controller
         if controller is None:
             return

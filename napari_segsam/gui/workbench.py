@@ -95,6 +95,13 @@ class Workbench(QObject):
         return found if isinstance(found, Origin) else None
 
     @property
+    def unsaved(self) -> list[str]:
+        """Names of scans whose labels are in no file as they are now, the open one's first."""
+        open_ = [self.controller.session] if self.controller is not None and self._open is not None else []
+        known = dict.fromkeys((*open_, *self._kept.values()))  # a scan that was gone back to is among both
+        return [session.volume.name for session in known if session.unsaved]
+
+    @property
     def tool(self) -> Tool | None:
         """The armed tool."""
         return None if self._open is None else self._open.mouse.tool
