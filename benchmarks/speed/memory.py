@@ -1,10 +1,11 @@
 """Memory over a day's work: 1,000 slices of a made-up scan, ten clicks on each, and the slope after the warm-up.
 
-    python benchmarks/speed/memory.py [--slices 1000] [--clicks 10] [--cache-mb 64] [--commit] [--json FILE]
+    python benchmarks/speed/memory.py [--slices 1000] [--clicks 10] [--cache-mb 64] [--commit] [--journal] [--json FILE]
 
 Each slice is shown, clicked and answered as in the window, on one thread and without one. The cache of embeddings is
 kept small, so that it is full early; what grows after that grows for ever. With ``--commit`` the answer on each slice
-is put into the labels, as one object goes through the scan. Linux only: memory is what /proc says is resident.
+is put into the labels, as one object goes through the scan; with ``--journal`` each step is journalled, in a folder
+that is gone afterwards. Linux only: memory is what /proc says is resident.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,7 +25,9 @@ from napari_segsam.core.volume import Volume
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.executor import ImmediateExecutor
+from napari_segsam.engine.fingerprint import Identity
 from napari_segsam.engine.predictor import load_predictor
+from napari_segsam.engine.recorder import Recorder, Surroundings
 from napari_segsam.engine.session import Session
 from napari_segsam.io.registry import locate
 
@@ -59,8 +63,10 @@ def work(controller: Controller, clicks: int, commit: bool, rng: np.random.Gener
         controller.commit()
 
 
-def measure(model: str, slices: int, clicks: int, cache_mb: int, commit: bool) -> dict[str, object]:
-    """Resident memory after each slice, in KiB, and its slope after the warm-up."""
+def measure(
+    model: str, slices: int, clicks: int, cache_mb: int, commit: bool, journals: Path | None = None
+) -> dict[str, object]:
+    """Resident memory after each slice, in KiB, and its slope after the warm-up; journalled in a folder if there is."""
     session = Session(made_up_scan(slices))
     for untouched in (session.labels.voxels, session.semantic.voxels):
         untouched[...] = 0  # memory that the system had only promised
@@ -69,6 +75,8 @@ def measure(model: str, slices: int, clicks: int, cache_mb: int, commit: bool) -
     controller = Controller(session, predictor, ImmediateExecutor(), cache, ())
     failed: list[str] = []
     controller.failed.connect(failed.append)
+    around = journals and Surroundings(journals, ImmediateExecutor(), lambda: predictor, failed.append)
+    recorder = around and Recorder(session, Identity(session.volume), around)
     rng, held, began = np.random.default_rng(1), [], time.perf_counter()
     for k in range(slices):
         controller.show(2, k)
@@ -90,6 +98,7 @@ def measure(model: str, slices: int, clicks: int, cache_mb: int, commit: bool) -
         "most MiB": max(held) / 1024,
         "MiB of embeddings": cache.nbytes / 2**20,
         "steps in the history": len(session.undo_names),
+        "MiB of journal": recorder.path.stat().st_size / 2**20 if recorder and recorder.path else 0.0,
         "seconds": time.perf_counter() - began,
     }
 
@@ -102,9 +111,12 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=10)
     parser.add_argument("--cache-mb", type=int, default=64)
     parser.add_argument("--commit", action="store_true")
+    parser.add_argument("--journal", action="store_true")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    found = measure(asked.model, asked.slices, asked.clicks, asked.cache_mb, asked.commit)
+    with tempfile.TemporaryDirectory() as folder:
+        journals = Path(folder) if asked.journal else None
+        found = measure(asked.model, asked.slices, asked.clicks, asked.cache_mb, asked.commit, journals)
     for name, value in found.items():
         aim = f"   (aim {AIM_KIB:g} or less)" if name.startswith("KiB") else ""
         print(f"{name:34} {value:.1f}{aim}" if isinstance(value, float) else f"{name:34} {value}")

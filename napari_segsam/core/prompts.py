@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import BadPromptsError, OutsideImageError
+from napari_segsam.core.packed import PackedMask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Click:
     """A point prompt at (row, col), integer = pixel centre; negative ones say "not here"."""
 
@@ -19,7 +21,7 @@ class Click:
     positive: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
     """A box prompt; the corner pixels (row, col) belong to it, so its area reaches half a pixel further."""
 
@@ -46,6 +48,21 @@ class Box:
         return cls(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
 
 
+class _KeptPacked:
+    """The field that takes and gives a mask as an array; what is held is `Prompts.packed`."""
+
+    @overload
+    def __get__(self, prompts: None, owner: type[Prompts]) -> None: ...
+    @overload
+    def __get__(self, prompts: Prompts, owner: type[Prompts]) -> NDArray[np.bool_] | None: ...
+    def __get__(self, prompts: Prompts | None, owner: type[Prompts]) -> NDArray[np.bool_] | None:
+        return None if prompts is None or prompts.packed is None else prompts.packed.mask
+
+    def __set__(self, prompts: Prompts, mask: NDArray[np.bool_] | PackedMask | None) -> None:
+        packed = PackedMask.of(mask) if isinstance(mask, np.ndarray) else mask
+        object.__setattr__(prompts, "packed", packed)  # as a frozen dataclass sets its own
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """All prompts for one object on one SliceView.
@@ -53,19 +70,22 @@ class Prompts:
     Attributes:
         clicks: oldest first.
         box: at most one.
-        mask: (rows, cols) the object's last mask, to be corrected; the model may ignore it.
+        mask: (rows, cols) the object's last mask, to be corrected; the model may ignore it. A new array at each look,
+            since a history holds those of many thousand clicks: held is what ``packed`` is.
+        packed: the mask in little memory.
     """
 
     clicks: tuple[Click, ...] = ()
     box: Box | None = None
-    mask: NDArray[np.bool_] | None = None
+    mask: _KeptPacked = _KeptPacked()
+    packed: PackedMask | None = field(init=False, repr=False)
 
     def __bool__(self) -> bool:
         return self.box is not None or any(c.positive for c in self.clicks)
 
     def with_click(self, click: Click) -> Prompts:
         """The same prompts and one more click."""
-        return replace(self, clicks=(*self.clicks, click))
+        return Prompts((*self.clicks, click), self.box, self.packed)
 
     def check_inside(self, shape: tuple[int, int]) -> None:
         """Refuse prompts that lie outside a slice of ``shape`` = (rows, cols).

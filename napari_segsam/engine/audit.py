@@ -18,7 +18,7 @@ from napari_segsam.core.slices import AXES, SliceView
 from napari_segsam.core.volume import Volume
 from napari_segsam.engine.history import State, Step
 from napari_segsam.engine.journal import read
-from napari_segsam.engine.objects import CurrentObject, Place
+from napari_segsam.engine.objects import Place, WorkedObject
 from napari_segsam.engine.replay import Deed, Replay
 
 Outcome = Literal["accepted", "edited", ""]
@@ -139,7 +139,7 @@ def _most_frequent(values: NDArray[np.uint16]) -> list[int]:
     return [int(counts.argmax())] if counts.size else []
 
 
-def _objects(state: State) -> Mapping[int, CurrentObject]:
+def _objects(state: State) -> Mapping[int, WorkedObject]:
     return {**state.others, state.current.value: state.current}
 
 
@@ -152,7 +152,7 @@ def _class_of(deed: Deed, state: State, value: int) -> str:
 
 def _prompts(state: State, value: int, place: Place) -> Prompts:
     """What an object has on a slice, or had when it was committed."""
-    known = _objects(state).get(value, CurrentObject(value))
+    known = _objects(state).get(value, WorkedObject(value))
     committed = known.footprints.get(place)
     return known.prompts.get(place, committed.prompts if committed else Prompts())
 

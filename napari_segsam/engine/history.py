@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from napari_segsam.core.labels import Label, Patch
+from napari_segsam.core.packed import PackedVoxels
+from napari_segsam.core.prompts import Box
 from napari_segsam.engine.names import free_value, unnamed
-from napari_segsam.engine.objects import CurrentObject, Place
+from napari_segsam.engine.objects import Place, WorkedObject
+from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
 from napari_segsam.engine.suggest import Settled
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class State:
     """All that a step can change, but for voxels.
 
     Attributes:
         current: the object being worked on.
-        settled: suggestions that were accepted or rejected.
+        settled: suggestions that were accepted or rejected, by slice.
         names: value -> Label of the label map.
         others: value -> object that was worked on and can be gone back to.
         standings: value -> what the person said of the object; absent = a draft.
     """
 
-    current: CurrentObject
-    settled: tuple[Settled, ...] = ()
-    names: Mapping[int, Label] = field(default_factory=dict)
-    others: Mapping[int, CurrentObject] = field(default_factory=dict)
-    standings: Mapping[int, Standing] = field(default_factory=dict)
+    current: WorkedObject
+    settled: Map[Place, tuple[Settled, ...]] = field(default_factory=Map)
+    names: Map[int, Label] = field(default_factory=Map)
+    others: Map[int, WorkedObject] = field(default_factory=Map)
+    standings: Map[int, Standing] = field(default_factory=Map)
 
     @property
     def class_name(self) -> str | None:
@@ -57,22 +60,26 @@ class State:
         """What an object is called."""
         return self.names[value].name if value in self.names else unnamed(value)
 
-    def object(self, value: int) -> CurrentObject:
+    def object(self, value: int) -> WorkedObject:
         """The object with this value; a new one where nobody worked on it yet."""
-        return self.current if value == self.current.value else self.others.get(value, CurrentObject(value))
+        return self.current if value == self.current.value else self.others.get(value, WorkedObject(value))
 
-    def with_object(self, changed: CurrentObject) -> State:
+    def with_object(self, changed: WorkedObject) -> State:
         """The same with another state of one object."""
         if changed.value == self.current.value:
             return replace(self, current=changed)
-        return replace(self, others={**self.others, changed.value: changed})
+        return replace(self, others=self.others.put(changed.value, changed))
+
+    def settling(self, place: Place, name: str, box: Box) -> State:
+        """The same with one suggestion more that is open no longer."""
+        settled = (*self.settled.get(place, ()), Settled(place, name, box))
+        return replace(self, settled=self.settled.put(place, settled))
 
     def working_on(self, value: int) -> State:
         """The same with another object as the current one; the last one is kept where anything was done to it."""
-        others = dict(self.others)
-        if not self.current.pristine:
-            others[self.current.value] = self.current
-        return replace(self, current=others.pop(value, CurrentObject(value)), others=others)
+        last, others = self.current, self.others.without(value)
+        kept = others if last.pristine or last.value == value else others.put(last.value, last)
+        return replace(self, current=self.object(value), others=kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +104,11 @@ class Step:
         """The step that takes this one back."""
         return Step(self.name, self.place, self.after, self.before, self.patch and inverse(self.patch))
 
-    def followed_by(self, other: Step) -> Step:
-        """This step and the one after it as one, under the other's name."""
-        patches = [step.patch for step in (self, other) if step.patch is not None]
-        return Step(other.name, self.place, self.before, other.after, joined(other.name, patches) if patches else None)
-
     @property
     def renames(self) -> bool:
         """Whether names of labels differ."""
-        return dict(self.before.names) != dict(self.after.names)
+        then, now = self.before.names, self.after.names
+        return then is not now and dict(then) != dict(now)
 
     @property
     def relabels(self) -> bool:
@@ -134,9 +137,14 @@ def joined(name: str, patches: Sequence[Patch]) -> Patch:
     """Patches that were applied one after another as one: each voxel's first ``before`` and last ``after``."""
     indices = np.concatenate([p.indices for p in patches])
     before, after = np.concatenate([p.before for p in patches]), np.concatenate([p.after for p in patches])
-    unique, first = np.unique(indices, return_index=True)
-    _, last = np.unique(indices[::-1], return_index=True)
-    return Patch(name, unique, before[first], after[::-1][last])
+    ascending = np.sort(indices)
+    if (ascending[1:] != ascending[:-1]).all():  # those of different slices are
+        return Patch(name, indices, before, after)
+    in_order = np.argsort(indices, kind="stable")
+    indices = indices[in_order]
+    is_other = indices[1:] != indices[:-1]
+    first, last = np.append(True, is_other), np.append(is_other, True)
+    return Patch(name, indices[first], before[in_order[first]], after[in_order[last]])
 
 
 def no_voxels(name: str) -> Patch:
@@ -144,48 +152,87 @@ def no_voxels(name: str) -> Patch:
     return Patch(name, np.empty(0, np.int64), np.empty(0, np.uint16), np.empty(0, np.uint16))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Kept:
+    """A step in little memory."""
+
+    name: str
+    place: Place | None
+    before: State
+    after: State
+    voxels: PackedVoxels | None
+
+    @classmethod
+    def of(cls, step: Step) -> _Kept:
+        patch = step.patch
+        voxels = None if patch is None else PackedVoxels.of(patch.indices, patch.before, patch.after)
+        return cls(step.name, step.place, step.before, step.after, voxels)
+
+    @property
+    def step(self) -> Step:
+        patch = None
+        if self.voxels is not None:
+            indices, values = self.voxels.unpack()
+            patch = Patch(self.name, indices, *values)
+        return Step(self.name, self.place, self.before, self.after, patch)
+
+
 class History:
-    """Two stacks. A new step empties the second one."""
+    """Two stacks. A new step empties the second one.
+
+    An entry is one step, or several that went on from each other; those are joined only when the entry is undone, since
+    that takes the longer the more voxels they have.
+    """
 
     def __init__(self) -> None:
-        self._done: list[Step] = []
-        self._undone: list[Step] = []
+        self._done: list[tuple[_Kept, ...]] = []
+        self._undone: list[_Kept] = []
 
     def push(self, step: Step) -> None:
         """Something new was done."""
-        self._done.append(step)
+        self._done.append((_Kept.of(step),))
         self._undone.clear()
-
-    @property
-    def last(self) -> Step | None:
-        """What was done last, None where that is nothing."""
-        return self._done[-1] if self._done else None
 
     def amend(self, step: Step) -> None:
         """The last step went on: undo takes both back at once."""
-        self._done[-1] = self._done[-1].followed_by(step)
+        self._done[-1] = (*self._done[-1], _Kept.of(step))
         self._undone.clear()
 
+    def holds(self, state: State) -> bool:
+        """Whether what led to a state is done and not undone."""
+        return any(step.after is state or step.before is state for entry in self._done for step in entry)
+
     def undo(self) -> Step | None:
-        """The step that takes the last one back, None where there is none."""
+        """The step that takes the last entry back, None where there is none."""
         if not self._done:
             return None
-        self._undone.append(self._done.pop())
-        return self._undone[-1].reversed
+        step = _joined_steps([kept.step for kept in self._done.pop()])
+        self._undone.append(_Kept.of(step))
+        return step.reversed
 
     def redo(self) -> Step | None:
         """The step that was undone last, None where there is none."""
         if not self._undone:
             return None
-        self._done.append(self._undone.pop())
-        return self._done[-1]
+        self._done.append((self._undone.pop(),))
+        return self._done[-1][0].step
 
     @property
     def undo_names(self) -> tuple[str, ...]:
         """Names of what can be undone, next first."""
-        return tuple(s.name for s in reversed(self._done))
+        return tuple(entry[-1].name for entry in reversed(self._done))
 
     @property
     def redo_names(self) -> tuple[str, ...]:
         """Names of what can be redone, next first."""
         return tuple(s.name for s in reversed(self._undone))
+
+
+def _joined_steps(entry: Sequence[Step]) -> Step:
+    """Steps that went on from each other as one, under the last one's name."""
+    first, last = entry[0], entry[-1]
+    if first is last:
+        return first
+    patches = [step.patch for step in entry if step.patch is not None]
+    patch = joined(last.name, patches) if patches else None
+    return Step(last.name, first.place, first.before, last.after, patch)

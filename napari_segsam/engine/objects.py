@@ -1,17 +1,19 @@
-"""The object that a person is working on: its prompts on every slice, and what its commits put into the label map."""
+"""An object that a person works on: its prompts on every slice, and what its commits put into the label map."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.labels import LabelMap, Patch
+from napari_segsam.core.packed import PackedVoxels
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
+from napari_segsam.engine.sharing import Map
 
 Place = tuple[int, int]
 """(axis, index) of a slice."""
@@ -27,7 +29,7 @@ def named(place: Place) -> str:
     return f"slice {AXES[place[0]]}={place[1]}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quality:
     """How sure the model was of one mask.
 
@@ -60,33 +62,34 @@ class Drawn:
     quality: Quality | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Footprint:
     """The voxels that a commit on one slice gave to the object.
 
     Attributes:
-        indices: (n,) int64 flat C-order indices, ascending.
-        under: (n,) uint16 values that come back when the object gives the voxels up.
+        voxels: flat C-order indices, ascending, and the value of each that comes back when the object gives it up.
+        number: of the commit, among those of the object the larger the later.
         prompts, candidate: what was shown when it was committed.
         quality: what the model thought of it, None where no model drew it.
     """
 
-    indices: NDArray[np.int64]
-    under: NDArray[np.uint16]
+    voxels: PackedVoxels
+    number: int
     prompts: Prompts
     candidate: int
     quality: Quality | None = None
 
-    def find(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which of ``indices`` belong to this footprint, and the positions in it of those that do."""
-        at = np.searchsorted(self.indices, indices)
-        inside = at < len(self.indices)
-        inside[inside] = self.indices[at[inside]] == indices[inside]
-        return inside, at[inside]
+    def find(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
+        """Which of ``indices`` belong to this footprint, and the values under those that do."""
+        own, (under,) = self.voxels.unpack()
+        at = np.searchsorted(own, indices)
+        inside = at < len(own)
+        inside[inside] = own[at[inside]] == indices[inside]
+        return inside, under[at[inside]]
 
 
-@dataclass(frozen=True, eq=False)
-class CurrentObject:
+@dataclass(frozen=True, eq=False, slots=True)
+class WorkedObject:
     """One object, prompted on any number of slices of any axis.
 
     Attributes:
@@ -98,10 +101,10 @@ class CurrentObject:
     """
 
     value: int
-    prompts: Mapping[Place, Prompts] = field(default_factory=dict)
-    candidates: Mapping[Place, int] = field(default_factory=dict)
+    prompts: Map[Place, Prompts] = field(default_factory=Map)
+    candidates: Map[Place, int] = field(default_factory=Map)
     class_name: str | None = None
-    footprints: Mapping[Place, Footprint] = field(default_factory=dict)
+    footprints: Map[Place, Footprint] = field(default_factory=Map)
 
     @property
     def pristine(self) -> bool:
@@ -116,12 +119,16 @@ class CurrentObject:
         chosen = self.candidates.get(place, 0)
         return committed is None or committed.prompts is not prompts or committed.candidate != chosen
 
-    def with_prompts(self, place: Place, prompts: Prompts) -> CurrentObject:
+    def places_unlike(self, other: WorkedObject) -> set[Place]:
+        """Slices on which two objects, or two states of one, have other prompts, candidates or footprints."""
+        prompts, footprints = self.prompts.differing(other.prompts), self.footprints.differing(other.footprints)
+        return prompts | footprints | self.candidates.differing(other.candidates)
+
+    def with_prompts(self, place: Place, prompts: Prompts) -> WorkedObject:
         """Other prompts on one slice; its choice of candidate starts over."""
-        others = {p: q for p, q in self.prompts.items() if p != place}
-        if prompts.clicks or prompts.box:
-            others[place] = prompts
-        return replace(self, prompts=others, candidates={p: c for p, c in self.candidates.items() if p != place})
+        is_any = prompts.clicks or prompts.box
+        changed = self.prompts.put(place, prompts) if is_any else self.prompts.without(place)
+        return replace(self, prompts=changed, candidates=self.candidates.without(place))
 
     @property
     def quality(self) -> Quality | None:
@@ -131,7 +138,7 @@ class CurrentObject:
 
     def commit(
         self, labels: LabelMap, drawn: Drawn, name: str, keep: Collection[int], locked: Collection[int]
-    ) -> tuple[Patch, CurrentObject]:
+    ) -> tuple[Patch, WorkedObject]:
         """Make a mask what the object has on its slice.
 
         It takes the mask's voxels from whoever has them, and gives up those that its last commit on this slice took
@@ -151,11 +158,15 @@ class CurrentObject:
         given_up, beneath = self._given_up(place, taken, voxels)
         beneath[~np.isin(beneath, list(keep))] = 0
         patch = _patch(name, voxels, (taken, np.full(len(taken), self.value, np.uint16)), (given_up, beneath))
-        prompts = self.prompts.get(place, Prompts())
-        under = self._under(taken, voxels)
-        print_ = Footprint(taken, under, prompts, self.candidates.get(place, 0), drawn.quality)
-        others = {p: f for p, f in self.footprints.items() if p != place}
-        return patch, replace(self, footprints={**others, place: print_})  # the newest last, see `_under`
+        under = self._under(taken, voxels, self._crossing(place))
+        print_ = Footprint(
+            voxels=PackedVoxels.of(taken, under),
+            number=1 + max((f.number for f in self.footprints.values()), default=0),
+            prompts=self.prompts.get(place, Prompts()),
+            candidate=self.candidates.get(place, 0),
+            quality=drawn.quality,
+        )
+        return patch, replace(self, footprints=self.footprints.put(place, print_))
 
     def erase(self, labels: LabelMap, name: str, keep: Collection[int]) -> Patch:
         """The change that takes the whole object off the label map: what lay under it comes back.
@@ -165,20 +176,29 @@ class CurrentObject:
             name: of the patch.
             keep: values that may come back; others are gone since.
         """
-        voxels = labels.voxels.reshape(-1)
-        indices = np.flatnonzero(voxels == self.value)
-        beneath = self._under(indices, voxels)
-        beneath[(beneath == self.value) | ~np.isin(beneath, list(keep))] = 0
-        return _patch(name, voxels, (indices, beneath))
+        indices = np.flatnonzero(labels.voxels.reshape(-1) == self.value)
+        return _patch(name, labels.voxels.reshape(-1), (indices, self.beneath(labels, indices, keep)))
 
-    def _under(self, indices: NDArray[np.int64], voxels: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    def beneath(self, labels: LabelMap, indices: NDArray[np.int64], keep: Collection[int]) -> NDArray[np.uint16]:
+        """What comes back at voxels of the object that it gives up; see :meth:`erase`."""
+        values = self._under(indices, labels.voxels.reshape(-1), self.footprints.values())
+        values[(values == self.value) | ~np.isin(values, list(keep))] = 0
+        return values
+
+    def _crossing(self, place: Place) -> list[Footprint]:
+        """Footprints that may have voxels of a slice: its own, and those of slices across other axes."""
+        return [f for p, f in self.footprints.items() if p == place or p[0] != place[0]]
+
+    def _under(
+        self, indices: NDArray[np.int64], voxels: NDArray[np.uint16], footprints: Iterable[Footprint]
+    ) -> NDArray[np.uint16]:
         """What lies under the object at these voxels: their own values where it does not have them yet."""
         under = voxels[indices].copy()
         ours = np.flatnonzero(under == self.value)
         # Where several commits took a voxel, something else had it in between: the newest knows what.
-        for footprint in self.footprints.values() if len(ours) else ():
-            inside, at = footprint.find(indices[ours])
-            under[ours[inside]] = footprint.under[at]
+        for footprint in sorted(footprints, key=lambda f: f.number) if len(ours) else ():
+            inside, values = footprint.find(indices[ours])
+            under[ours[inside]] = values
         return under
 
     def _given_up(
@@ -188,10 +208,11 @@ class CurrentObject:
         last = self.footprints.get(place)
         if last is None:
             return np.empty(0, np.int64), np.empty(0, np.uint16)
-        leaves = (voxels[last.indices] == self.value) & ~np.isin(last.indices, taken, assume_unique=True)
-        for footprint in (f for p, f in self.footprints.items() if p != place):
-            leaves[leaves] = ~footprint.find(last.indices[leaves])[0]
-        return last.indices[leaves], last.under[leaves]
+        indices, (under,) = last.voxels.unpack()
+        leaves = (voxels[indices] == self.value) & ~np.isin(indices, taken, assume_unique=True)
+        for footprint in (f for f in self._crossing(place) if f is not last):
+            leaves[leaves] = ~footprint.find(indices[leaves])[0]
+        return indices[leaves], under[leaves]
 
 
 def _patch(name: str, voxels: NDArray[np.uint16], *parts: tuple[NDArray[np.int64], NDArray[np.uint16]]) -> Patch:

@@ -1,9 +1,12 @@
-"""Packing: the frozen values of a history as JSON and bytes, each object once, so that one object stays one object."""
+"""Packing: the frozen values of a history as JSON and bytes, each object once, so that one object stays one object.
+
+What was packed before maps shared their entries, and masks and footprints took little memory, is still read; see
+`Unpacker`.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -13,23 +16,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.labels import Label, Patch, Tracking
+from napari_segsam.core.packed import PackedMask, PackedVoxels
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.terminology import Code, Coding
+from napari_segsam.engine.array_codes import Bytes, coded, decoded, stored_dtype
 from napari_segsam.engine.history import State
-from napari_segsam.engine.objects import CurrentObject, Footprint, Quality
+from napari_segsam.engine.objects import Footprint, Place, Quality, WorkedObject
+from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
 from napari_segsam.engine.suggest import Settled
 
 KINDS: Mapping[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (State, CurrentObject, Footprint, Quality, Standing, Settled, Prompts, Click, Box, Patch, Label,
-                 Tracking, Coding, Code)
+    for kind in (State, Footprint, Quality, WorkedObject, Standing, Settled, Prompts, Click, Box, Patch, Label,
+                 Tracking, Coding, Code, PackedMask, PackedVoxels)
 }  # fmt: skip
 """Dataclasses that a step is made of, by the name that files have. A step with another one cannot be journalled."""
 
+_PLAIN = (type(None), bool, int, float, str)
+_INLINE = (Click, Box, Quality, Standing)
+"""Small values, of which two that are equal are as good as one: they have no number."""
+_INLINE_BY_NAME = {kind.__name__: kind for kind in _INLINE}
+_ONCE = (np.ndarray, Patch, PackedMask, PackedVoxels)
+"""They are big, and what they are part of has a number: none of them is packed a second time."""
+
 Json = Any
 _LENGTH = struct.Struct("<I")
-_AT_ONCE = 1 << 20
 
 
 class BadParcelError(ValueError):
@@ -59,8 +71,12 @@ class Parcel:
 
     def add_array(self, array: NDArray[Any]) -> None:
         """A new object that is an array."""
-        code, extra, data = _coded(array)
-        self.new.append(["array", _dtype(array).str, list(array.shape), code, extra])
+        code, extra, data = coded(array)
+        self.add(["array", stored_dtype(array).str, list(array.shape), code, extra], data)
+
+    def add(self, entry: Json, data: Iterable[bytes | memoryview]) -> None:
+        """A new object with bytes of its own."""
+        self.new.append(entry)
         self._bytes.append(data)
 
 
@@ -72,37 +88,83 @@ class Packer:
     """
 
     def __init__(self, known: Sequence[object] = ()) -> None:
-        self._objects = list(known)  # held, so that no id is given to another object
-        self._numbers = {id(o): n for n, o in enumerate(self._objects)}
+        self._count = len(known)
+        again = [(n, o) for n, o in enumerate(known) if not isinstance(o, _ONCE)]
+        self._held = [o for _, o in again]  # so that no id is given to another object
+        self._numbers = {id(o): n for n, o in again}
+        self._latest: dict[tuple[str, str, int], Map[Any, Any]] = {}
 
     def pack(self, value: object, parcel: Parcel) -> Json:
-        """A value as JSON: plain ones as they are, any other as ``[number]``.
+        """A value as JSON: plain ones as they are, small ones as ``{kind: parts}``, any other as ``[number]``.
 
         Raises:
             TypeError: its type is not one of `KINDS`, nor a tuple, mapping or array.
         """
-        if value is None or isinstance(value, (bool, int, float, str)):
+        if isinstance(value, _PLAIN):
             return value
         if isinstance(value, np.generic):
             return value.item()
-        if id(value) not in self._numbers:
+        if isinstance(value, _INLINE):
+            return {type(value).__name__: [self.pack(part, parcel) for part in _parts(value).values()]}
+        if isinstance(value, tuple) and all(isinstance(v, _PLAIN + _INLINE) for v in value):
+            return {"tuple": [self.pack(v, parcel) for v in value]}
+        number = self._numbers.get(id(value))
+        if number is None:
             self._add(value, parcel)
-            self._numbers[id(value)] = len(self._objects)
-            self._objects.append(value)
-        return [self._numbers[id(value)]]
+            number = self._number(value)
+        return [number]
 
     def _add(self, value: object, parcel: Parcel) -> None:
         if isinstance(value, np.ndarray):
             parcel.add_array(value)
         elif isinstance(value, tuple):
             parcel.new.append(["tuple", [self.pack(v, parcel) for v in value]])
-        elif isinstance(value, Mapping):
+        elif isinstance(value, Map):
             parcel.new.append(["map", [[self.pack(k, parcel), self.pack(v, parcel)] for k, v in value.items()]])
         elif type(value) is KINDS.get(type(value).__name__):
-            held = {f.name: self.pack(getattr(value, f.name), parcel) for f in fields(value)}  # type: ignore[arg-type]
-            parcel.new.append([type(value).__name__, held])
+            self._add_parts(value, parcel)
         else:
             raise TypeError(f"A {type(value).__name__} cannot be journalled; add it to packing.KINDS.")
+
+    def _add_parts(self, whole: object, parcel: Parcel) -> None:
+        kind, held, data = type(whole).__name__, {}, list[bytes]()
+        for name, part in _parts(whole).items():
+            if isinstance(part, bytes):
+                data.append(part)
+                held[name] = {"bytes": len(part)}
+            else:
+                if isinstance(part, Map):
+                    self._add_changes(part, (kind, name, getattr(whole, "value", 0)), parcel)
+                held[name] = self.pack(part, parcel)
+        parcel.add([kind, held], data)
+
+    def _add_changes(self, new: Map[Any, Any], role: tuple[str, str, int], parcel: Parcel) -> None:
+        """A map that differs little from the one which had its role in an object until now, as what differs."""
+        old, self._latest[role] = self._latest.get(role), new
+        if id(new) in self._numbers or old is None:
+            return
+        other = old.differing(new)
+        if 2 * len(other) < len(new):
+            put = [[self.pack(k, parcel), self.pack(new[k], parcel)] for k in other if k in new]
+            parcel.new.append(
+                ["changed", self.pack(old, parcel), put, [self.pack(k, parcel) for k in other - new.keys()]]
+            )
+            self._number(new)
+
+    def _number(self, value: object) -> int:
+        """The next one, for a value that was just added."""
+        if not isinstance(value, _ONCE):
+            self._numbers[id(value)] = self._count
+            self._held.append(value)
+        self._count += 1
+        return self._count - 1
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What a dataclass is made again of, by name."""
+    if isinstance(value, Prompts):
+        return {"clicks": value.clicks, "box": value.box, "mask": value.packed}
+    return {f.name: getattr(value, f.name) for f in fields(value)}
 
 
 def head_of(payload: bytes) -> dict[str, Json]:
@@ -127,6 +189,7 @@ class Unpacker:
 
     def __init__(self) -> None:
         self.objects: list[object] = []
+        self._old_settled: dict[int, Map[Place, tuple[Settled, ...]]] = {}
 
     def open(self, payload: bytes) -> dict[str, Json]:
         """The head of a parcel, once its new objects are there for :meth:`value`.
@@ -137,7 +200,7 @@ class Unpacker:
         try:
             (length,) = _LENGTH.unpack_from(payload)
             head = json.loads(payload[_LENGTH.size : _LENGTH.size + length])
-            rest = _Bytes(payload, _LENGTH.size + length)
+            rest = Bytes(payload, _LENGTH.size + length)
             for kind, *entry in head.pop("new"):
                 self.objects.append(self._made(kind, entry, rest))
         except BadParcelError:
@@ -152,95 +215,59 @@ class Unpacker:
         Raises:
             BadParcelError: nothing that came so far.
         """
-        if not isinstance(packed, (list, dict)):
+        if isinstance(packed, _PLAIN):
             return packed
+        if isinstance(packed, dict):
+            ((kind, parts),) = packed.items()
+            values = [self.value(part) for part in parts]
+            return tuple(values) if kind == "tuple" else _INLINE_BY_NAME[kind](*values)
         if not (isinstance(packed, list) and len(packed) == 1 and type(packed[0]) is int):
             raise BadParcelError("no number of an object")
         if not 0 <= packed[0] < len(self.objects):
             raise BadParcelError(f"there is no object {packed[0]}")
         return self.objects[packed[0]]
 
-    def _made(self, kind: str, entry: list[Json], rest: _Bytes) -> object:
+    def _made(self, kind: str, entry: list[Json], rest: Bytes) -> object:
         if kind == "array":
             dtype, shape, code, extra = entry
-            return _decoded(dtype, shape, code, extra, rest)
+            return decoded(dtype, shape, code, extra, rest)
+        if kind == "changed":
+            return self._changed(*entry)
         (held,) = entry
         if kind == "tuple":
             return tuple(self.value(v) for v in held)
         if kind == "map":
-            return {self.value(k): self.value(v) for k, v in held}
-        return KINDS[kind](**{name: self.value(v) for name, v in held.items()})
+            return Map([(self.value(k), self.value(v)) for k, v in held])
+        return self._whole(kind, {name: self._part(v, rest) for name, v in held.items()})
 
+    def _changed(self, packed: Json, put: Json, gone: Json) -> Map[Any, Any]:
+        changed: Map[Any, Any] = self.value(packed)
+        for key in gone:
+            changed = changed.without(self.value(key))
+        for key, value in put:
+            changed = changed.put(self.value(key), self.value(value))
+        return changed
 
-class _Bytes:
-    """What follows a head, taken from front to back."""
+    def _part(self, packed: Json, rest: Bytes) -> Any:
+        if isinstance(packed, dict) and "bytes" in packed:
+            return rest.take(np.dtype(np.uint8), packed["bytes"]).tobytes()
+        return self.value(packed)
 
-    def __init__(self, payload: bytes, start: int) -> None:
-        self._payload, self._at = memoryview(payload), start
+    def _whole(self, kind: str, held: dict[str, Any]) -> object:
+        """An object of its parts, which may be those that its kind had once: a journal outlasts a version."""
+        if kind == "CurrentObject":
+            return WorkedObject(**held)
+        if kind == "Footprint" and "indices" in held:
+            voxels = PackedVoxels.of(held.pop("indices"), held.pop("under"))
+            return Footprint(voxels, len(self.objects), **held)  # they came in the order of their commits
+        if kind == "State" and isinstance(held["settled"], tuple):
+            held["settled"] = self._by_slice(held["settled"])
+        return KINDS[kind](**held)
 
-    def take(self, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
-        """(count,) values, read-only."""
-        start, self._at = self._at, self._at + dtype.itemsize * count
-        if self._at > len(self._payload):
-            raise BadParcelError("an array is longer than its bytes")
-        return np.frombuffer(self._payload[start : self._at], dtype)
-
-
-# -- arrays: (how, what it takes to know besides, bytes)
-
-
-def _coded(array: NDArray[Any]) -> tuple[str, Json, Iterable[bytes | memoryview]]:
-    """The shortest of few ways: one value for all, bits, differences of neighbours, or the bytes as they are."""
-    if array.ndim == 1 and array.size and bool((array == array[0]).all()):
-        return "same", array[0].item(), ()
-    if array.dtype == bool:
-        return "bits", None, (np.packbits(array.reshape(-1)).tobytes(),)
-    if array.ndim == 1 and array.dtype == np.int64:
-        width = _width(array)
-        return "steps", [int(array[0]), width.str] if array.size else None, _steps(array, width)
-    plain = np.ascontiguousarray(array, _dtype(array))
-    return "plain", None, (plain.reshape(-1).data.cast("B"),) if plain.size else ()
-
-
-def _decoded(dtype: str, shape: list[int], code: str, extra: Json, rest: _Bytes) -> NDArray[Any]:
-    kind, count = np.dtype(dtype), math.prod(shape)
-    if kind.kind not in "buif" or any(type(n) is not int or n < 0 for n in shape):
-        raise BadParcelError(f"no array of {dtype}")
-    if code == "same":
-        return np.full(shape, extra, kind)
-    if code == "bits":
-        bits = rest.take(np.dtype(np.uint8), (count + 7) // 8)
-        return np.unpackbits(bits, count=count).astype(bool).reshape(shape)
-    if code == "steps":
-        values = np.empty(count, kind)
-        if count:
-            values[0] = extra[0]
-            np.cumsum(rest.take(np.dtype(extra[1]), count - 1), dtype=kind, out=values[1:])
-            values[1:] += values[0]
-        return values.reshape(shape)
-    if code == "plain":
-        return rest.take(kind, count).reshape(shape).astype(kind.newbyteorder("="))
-    raise BadParcelError(f"no way to write arrays is called {code}")
-
-
-def _dtype(array: NDArray[Any]) -> np.dtype[Any]:
-    return array.dtype.newbyteorder("<")
-
-
-def _width(array: NDArray[np.int64]) -> np.dtype[Any]:
-    """The smallest integers that hold the differences of neighbours."""
-    low = high = 0
-    for part in _differences(array):
-        low, high = min(low, int(part.min())), max(high, int(part.max()))
-    return np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high)).newbyteorder("<")
-
-
-def _steps(array: NDArray[np.int64], width: np.dtype[Any]) -> Iterator[bytes]:
-    for part in _differences(array):
-        yield part.astype(width).tobytes()
-
-
-def _differences(array: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """What each value but the first adds to the one before it, a million at a time: labels of a whole scan are many."""
-    for start in range(0, len(array) - 1, _AT_ONCE):
-        yield np.diff(array[start : start + _AT_ONCE + 1])
+    def _by_slice(self, settled: tuple[Settled, ...]) -> Map[Place, tuple[Settled, ...]]:
+        """Of one tuple one map, since a step tells by that whether it settled anything."""
+        if id(settled) not in self._old_settled:
+            places = dict.fromkeys(one.place for one in settled)
+            mapped = Map((place, tuple(s for s in settled if s.place == place)) for place in places)
+            self._old_settled[id(settled)] = mapped
+        return self._old_settled[id(settled)]

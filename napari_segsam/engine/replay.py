@@ -166,7 +166,8 @@ def _session(volume: Volume, labels: LabelMap, replay: Replay, last: dict[str, J
     seen = volume if "modality" not in last else replace(volume, modality=last["modality"])
     session = Session(seen, labels)
     session.labels.labels.clear()
-    session.labels.labels.update(replay.state.names)  # as they were, whatever a session that begins would make of them
+    # Names as they were, whatever a session that begins would make of them.
+    session.labels.labels.update(sorted(replay.state.names.items()))
     session.take_up(replay.state, replay.history, unsaved=last.get("unsaved", False))
     if "slice" in last:
         session.look_at(SliceView(seen, *last["slice"]))

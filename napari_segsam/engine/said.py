@@ -85,7 +85,7 @@ class Said:
     def open_on(self, view: SliceView, state: State, labels: LabelMap) -> tuple[Suggestion, ...]:
         """What the model names on a slice, but for what was settled or committed."""
         packed, place = self._packed.get(place_of(view)), place_of(view)
-        found = still_open(packed.unpack() if packed else (), place, state.settled)
+        found = still_open(packed.unpack() if packed else (), place, state.settled.get(place, ()))
         names = {value: label.name for value, label in state.names.items()}
         committed = view.of(labels.voxels)
         return tuple(s for s in found if not already_named(s, committed, names))

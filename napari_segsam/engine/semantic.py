@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap
+from napari_segsam.core.packed import PackedVoxels
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine.objects import Place
+from napari_segsam.engine.objects import Place, place_of
 
 
 class SemanticLayer:
@@ -29,7 +30,7 @@ class SemanticLayer:
         self._suggested = _touched(labels.grid)
         self._class_of = np.zeros(MAX_LABEL + 1, np.uint16)
         self._known: frozenset[int] = frozenset()
-        self._masks: dict[Place, NDArray[np.int64]] = {}
+        self._masks: dict[Place, PackedVoxels] = {}
         self._object_class = 0
         self._painted = False
         self.use(vocabulary)
@@ -57,22 +58,24 @@ class SemanticLayer:
             plane[suggestion.mask] = self._vocabulary.id_or_zero(suggestion.name)
         committed = self._class_of[view.of(self._labels.voxels)]
         view.of(self.map.voxels)[...] = np.where(committed > 0, committed, plane)
-        self._paint_object()
+        place = place_of(view)
+        self._paint_object({p for p in self._masks if p == place or p[0] != view.axis})
 
-    def show_object(self, masks: dict[Place, NDArray[np.int64]], name: str | None) -> None:
-        """The uncommitted masks of the object in work: (n,) flat indices by slice, and the name of its class."""
-        gone = [m for p, m in self._masks.items() if masks.get(p) is not m]
+    def show_object(self, masks: Mapping[Place, PackedVoxels], name: str | None) -> None:
+        """The uncommitted masks of the object in work by slice, voxels without values, and the name of its class."""
+        last, last_class = self._masks, self._object_class
         self._masks, self._object_class = dict(masks), self._vocabulary.id_or_zero(name)
-        self._paint_below(gone if self._object_class else [*gone, *masks.values()])
-        self._paint_object()
+        gone = [m for p, m in last.items() if masks.get(p) is not m]
+        new = {p for p, m in masks.items() if last.get(p) is not m}
+        touched = self._paint_below([m.indices for m in (gone if self._object_class else [*gone, *masks.values()])])
+        self._paint_object(new | touched if self._object_class == last_class else self._masks.keys())
 
     def follow_labels(self, changed: NDArray[np.int64]) -> None:
         """Labels changed at these flat indices, or were renamed."""
         renamed = self._renamed()
         self._class_of, self._known = self._classes_of_labels(), frozenset(self._labels.labels)
         voxels = self._labels.voxels.reshape(-1)
-        self._paint_below([changed, *(np.flatnonzero(voxels == value) for value in renamed)])
-        self._paint_object()
+        self._paint_object(self._paint_below([changed, *(np.flatnonzero(voxels == value) for value in renamed)]))
 
     def _classes_of_labels(self) -> NDArray[np.uint16]:
         """(65536,) label value -> class id."""
@@ -86,18 +89,30 @@ class SemanticLayer:
         then, now = self._class_of, self._classes_of_labels()
         return [v for v in self._labels.labels if v in self._known and then[v] != now[v]]
 
-    def _paint_below(self, places: Iterable[NDArray[np.int64]]) -> None:
-        """Committed classes and suggestions at these flat indices."""
-        self._painted = True
+    def _paint_below(self, places: Iterable[NDArray[np.int64]]) -> set[Place]:
+        """Committed classes and suggestions at these flat indices; slices through them on which the object has a mask.
+
+        The caller paints the object there again.
+        """
+        self._painted, touched = True, set[Place]()
         shown, labels, suggested = (a.reshape(-1) for a in (self.map.voxels, self._labels.voxels, self._suggested))
         for indices in places:
             committed = self._class_of[labels[indices]]
             shown[indices] = np.where(committed > 0, committed, suggested[indices])
+            touched |= self._masked_slices_through(indices)
+        return touched
 
-    def _paint_object(self) -> None:
+    def _masked_slices_through(self, indices: NDArray[np.int64]) -> set[Place]:
+        if not (self._masks and self._object_class):
+            return set()
+        through = [np.bincount(at) > 0 for at in np.unravel_index(indices, self.map.grid.shape)]
+        return {(axis, k) for axis, k in self._masks if k < len(through[axis]) and through[axis][k]}
+
+    def _paint_object(self, places: Collection[Place]) -> None:
+        """Of all that it has on other slices, the object still lies on top."""
         self._painted = self._painted or bool(self._masks)
-        for indices in self._masks.values() if self._object_class else ():
-            self.map.voxels.reshape(-1)[indices] = self._object_class
+        for place in places if self._object_class else ():
+            self.map.voxels.reshape(-1)[self._masks[place].indices] = self._object_class
 
 
 def _touched(grid: Grid) -> NDArray[np.uint16]:

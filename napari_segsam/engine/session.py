@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.labels import LabelMap
+from napari_segsam.core.packed import PackedVoxels
 from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
@@ -18,9 +19,10 @@ from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine import steps
 from napari_segsam.engine.history import History, State, Step
 from napari_segsam.engine.names import free_value, new_labels, taken_over, unnamed
-from napari_segsam.engine.objects import CurrentObject, Drawn, Place, Quality, place_of
+from napari_segsam.engine.objects import Drawn, Place, Quality, WorkedObject, place_of
 from napari_segsam.engine.said import Said
 from napari_segsam.engine.semantic import SemanticLayer
+from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
 
 
@@ -70,7 +72,7 @@ class Session:
         self.window: Window | None = None
         self.unsaved = False
         self.revision += 1
-        self._state = State(CurrentObject(free_value(self.labels.labels)), names=dict(self.labels.labels))
+        self._state = State(WorkedObject(free_value(self.labels.labels)), names=Map(self.labels.labels))
         self._history = History()
         self._semantic = SemanticLayer(self.labels, self.vocabulary)
         self._forget_answers()
@@ -115,6 +117,15 @@ class Session:
     def standing(self, value: int) -> Standing:
         """What the person said of an object."""
         return self._state.standing(value)
+
+    def is_open(self, value: int, place: Place) -> bool:
+        """Whether an object has prompts on a slice whose mask was not committed."""
+        return self._state.object(value).uncommitted_at(place)
+
+    def beneath(self, value: int, indices: NDArray[np.int64]) -> NDArray[np.uint16]:
+        """What comes back at these voxels of an object, (n,) flat indices, where it gives them up."""
+        state = self._state
+        return state.object(value).beneath(self.labels, indices, state.names.keys() - state.locked)
 
     def quality(self, value: int) -> Quality | None:
         """What the model thought of an object's worst slices, None where no model drew any."""
@@ -164,6 +175,15 @@ class Session:
     def redo_names(self) -> tuple[str, ...]:
         """What can be redone, next first."""
         return self._history.redo_names
+
+    @property
+    def moment(self) -> State:
+        """What was done so far: the same again after undo and redo, and another after anything else."""
+        return self._state
+
+    def keeps(self, moment: State) -> bool:
+        """Whether nothing that was done up to a moment has been undone since."""
+        return moment is self._state or self._history.holds(moment)
 
     @property
     def prediction(self) -> Prediction | None:
@@ -276,7 +296,7 @@ class Session:
             value: of the object, which need not be the current one.
             drawn: at least one.
             title: for the history.
-            goes_on: the last step was the beginning of this one, so that undo takes both back.
+            goes_on: the last step was the beginning of this one, so that undo takes both back; see `moment`.
 
         Raises:
             BadPromptsError: the object is locked, or the masks lie on locked ones only.
@@ -362,7 +382,7 @@ class Session:
             self.labels.apply(step.patch)
         self._state = step.after
         self.labels.labels.clear()
-        self.labels.labels.update(step.after.names)
+        self.labels.labels.update(sorted(step.after.names.items()))
         if step.relabels:
             self.unsaved = True
             self.revision += 1
@@ -378,10 +398,9 @@ class Session:
         old, new = step.before.current, step.after.current
         if old.value != new.value:
             self._said.guess = None
-        for place in [
-            p for p in self._masks if old.prompts.get(p) is not new.prompts.get(p) or not new.uncommitted_at(p)
-        ]:
-            del self._masks[place]
+        for place in new.places_unlike(old) & self._masks.keys():
+            if old.prompts.get(place) is not new.prompts.get(place) or not new.uncommitted_at(place):
+                del self._masks[place]
         if old.value != new.value or not new.uncommitted_at(self.place):
             self._said.drop_answer()
         self._choose_shown()
@@ -390,7 +409,7 @@ class Session:
         """Apply the chosen candidate to the answer, and paint it."""
         self._said.choose(self.candidate)
         if self._said.shown is not None and self.answered:
-            self._masks[self.place] = self.view.flat_indices(self._said.shown.mask)
+            self._masks[self.place] = PackedVoxels.of(self.view.flat_indices(self._said.shown.mask))
         self._semantic.show_object(self._masks, self.class_name)
 
     def _list_suggestions(self) -> None:
@@ -405,4 +424,4 @@ class Session:
 
     def _forget_answers(self) -> None:
         self._said = Said()
-        self._masks: dict[Place, NDArray[np.int64]] = {}
+        self._masks: dict[Place, PackedVoxels] = {}

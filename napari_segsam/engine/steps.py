@@ -14,9 +14,9 @@ from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.engine.history import State, Step, joined
 from napari_segsam.engine.names import free_value, unnamed
-from napari_segsam.engine.objects import CurrentObject, Drawn, Place, place_of
+from napari_segsam.engine.objects import Drawn, Place, WorkedObject, place_of
+from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
-from napari_segsam.engine.suggest import Settled
 
 
 def change_prompts(state: State, place: Place, prompts: Prompts, name: str) -> Step:
@@ -28,14 +28,14 @@ def choose_class(state: State, place: Place, old: str | None, name: str) -> Step
     """Name the current object, which was called ``old`` so far, and its label where it has one."""
     value, names = state.current.value, state.names
     if value in names:
-        names = {**names, value: Label(value, name)}
+        names = names.put(value, Label(value, name))
     title = f"class {old} -> {name}" if old and old != name else f"class {name}"
     return Step(title, place, state, replace(state, current=replace(state.current, class_name=name), names=names))
 
 
 def choose_candidate(state: State, place: Place, index: int, count: int) -> Step:
     """Show another of an answer's ``count`` masks; ``index`` counts round past the end."""
-    candidates = {**state.current.candidates, place: index % count}
+    candidates = state.current.candidates.put(place, index % count)
     after = replace(state, current=replace(state.current, candidates=candidates))
     return Step(f"mask {index % count + 1} of {count}", place, state, after)
 
@@ -84,22 +84,22 @@ def delete(state: State, labels: LabelMap, value: int) -> Step:
     """
     _check_unlocked(state, value)
     title = f"delete {state.name_of(value)}"
-    names = {v: label for v, label in state.names.items() if v != value}
+    names = state.names.without(value)
     patch = state.object(value).erase(labels, title, names.keys() - state.locked)
     after = replace(
         state,
         names=names,
-        others={v: o for v, o in state.others.items() if v != value},
-        standings={v: s for v, s in state.standings.items() if v != value},
+        others=state.others.without(value),
+        standings=state.standings.without(value),
     )
     if value == state.current.value:
-        after = replace(after, current=CurrentObject(free_value({*names, *after.others})))
+        after = replace(after, current=WorkedObject(free_value({*names, *after.others})))
     return Step(title, None, state, after, patch)
 
 
 def stand(state: State, value: int, standing: Standing, title: str) -> Step:
     """Say how far an object is, or lock it."""
-    return Step(title, None, state, replace(state, standings={**state.standings, value: standing}))
+    return Step(title, None, state, replace(state, standings=state.standings.put(value, standing)))
 
 
 def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion) -> Step:
@@ -115,14 +115,13 @@ def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion)
     patch, after = _drawn_on(state, labels, value, [drawn], suggestion.name, title)
     if pristine:
         after = after.working_on(after.free_value)
-    settled = (*state.settled, Settled(place_of(drawn.view), suggestion.name, suggestion.box))
-    return Step(title, place_of(drawn.view), state, replace(after, settled=settled), patch)
+    place = place_of(drawn.view)
+    return Step(title, place, state, after.settling(place, suggestion.name, suggestion.box), patch)
 
 
 def reject(state: State, place: Place, suggestion: Suggestion) -> Step:
     """Take a suggestion off its slice."""
-    settled = (*state.settled, Settled(place, suggestion.name, suggestion.box))
-    return Step(f"reject {suggestion.name}", place, state, replace(state, settled=settled))
+    return Step(f"reject {suggestion.name}", place, state, state.settling(place, suggestion.name, suggestion.box))
 
 
 def stroke(
@@ -146,10 +145,10 @@ def stroke(
     if not changed.any():
         return None
     patch = Patch(name, unique[changed], was[changed], after[changed])
-    names = dict(state.names)
+    names = state.names
     for value in (int(v) for v in np.unique(patch.after) if v and int(v) not in names):
         said = own if value == state.current.value else None
-        names[value] = Label(value, said or unnamed(value))
+        names = names.put(value, Label(value, said or unnamed(value)))
     return Step(name, place, state, replace(state, names=names), patch)
 
 
@@ -194,7 +193,7 @@ def bring_in(state: State, labels: LabelMap, place: Place, found: LabelMap, name
     indices = np.flatnonzero((labels.voxels == 0) & (found.voxels != 0))
     values = renumbered[found.voxels.reshape(-1)[indices]]
     patch = Patch(name, indices, np.zeros(len(indices), np.uint16), values)
-    after = replace(state, names=names)
+    after = replace(state, names=Map(names))
     if state.current.pristine and state.current.value not in state.names and state.current.value in names:
         after = after.working_on(after.free_value)
     return Step(name, place, state, after, patch)
@@ -210,10 +209,10 @@ def _drawn_on(
     for one in drawn:
         patch, changed = changed.commit(labels, one, title, state.names.keys() - state.locked, state.locked)
         patches.append(patch)
-    if not any(changed.footprints[place_of(one.view)].indices.size for one in drawn):
+    if not any(changed.footprints[place_of(one.view)].voxels.count for one in drawn):
         raise BadPromptsError(f"All of {name} lies on locked objects; unlock them first.")
     label = state.names.get(value)
-    names = {**state.names, value: label if label and label.name == name else Label(value, name)}
+    names = state.names if label and label.name == name else state.names.put(value, Label(value, name))
     return joined(title, patches), replace(state.with_object(changed), names=names)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_segsam.core.packed import PackedMask
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.volume import Window
@@ -71,22 +72,18 @@ def refinement_prompts(suggestion: Suggestion, spacing_mm: tuple[float, float]) 
 
 @dataclass(frozen=True, eq=False)
 class PackedSuggestions:
-    """The suggestions of one slice at one bit a pixel, so that every slice seen can keep its own."""
+    """The suggestions of one slice in little memory, so that every slice seen can keep its own."""
 
     scores: tuple[tuple[str, float], ...]
-    bits: NDArray[np.uint8]
-    shape: tuple[int, int]
+    masks: tuple[PackedMask, ...]
     window: Window | None
 
     @classmethod
     def of(cls, suggestions: tuple[Suggestion, ...], window: Window | None) -> PackedSuggestions:
         """Pack what the model saw through ``window``."""
-        masks = np.array([s.mask for s in suggestions], dtype=bool)
-        shape = suggestions[0].mask.shape if suggestions else (0, 0)
-        return cls(tuple((s.name, s.score) for s in suggestions), np.packbits(masks), (shape[0], shape[1]), window)
+        scores = tuple((s.name, s.score) for s in suggestions)
+        return cls(scores, tuple(PackedMask.of(s.mask) for s in suggestions), window)
 
     def unpack(self) -> tuple[Suggestion, ...]:
         """The suggestions again."""
-        count = len(self.scores) * self.shape[0] * self.shape[1]
-        masks = np.unpackbits(self.bits, count=count).astype(bool).reshape(len(self.scores), *self.shape)
-        return tuple(Suggestion(n, s, m) for (n, s), m in zip(self.scores, masks, strict=True))
+        return tuple(Suggestion(n, s, m.mask) for (n, s), m in zip(self.scores, self.masks, strict=True))

@@ -1,5 +1,7 @@
 """What a person points at: boxes around masks, clicks in order, nothing outside the slice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,3 +63,19 @@ def test_a_prompt_is_refused_exactly_where_there_is_no_pixel(rows, cols, row, co
 def test_a_place_that_is_no_number_is_outside(where):
     with pytest.raises(OutsideImageError):
         Prompts(clicks=(Click(where, 0),)).check_inside((5, 5))
+
+
+def test_a_mask_prompt_comes_back_from_little_memory():
+    mask = np.tri(64, 48, dtype=bool)
+    prompts = Prompts((Click(1, 2),), mask=mask)
+    assert np.array_equal(prompts.mask, mask) and len(prompts.packed.data) < mask.nbytes / 10
+    mask[...] = False
+    assert prompts.mask.any(), "it is no view of what it was made of"
+
+
+def test_a_mask_prompt_outlasts_other_prompts_until_it_is_replaced():
+    mask = np.eye(5, dtype=bool)
+    prompts = Prompts(mask=mask).with_click(Click(1, 2))
+    assert prompts.packed is prompts.with_click(Click(3, 4)).packed
+    assert np.array_equal(replace(prompts, box=Box(0, 0, 1, 1)).mask, mask)
+    assert replace(prompts, mask=None).mask is None and Prompts().mask is None

@@ -23,6 +23,7 @@ from napari_segsam.engine.fingerprint import Identity
 from napari_segsam.engine.objects import Drawn, Quality
 from napari_segsam.engine.recorder import Recorder, Surroundings
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
 from tests.fakes import CLASSES, FakePredictor, ManualExecutor, block_volume
 
@@ -167,7 +168,7 @@ def facts(session: Session) -> dict[str, Any]:
         "voxels": session.labels.voxels,
         "names": {value: (label.name, label.coding) for value, label in session.labels.labels.items()},
         "state": session._state,
-        "done": tuple(session._history._done),
+        "done": tuple(tuple(entry) for entry in session._history._done),
         "undone": tuple(session._history._undone),
         "unsaved": session.unsaved,
         "place": session.place,
@@ -178,14 +179,19 @@ def facts(session: Session) -> dict[str, Any]:
 
 
 def differs(a: Any, b: Any, at: str = "", met: dict[int, Any] | None = None) -> str:
-    """Where two values differ, empty where nowhere. What is one object in ``a`` has to be one object in ``b``."""
+    """Where two values differ, empty where nowhere. What is one object in ``a`` has to be one object in ``b``.
+
+    Of tuples, and of small values that are as good as any equal ones, that is not asked.
+    """
     met = {} if met is None else met
-    if a is None or isinstance(a, (bool, int, float, str)):
+    if a is None or isinstance(a, (bool, int, float, str, bytes)):
         return "" if type(a) is type(b) and a == b else f"{at}: {a!r} is {b!r}"
-    if not isinstance(a, (np.ndarray, tuple, dict)) and not is_dataclass(a):
+    if not isinstance(a, (np.ndarray, tuple, dict, Map)) and not is_dataclass(a):
         return f"{at}: cannot compare a {type(a).__name__}"
     if type(a) is not type(b):
         return f"{at}: {type(a).__name__} is {type(b).__name__}"
+    if isinstance(a, (tuple, Click, Box, Quality, Standing)):
+        return _parts_differ(a, b, at, met)
     if id(a) in met or ("back", id(b)) in met:
         same = met.get(id(a)) is b and met.get(("back", id(b))) is a
         return "" if same else f"{at}: identity"
@@ -199,10 +205,11 @@ def _parts_differ(a: Any, b: Any, at: str, met: dict[Any, Any]) -> str:
     if isinstance(a, tuple):
         parts = [(f"{at}[{n}]", x, y) for n, (x, y) in enumerate(zip(a, b, strict=False))]
         lengths = "" if len(a) == len(b) else f"{at}: {len(a)} parts are {len(b)}"
-    elif isinstance(a, dict):
+    elif isinstance(a, (dict, Map)):
         parts = [(f"{at}[{key}]", a[key], b.get(key)) for key in a]
-        lengths = "" if list(a) == list(b) else f"{at}: keys {list(a)} are {list(b)}"
+        lengths = "" if sorted(a) == sorted(b) else f"{at}: keys {sorted(a)} are {sorted(b)}"
     else:
-        parts = [(f"{at}.{f.name}", getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
+        names = [f.name for f in fields(a) if (type(a), f.name) != (Prompts, "mask")]  # it is made anew at each look
+        parts = [(f"{at}.{name}", getattr(a, name), getattr(b, name)) for name in names]
         lengths = ""
     return lengths or next((found for where, x, y in parts if (found := differs(x, y, where, met))), "")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.volume import Volume
 from napari_segsam.engine.fingerprint import Identity
 from napari_segsam.engine.history import Step
@@ -21,7 +22,7 @@ from napari_segsam.engine.session import Session
 from tests.engine.journalled import DEEDS, SHAPE, Walk, differs, facts
 from tests.fakes import ManualExecutor, block_volume
 
-PLAIN = {int, float, str, bool, type(None)}
+PLAIN = {int, float, str, bytes, bool, type(None)}
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,8 @@ def test_every_type_that_a_step_can_hold_can_be_journalled():
         assert kind is Step or KINDS.get(kind.__name__) is kind, f"add {kind.__name__} to packing.KINDS"
         hints = get_type_hints(kind)
         for part in fields(kind):
-            look(hints[part.name])
+            if (kind, part.name) != (Prompts, "mask"):  # which is held as its field `packed`
+                look(hints[part.name])
 
     look(Step)
     assert met - {Step} == set(KINDS.values())
