@@ -28,6 +28,7 @@ from propagation_ways import WAYS, Way
 
 from napari_segsam.core.prediction import dice
 from napari_segsam.core.prompts import Box, Prompts
+from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.doubt import Limits
 from napari_segsam.engine.interpolate import interpolate
 from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
@@ -44,6 +45,7 @@ VARIANTS |= {
 }
 BEYOND = 6
 """Slices that are looked at past an object's end."""
+_HELD_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def follow(structure: Structure, predictor: SegSamPredictor, way: Way | None = N
     """Carry a structure both ways, with the product's own way of prompting where none is named."""
     view, start = structure.view(structure.middle), structure.truth(structure.middle)
     window = predictor.window_for(view, Prompts(box=Box.around(start)))
-    ask = asking(predictor, window)
+    ask = asking(predictor, window, EmbeddingCache(_HELD_BYTES))
     name = predictor.vocabulary.canonical(structure.name)
     begun = replace(Propagation.begin(ask, view, start, 1, name), limits=NEVER)
     directions = tuple(_slices(structure, replace(begun, direction=d), way, far) for d in (1, -1))

@@ -21,6 +21,7 @@ from napari_segsam.engine.prompt_acts import PromptActs
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.telling import Telling, told
+from napari_segsam.engine.through import Through
 
 NEIGHBOURS = (1, 2, -1)
 """Slices to embed in advance: two ahead in the scroll direction, then the one behind."""
@@ -32,7 +33,7 @@ class Controller(PromptActs, ObjectActs):
     All methods and signals belong to one thread (the GUI's); only the jobs given to ``executor`` run elsewhere.
     An answer is dropped unless volume, slice, window, weights and the number of its request are still the same; that of
     an accepted suggestion belongs to its own slice, wherever the person looks meanwhile.
-    :class:`Acting` has the signals.
+    :class:`Acting` has the signals; `through` is what is done on many slices at once.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Controller(PromptActs, ObjectActs):
         )
         kept = EmbeddingCache() if cache is None else cache
         self._conversation = Conversation(session, executor, kept, neighbours, listener)
+        self.through = Through(self, self._conversation, self._tell, self._follow)
         if predictor is not None:
             self._conversation.adopt(predictor)
 
@@ -94,6 +96,7 @@ class Controller(PromptActs, ObjectActs):
             return
         self._conversation.stop()
         self.session.look_through(window)
+        self.through.check()
         self._conversation.see()
         if self.session.suggestions and not self._conversation.is_predicting:
             self.suggest()

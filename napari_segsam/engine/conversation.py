@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Prediction, Suggestion
+from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
 from napari_segsam.engine.objects import Drawn, Quality, named
 from napari_segsam.engine.preparation import Preparation, Progress
+from napari_segsam.engine.propagate import Ask
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Conversation:
         )
         self._preparation = Preparation(self._inference, cache, to.prepared)
         self._prepares = False
+        self._collects = False
 
     @property
     def predictor(self) -> Predictor | None:
@@ -129,9 +135,19 @@ class Conversation:
         elif self.predictor is None:
             if self._inference.load_failure:
                 self._to.failed(self._inference.load_failure)
-        elif not self._inference.is_asked(session.prompts):
+        elif self._inference.is_asked(session.prompts):
+            return
+        elif self._collects:
+            self._inference.cancel(PREDICT)  # an answer to older prompts would be taken for one to these
+        else:
             self._say_embedding()
             self._inference.predict(session.view, session.prompts, session.window, self._use_prediction)
+
+    def collect(self, collects: bool) -> None:
+        """Leave prompts unanswered, until this is called with False: then ask once for the visible slice's."""
+        self._collects = collects
+        if not collects:
+            self.answer_prompts()
 
     def suggest(self) -> None:
         """Ask what the model names by itself on the visible slice.
@@ -142,6 +158,19 @@ class Conversation:
         self._inference.model()
         self._say_embedding()
         self._inference.suggest(self.session.view, self.session.window, self._use_suggestions)
+
+    # -- many slices
+    def asking(self, view: SliceView, prompts: Prompts) -> Callable[[], Ask]:
+        """How to put prompts on any slice to the model, which sees each as it would this one; called in a job.
+
+        Raises:
+            SegsamError: there is no model yet.
+        """
+        return self._inference.asking(view, prompts, self.session.window)
+
+    def work(self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None]) -> None:
+        """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed."""
+        self._inference.work(job, use, lost)
 
     # -- suggestions on their way to be objects; they belong to their own slice, wherever the person looks
     def refine(self, suggestion: Suggestion) -> None:

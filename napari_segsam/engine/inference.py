@@ -15,14 +15,16 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.objects import Place, place_of
+from napari_segsam.engine.propagate import Ask, asking
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.requests import Requests
 from napari_segsam.engine.suggest import refinement_prompts
 
 LOG = logging.getLogger(__name__)
-PREDICT, SUGGEST, EMBED, LOAD = "predict", "suggest", "embed", "load"
-# A click overtakes embeddings that wait; the visible slice's overtakes its neighbours', and theirs all others'.
-_NOW, _VISIBLE, _NEIGHBOUR, _REST = 0, 1, 2, 1000
+PREDICT, SUGGEST, EMBED, LOAD, WORK = "predict", "suggest", "embed", "load", "work"
+# A click overtakes embeddings that wait; the visible slice's overtakes what goes on through the slices, that overtakes
+# those of its neighbours, and theirs all others'.
+_NOW, _VISIBLE, _THROUGH, _NEIGHBOUR, _REST = 0, 1, 2, 3, 1000
 
 T = TypeVar("T")
 
@@ -158,6 +160,28 @@ class Inference:
             return self._embed(predictor, view, None, window) if is_wanted() else None
 
         self._submit_quietly(job, "idly", _REST, lambda e: None if e is None else use(e), lost)
+
+    def asking(self, view: SliceView, prompts: Prompts, window: Window | None) -> Callable[[], Ask]:
+        """How to put prompts on any slice to this model, which sees each as it would this one; called in a job.
+
+        Raises:
+            SegsamError: there is no model yet.
+        """
+        predictor, cache = self.model(), self._cache
+        return lambda: asking(predictor, predictor.window_for(view, prompts, window), cache)
+
+    def work(self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None]) -> None:
+        """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed."""
+
+        def done(answer: T) -> None:
+            self._tell_troubles()
+            use(answer)
+
+        def failed(error: BaseException) -> None:
+            self._tell_troubles()
+            self._fail(error, wanted=True, tell=lost)
+
+        self._executor.submit(job, done, failed, key=WORK, priority=_THROUGH)
 
     def load(
         self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]

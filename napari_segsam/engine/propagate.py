@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,10 @@ from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
+from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.doubt import Limits, Memory
 from napari_segsam.engine.objects import named, place_of
-from napari_segsam.engine.protocols import Embedding, Predictor
+from napari_segsam.engine.protocols import Predictor
 
 Mask = NDArray[np.bool_]
 Ask = Callable[[SliceView, Prompts], Prediction]
@@ -116,19 +116,15 @@ class Propagation:
         yield step
 
 
-def asking(predictor: Predictor, window: Window | None) -> Ask:
-    """Put prompts on any slice to ``predictor``; the newest slice's embedding is kept for its second question.
+def asking(predictor: Predictor, window: Window | None, cache: EmbeddingCache) -> Ask:
+    """Put prompts on any slice to ``predictor``.
 
     Args:
         predictor: the model.
         window: what it sees on every slice: what ``predictor.window_for`` chose on the start slice.
+        cache: of embeddings; each slice is asked about twice.
     """
-
-    @lru_cache(maxsize=1)
-    def embedded(view: SliceView) -> Embedding:
-        return predictor.embed(view, window)
-
-    return lambda view, prompts: predictor.predict(embedded(view), prompts)
+    return lambda view, prompts: predictor.predict(cache.embedding(predictor, view, window), prompts)
 
 
 def _drawn(ask: Ask, view: SliceView, box: Box) -> tuple[Prompts, Prediction]:

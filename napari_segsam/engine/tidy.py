@@ -7,7 +7,7 @@ for each axis. Voxels that touch at a corner belong together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ Mask = NDArray[np.bool_]
 
 _REACH = 2.0
 """Standard deviations from its edge within which smoothing may change a mask: none moves an edge further."""
+_HALO = 8.0
+"""Standard deviations that a part has to see of its neighbours: no value within reach of an edge depends on more."""
+_PART_VOXELS = 2_000_000
 
 
 def signed_distance(mask: Mask, spacing_mm: tuple[float, ...]) -> NDArray[np.float64]:
@@ -53,10 +56,30 @@ def smooth(mask: Mask, spacing_mm: tuple[float, ...], sigma_mm: float) -> Mask:
     Returns:
         A mask that differs from ``mask`` only within ``2 sigma_mm`` of its edge.
     """
-    if sigma_mm <= 0:
+    work = smoothing(mask, spacing_mm, sigma_mm)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return np.asarray(end.value)
+
+
+def smoothing(
+    mask: Mask, spacing_mm: tuple[float, ...], sigma_mm: float, part_voxels: int = _PART_VOXELS
+) -> Generator[None, None, Mask]:
+    """:func:`smooth` with a pause after every part of about so many voxels, for a thread that others wait for."""
+    box = ndimage.find_objects(mask.view(np.uint8), 1)[0]
+    if sigma_mm <= 0 or box is None:
         return mask.copy()
     margin = tuple(math.ceil(2 * _REACH * sigma_mm / mm) for mm in spacing_mm)
-    return _in_its_box(mask, margin, lambda cut: _smoothed(cut, spacing_mm, sigma_mm))
+    near = tuple(slice(max(s.start - m, 0), s.stop + m) for s, m in zip(box, margin, strict=True))
+    cut, result = mask[near], mask.copy()
+    soft: list[NDArray[np.float64]] = []
+    for part, seen in _parts_along_first(cut.shape, math.ceil(_HALO * sigma_mm / spacing_mm[0]), part_voxels):
+        soft.append(_softened(cut[seen], spacing_mm, sigma_mm)[part.start - seen.start : part.stop - seen.start])
+        yield
+    result[near] = _cut_off(cut, np.concatenate(soft))
+    return result
 
 
 def fill_holes(mask: Mask) -> Mask:
@@ -81,11 +104,28 @@ def without_islands(mask: Mask, spacing_mm: tuple[float, ...], below: float) -> 
     return _in_its_box(mask, (0,) * mask.ndim, kept)
 
 
-def _smoothed(mask: Mask, spacing_mm: tuple[float, ...], sigma_mm: float) -> Mask:
+def _parts_along_first(shape: tuple[int, ...], halo: int, part_voxels: int) -> Iterator[tuple[slice, slice]]:
+    """Ranges along the first axis, and what has to be seen for each."""
+    length = max(part_voxels // math.prod(shape[1:]), 2 * halo, 1)
+    for start in range(0, shape[0], length):
+        stop = min(start + length, shape[0])
+        yield slice(start, stop), slice(max(start - halo, 0), min(stop + halo, shape[0]))
+
+
+def _softened(mask: Mask, spacing_mm: tuple[float, ...], sigma_mm: float) -> NDArray[np.float64]:
+    """Signed distances after a Gaussian; infinite, with the sign of inside, where smoothing must change nothing."""
+    if mask.all() or not mask.any():
+        return np.full(mask.shape, np.inf if mask.all() else -np.inf)
     distance = signed_distance(mask, spacing_mm)
     sigma = [sigma_mm / mm for mm in spacing_mm]
-    soft = ndimage.gaussian_filter(distance, sigma, mode="nearest", truncate=_REACH)
-    band = np.abs(distance) <= _REACH * sigma_mm
+    soft = np.asarray(ndimage.gaussian_filter(distance, sigma, mode="nearest", truncate=_REACH))
+    soft[distance > _REACH * sigma_mm], soft[distance < -_REACH * sigma_mm] = np.inf, -np.inf
+    return soft
+
+
+def _cut_off(mask: Mask, soft: NDArray[np.float64]) -> Mask:
+    """The highest values, as many as the mask has voxels among those that may change."""
+    band = np.isfinite(soft)
     wanted = int((mask & band).sum())
     result = mask.copy()
     if wanted:

@@ -10,6 +10,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.prediction import ClassScore, Prediction, dice
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
+from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.propagate import Carried, Propagation, Stopped, asking
 from tests.fakes import FakePredictor, block_volume
 
@@ -228,7 +229,7 @@ def test_a_predictor_embeds_each_slice_once_and_through_the_same_window():
     predictor, volume, window = FakePredictor(), block_volume(), Window(40, 400)
     view = SliceView(volume, 2, 4)
     mask = np.array(view.of(volume.voxels == 60))
-    way = Propagation.begin(asking(predictor, window), view, mask, 1, "liver")
+    way = Propagation.begin(asking(predictor, window, EmbeddingCache()), view, mask, 1, "liver")
     carried, reason = split(way.run())
     assert list(carried) == [5, 6]
     assert predictor.embedded == [(2, 4), (2, 5), (2, 6), (2, 7)]

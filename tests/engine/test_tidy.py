@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_segsam.core.prediction import dice
-from napari_segsam.engine.tidy import fill_holes, largest_part, parts, signed_distance, smooth, without_islands
+from napari_segsam.engine.tidy import (
+    fill_holes,
+    largest_part,
+    parts,
+    signed_distance,
+    smooth,
+    smoothing,
+    without_islands,
+)
 
 
 def ball(shape, centre, radius_mm, spacing):
@@ -44,6 +52,23 @@ def test_an_object_that_the_border_cuts_off_stays_as_wide_there():
     mask = np.zeros((40, 40), bool)
     mask[:, 15:25] = True
     assert np.array_equal(smooth(mask, (1.0, 1.0), 2.0), mask)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_parts_it_smooths_as_it_does_at_once(seed):
+    spacing, shape = (0.8, 1.0, 2.0), (90, 20, 8)
+    mask = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2.0 + seed) > 0
+    mask[30:60] |= seed == 3  # parts without an edge
+    work, pauses = smoothing(mask, spacing, 0.7, part_voxels=1), 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            made = end.value
+            break
+        pauses += 1
+    assert pauses > 4
+    assert np.array_equal(made, smooth(mask, spacing, 0.7))
 
 
 def test_no_smoothing_changes_nothing():
