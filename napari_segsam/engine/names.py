@@ -1,19 +1,52 @@
-"""Which values labels have, and what they are called before anybody says what they are."""
+"""Which values labels have, what they are called before anybody says what they are, and what they may be called."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 import numpy as np
 
-from napari_segsam.core.errors import GridMismatchError
+from napari_segsam.core.errors import BadLabelsError, GridMismatchError
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
+from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume
+
+_LONGEST = 64
+"""Characters of a name: what DICOM's segment labels hold (PS3.5 6.2, LO)."""
+_WORDS = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+_SEVERAL = "union_"
+"""What data sets begin the names of masks of several classes with."""
 
 
 def unnamed(value: int) -> str:
     """The name of a label whose class nobody said."""
     return f"object {value}"
+
+
+def class_name(text: str) -> str:
+    """What a person typed as the name of a class: lower case, words joined by ``_``; blanks and hyphens join, too.
+
+    Raises:
+        BadLabelsError: it cannot be a name; says why.
+    """
+    name = "_".join(re.split(r"[\s_-]+", text.strip().lower())).strip("_")
+    if not _WORDS.fullmatch(name):
+        raise BadLabelsError(f"'{text.strip()}' cannot be a class: a name has words of a-z and 0-9, as in kidney_left.")
+    if len(name) > _LONGEST:
+        raise BadLabelsError(f"A class's name has at most {_LONGEST} characters, this one {len(name)}; shorten it.")
+    if name.startswith(_SEVERAL):
+        raise BadLabelsError(f"'{name}' cannot be a class: {_SEVERAL} marks masks of several; leave it out.")
+    return name
+
+
+def own_name(text: str, vocabulary: Vocabulary) -> str:
+    """The model's own name for what a person typed, else the name as :func:`class_name` has it.
+
+    Raises:
+        BadLabelsError: it cannot be a name.
+    """
+    return vocabulary.canonical(text) or class_name(text)
 
 
 def free_value(taken: Collection[int]) -> int:

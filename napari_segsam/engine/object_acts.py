@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from napari_segsam.engine.acting import Acting
+from napari_segsam.engine.names import own_name
 from napari_segsam.engine.standing import Status
 from napari_segsam.engine.telling import told
 
@@ -14,11 +15,14 @@ class ObjectActs(Acting):
 
     @told
     def choose_class(self, name: str) -> None:
-        """Name the current object; also renames its label where it was committed. Unknown names: ``failed``."""
-        vocabulary = self.session.vocabulary
-        known = vocabulary.name_of(vocabulary.id_of(name))
-        if known != self.session.chosen_class:
-            self._follow(self.session.choose_class(known))
+        """Name the current object; also renames its label where it was committed.
+
+        Any name will do that can be one, see :func:`names.class_name`. One that the model does not know has no class
+        id, so `semantic` does not show it.
+        """
+        called = own_name(name, self.session.vocabulary)
+        if called != self.session.chosen_class:
+            self._follow(self.session.choose_class(called))
 
     @told
     def choose_candidate(self, index: int) -> None:

@@ -1,0 +1,184 @@
+"""A person's own classes are in every model that can have them, and never in the way of one that cannot."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+
+from napari_segsam.core.errors import BadCheckpointError, SegsamError
+from napari_segsam.core.terminology import ClassCard
+from napari_segsam.engine.predictor import load_predictor
+from napari_segsam.io.class_cards import keep_own, own_cards
+from napari_segsam.model import checkpoint
+from napari_segsam.train import new_classes, own_classes
+from napari_segsam.train.own_classes import learn, with_own_classes
+from tests.tiny import NAMES, TINY_NANO, header_of, saved, tiny
+
+SAID, OTHER = ("A long thin tube.", "Very bright on CT."), ("A round bead.", "Dark on MR.")
+MISSING = SegsamError("Embedding class cards needs the extra 'text': pip install 'napari-segsam[text]'.")
+
+
+class Lengths:
+    """An encoder by hand: a sentence's vector hangs on its letters alone."""
+
+    name = "minilm"
+    runs = 0
+
+    def encode(self, sentences):
+        Lengths.runs += 1
+        return torch.tensor([[s.count(c) for c in "abcdeghilnor"] for s in sentences], dtype=torch.float32)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGSAM_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("SEGSAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Lengths, "runs", 0)
+    has_encoder(monkeypatch)
+    return tmp_path
+
+
+def has_encoder(monkeypatch, error=None):
+    def made(_spec):
+        if error is not None:
+            raise error
+        return Lengths()
+
+    for module in (new_classes, own_classes):
+        monkeypatch.setattr(module, "text_encoder", made)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return saved(tiny(), tmp_path)
+
+
+def card(name="renal_stent", sentences=SAID):
+    """As a person writes it, but of two sentences, which is what the tiny model's cards have."""
+    return ClassCard(name, ("ct",), (), "", (), sentences)
+
+
+@pytest.fixture(autouse=True)
+def two_sentences(monkeypatch):
+    """The file keeps five; the tiny model reads the first two."""
+    rows = new_classes.embed_cards
+    shorter = lambda cards, encoder: rows([replace(c, sentences=c.sentences[:2]) for c in cards], encoder)  # noqa: E731
+    monkeypatch.setattr(new_classes, "embed_cards", shorter)
+
+
+def five(name="renal_stent", sentences=SAID):
+    return card(name, (*sentences, "Even.", "Sharp.", "None."))
+
+
+def test_without_own_classes_the_models_own_file_is_loaded(path):
+    assert with_own_classes(path) == path
+
+
+def test_a_learnt_class_is_in_the_model_that_is_loaded_next_under_the_models_name(path):
+    learn(path, five())
+    made = load_predictor(with_own_classes(path), "cpu")
+    assert made.vocabulary.names == (*NAMES, "renal_stent") and made.name == "tiny"
+    assert made.sha256 != load_predictor(path, "cpu").sha256
+    assert list(own_cards()) == ["renal_stent"]
+
+
+def test_the_sentence_encoder_runs_once_for_a_class(path):
+    learn(path, five())
+    runs = Lengths.runs
+    assert runs > 0 and with_own_classes(path) == with_own_classes(path) != path
+    assert Lengths.runs == runs
+
+
+def test_one_grown_file_is_kept_for_each_model(path, home):
+    learn(path, five())
+    learn(path, five("drain", OTHER))
+    other = saved(tiny(seed=1), home, "other")
+    with_own_classes(other)
+    grown = sorted(p.name for p in (home / "cache").rglob("*.safetensors"))
+    assert grown == ["other.safetensors", "tiny.safetensors"]
+    assert checkpoint.read_header(with_own_classes(path)).names == (*NAMES, "renal_stent", "drain")
+
+
+def test_another_file_in_the_models_place_is_grown_anew(path, home):
+    learn(path, five())
+    before = with_own_classes(path)
+    saved(tiny(replace(TINY_NANO, mlp_dim=32)), home)
+    assert with_own_classes(path) != before
+
+
+def test_where_the_encoder_is_missing_it_says_what_to_install_and_the_card_is_kept_for_then(path, monkeypatch, caplog):
+    has_encoder(monkeypatch, MISSING)
+    with pytest.raises(SegsamError, match="napari-segsam"):
+        learn(path, five())
+    with caplog.at_level(logging.WARNING):
+        assert with_own_classes(path) == path
+    assert "renal_stent is not suggested" in caplog.text
+    has_encoder(monkeypatch)
+    assert checkpoint.read_header(with_own_classes(path)).names[-1] == "renal_stent"
+
+
+def test_what_was_learnt_stays_while_the_encoder_is_missing_for_a_newer_class(path, monkeypatch):
+    learn(path, five())
+    has_encoder(monkeypatch, MISSING)
+    with pytest.raises(SegsamError, match="napari-segsam"):
+        learn(path, five("drain", OTHER))
+    assert list(own_cards()) == ["renal_stent", "drain"]
+    assert checkpoint.read_header(with_own_classes(path)).names == (*NAMES, "renal_stent")
+
+
+def test_a_card_that_cannot_be_learnt_takes_no_other_one_with_it(path):
+    learn(path, five())
+    keep_own(five("stent"))
+    keep_own(five("drain", OTHER))
+    assert checkpoint.read_header(with_own_classes(path)).names == (*NAMES, "renal_stent", "drain")
+
+
+def test_a_model_with_a_head_of_fixed_size_says_so_and_goes_on_without(path, home):
+    header = replace(header_of(tiny()), config=replace(TINY_NANO, cls_head="linear"))
+    closed = home / "closed.safetensors"
+    checkpoint.write(closed, {"any": torch.zeros(1)}, header)
+    with pytest.raises(BadCheckpointError, match="fixed size"):
+        learn(closed, five())
+    assert with_own_classes(closed) == closed
+    assert checkpoint.read_header(with_own_classes(path)).names[-1] == "renal_stent"
+
+
+def test_a_card_that_is_another_ones_is_refused_and_not_kept_and_the_others_stay(path):
+    learn(path, five())
+    with pytest.raises(SegsamError, match="only their names would tell the two apart"):
+        learn(path, five("stent"))
+    assert list(own_cards()) == ["renal_stent"]
+    assert checkpoint.read_header(with_own_classes(path)).names == (*NAMES, "renal_stent")
+
+
+def test_a_new_description_takes_the_place_of_the_old_one(path):
+    learn(path, five())
+    before = with_own_classes(path)
+    learn(path, five(sentences=OTHER))
+    header = checkpoint.read_header(with_own_classes(path))
+    assert with_own_classes(path) != before and header.names == (*NAMES, "renal_stent")
+
+
+def test_a_class_that_the_model_has_already_is_not_added_again(path):
+    keep_own(five("liver"))
+    assert with_own_classes(path) == path
+
+
+def test_no_file_of_own_classes_keeps_a_model_from_loading(path, home):
+    (home / "state").mkdir()
+    (home / "state" / "classes.toml").write_text("[class.a")
+    assert with_own_classes(path) == path
+    damaged = home / "damaged.safetensors"
+    damaged.write_bytes(b"x")
+    (home / "state" / "classes.toml").unlink()
+    keep_own(five())
+    assert with_own_classes(damaged) == damaged
+
+
+def test_a_cache_that_cannot_be_written_keeps_no_model_from_loading(path, home, monkeypatch):
+    (home / "file").write_text("")
+    monkeypatch.setenv("SEGSAM_CACHE", str(home / "file"))
+    with pytest.raises(SegsamError, match="SEGSAM_CACHE"):
+        learn(path, five())
+    assert with_own_classes(path) == path and "renal_stent" in own_cards()
