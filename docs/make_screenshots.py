@@ -3,8 +3,8 @@
     xvfb-run -a -s "-screen 0 1400x900x24" python docs/make_screenshots.py [--out docs/images] [--model nano]
 
 Writes dock.png (one organ committed, another one clicked), dock-light.png, dock-narrow.png (320 px), dock-empty.png,
-coronal.png (the canvas from the front), objects.png (the table of objects), picker.png (a file of several volumes) and
-save-labels.png.
+coronal.png (the canvas from the front), three-planes.png (two more canvases), objects.png (the table of objects),
+picker.png (a file of several volumes) and save-labels.png.
 """
 
 from __future__ import annotations
@@ -106,6 +106,30 @@ def at_work(out: Path) -> None:
     viewer.close()
 
 
+def three_planes(out: Path) -> None:
+    """Three planes through a point of the liver, of which nine slices are committed."""
+    viewer = new_viewer()
+    viewer.window.resize(1400, SIZE[1])
+    dock = open_on_sample(viewer)
+    viewer.reset_view()
+    prompt_organ(viewer, dock, "liver")
+    wait(lambda: answered(dock))
+    dock.object_panel.commit.click()
+    middle = viewer.dims.current_step[0]
+    for step in (-4, -3, -2, -1, 1, 2, 3, 4):
+        viewer.dims.set_current_step(0, middle + step)
+        prompt_organ(viewer, dock, "liver", scroll=False)
+        wait(lambda: answered(dock))
+        dock.object_panel.commit.click()
+    dock.scan_panel.three_planes.value = True
+    QTest.qWait(500)
+    where = np.argwhere(viewer.layers["labels"].data)
+    viewer.dims.point = viewer.layers["labels"].data_to_world(where[len(where) // 2])
+    viewer.reset_view()
+    picture(viewer, out / "three-planes.png")
+    viewer.close()
+
+
 def dialogs(out: Path) -> None:
     """The series picker on a file of three volumes, and the dialog that asks how to save labels."""
     viewer = new_viewer()
@@ -144,6 +168,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     empty(given.out)
     at_work(given.out)
+    three_planes(given.out)
     dialogs(given.out)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,10 @@ def test_every_link_leads_somewhere(page: Path):
 def test_every_json_example_parses(page: Path):
     for example in re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         json.loads(example)
+
+
+def test_the_table_of_keys_is_the_program_s():
+    page, script = ROOT / "docs" / "reference" / "keys.md", ROOT / "docs" / "make_key_table.py"
+    made = runpy.run_path(str(script))["written"]
+    text = page.read_text(encoding="utf-8")
+    assert text == made(text), "run python docs/make_key_table.py"

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_segsam.core.grid import Grid
+from napari_segsam.core.labels import LabelMap
 
 Stroke = tuple[NDArray[np.int64], NDArray[np.uint16]]
+
+
+def hear_strokes(layer: Any, labels: LabelMap, told: Callable[[Stroke], None]) -> None:
+    """Call ``told`` with each change that a person makes to a Labels layer, once it is made.
+
+    napari tells of a brush stroke after it wrote the voxels, but of a polygon and of a fill before.
+
+    Args:
+        layer: shows the voxels of ``labels`` in display order.
+        labels: not changed here.
+        told: gets the stroke.
+    """
+
+    def painted(event: Any) -> None:
+        stroke = stroke_of(event.value, labels.grid)
+        if np.array_equal(labels.voxels.reshape(-1)[stroke[0]], stroke[1]):
+            QTimer.singleShot(0, lambda: told(stroke))
+        else:
+            told(stroke)
+
+    layer.events.paint.connect(painted)
 
 
 def stroke_of(atoms: Iterable[Any], grid: Grid) -> Stroke:

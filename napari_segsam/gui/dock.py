@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.class_bar import ClassBar
 from napari_segsam.gui.closing import ClosingGuard
 from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.history_panel import HistoryPanel
@@ -32,6 +33,7 @@ from napari_segsam.gui.recovery import Recovery
 from napari_segsam.gui.scan_panel import ScanPanel
 from napari_segsam.gui.suggestions_panel import SuggestionsPanel
 from napari_segsam.gui.tab_key import CanvasTab
+from napari_segsam.gui.through_panel import ThroughPanel
 from napari_segsam.gui.workbench import Workbench
 
 EMPTY = "No scan is open. Drop a file or a folder of DICOM files on the window, press Open below, or try the sample."
@@ -52,7 +54,7 @@ class Dock(QWidget):
         super().__init__()
         self.workbench, self.recovery = workbench, recovery
         self._was_docked = False
-        self._tab: CanvasTab | None = None
+        self._tabs: list[CanvasTab] = []
         self._guard: ClosingGuard | None = None
         self.error, self.notice = Message(POOR), Message(UNKNOWN)
         self.empty = _EmptyState(open_sample)
@@ -64,11 +66,14 @@ class Dock(QWidget):
         self.busy = QProgressBar()
         self.scan_panel = ScanPanel(workbench)
         self.object_panel = ObjectPanel(workbench)
+        self.class_bar = ClassBar(workbench, self.object_panel.classes.book)
+        self.through_panel = ThroughPanel(workbench)
         self.objects_panel = ObjectsPanel(workbench)
         self.suggestions_panel = SuggestionsPanel(workbench)
         self.history_panel = HistoryPanel(workbench)
         self._groups = (
             _group("This object", self.object_panel),
+            _group("Through the slices", self.through_panel),
             _group("Suggested on this slice", self.suggestions_panel),
             _group("All objects", self.objects_panel),
             self.history_panel,
@@ -95,6 +100,7 @@ class Dock(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(_scrolling(column))
         outer.addWidget(self.preparation)
+        outer.addWidget(self.class_bar)
         outer.addWidget(self.position)
         self.setMinimumWidth(MINIMUM_WIDTH)
 
@@ -154,11 +160,12 @@ class Dock(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """In its window for the first time: Tab can be ours there, and closing it can be asked about."""
         super().showEvent(event)
+        if not self._tabs:
+            window, step = self.window() or self, self.workbench.choice.step
+            self._tabs = [CanvasTab(window, "Tab", lambda: step(1)), CanvasTab(window, "Shift+Tab", lambda: step(-1))]
         if self._guard is None:
             save = self.objects_panel.files.choose_where
             self._guard = ClosingGuard(self, lambda: self.workbench.unsaved, save)
-        if self._tab is None:
-            self._tab = CanvasTab(self.window() or self, self.workbench.show_next_candidate)
 
     def sizeHint(self) -> QSize:
         """Narrow, whatever the labels' full texts would take: a dock wider than this pushes the window off a screen."""
@@ -166,10 +173,11 @@ class Dock(QWidget):
 
     def close_session(self) -> None:
         """Give everything back to napari."""
+        self.scan_panel.views.show(False)
         self.workbench.leave()
-        if self._tab is not None:
-            self._tab.setParent(None)
-            self._tab = None
+        for tab in self._tabs:
+            tab.setParent(None)
+        self._tabs = []
         if self._guard is not None:
             self._guard.deleteLater()
             self._guard = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.session import Session
-from napari_segsam.gui.brush import Stroke, stroke_of
+from napari_segsam.gui.brush import Stroke, hear_strokes
 from napari_segsam.gui.layer_data import LABELS_KEY, ORIGIN_KEY, VOLUME_KEY
 from napari_segsam.gui.palette import name_values
 from napari_segsam.gui.placement import Placement
@@ -59,6 +60,7 @@ class ScanLayers:
         self._held: dict[str, Layer] = {}
         self._filling = False
         self._hidden: frozenset[int] = frozenset()
+        self._put_out: list[Layer] = []  # visible when `toggle` hid all
         self._makers = {
             POINTS: lambda: make_points(self._frame()),
             BOXES: lambda: make_boxes(self._frame()),
@@ -108,20 +110,31 @@ class ScanLayers:
     def show_prompts(self, prompts: Prompts) -> None:
         """The clicks and the box of the current object on the visible slice."""
         view = self._session.view
-        self._filling = True
-        try:
+        with self._filling_prompts():
             self._show_clicks(view, prompts)
             self._show_boxes(view, [] if prompts.box is None else [prompts.box])
-        finally:
-            self._filling = False
 
-    def show_rubber_band(self, corner_a: tuple[float, float], corner_b: tuple[float, float]) -> None:
-        """The box that is being dragged, between two (row, col)."""
-        self._filling = True
-        try:
-            self._show_boxes(self._session.view, [Box.between(corner_a, corner_b)])
-        finally:
-            self._filling = False
+    def show_box(self, box: Box) -> None:
+        """A box that is being dragged, instead of the one that is prompted."""
+        self._show_drawing([box])
+
+    def show_path(self, path: NDArray[np.float64], *, closed: bool) -> None:
+        """A line that is being drawn, (n, 2) rows and columns; ``closed`` joins its ends."""
+        box = self._session.prompts.box
+        self._show_drawing([] if box is None else [box], np.concatenate([path, path[:1]]) if closed else path)
+
+    @property
+    def shown(self) -> bool:
+        """Whether any of our layers is visible."""
+        return any(layer.visible for layer in self._held.values())
+
+    def toggle(self) -> None:
+        """Hide our layers; where all are hidden, show those that were visible when they were."""
+        if self.shown:
+            self._put_out = [layer for layer in self._held.values() if layer.visible]
+        back = not self.shown
+        for layer in self._put_out or list(self._held.values()):
+            layer.visible = back
 
     def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
         """The outline of a (rows, cols) mask on the visible slice; None for nothing."""
@@ -229,7 +242,7 @@ class ScanLayers:
             **self._frame(),
         )
         self._name_labels(layer)
-        layer.events.paint.connect(self._painted)
+        hear_strokes(layer, self._session.labels, self._on_stroke)
         return layer
 
     def _make_semantic(self) -> Labels:
@@ -249,9 +262,22 @@ class ScanLayers:
         if prompts.clicks or (POINTS in self._held and len(self._held[POINTS].data)):
             show_clicks(self._layer(POINTS), self._placement, view, prompts.clicks)
 
-    def _show_boxes(self, view: SliceView, boxes: list[Box]) -> None:
-        if boxes or (BOXES in self._held and self._held[BOXES].data):
-            show_boxes(self._layer(BOXES), self._placement, view, boxes)
+    def _show_boxes(self, view: SliceView, boxes: list[Box], path: NDArray[np.float64] | None = None) -> None:
+        if boxes or path is not None or (BOXES in self._held and self._held[BOXES].data):
+            show_boxes(self._layer(BOXES), self._placement, view, boxes, path)
+
+    def _show_drawing(self, boxes: list[Box], path: NDArray[np.float64] | None = None) -> None:
+        with self._filling_prompts():
+            self._show_boxes(self._session.view, boxes, path)
+
+    @contextmanager
+    def _filling_prompts(self) -> Iterator[None]:
+        """It is we who change them."""
+        self._filling = True
+        try:
+            yield
+        finally:
+            self._filling = False
 
     def _name_labels(self, layer: Any) -> None:
         labels = dict(sorted(self._session.labels.labels.items()))
@@ -263,9 +289,6 @@ class ScanLayers:
 
     def _name_classes(self, layer: Any) -> None:
         name_values(layer, dict(enumerate(self._session.vocabulary.names, start=1)), "class")
-
-    def _painted(self, event: Any) -> None:
-        self._on_stroke(stroke_of(event.value, self._session.volume.grid))
 
 
 def _redraw(layer: Layer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from napari_segsam.core.terminology import ClassCard
 from napari_segsam.engine.protocols import Predictor
 from napari_segsam.io.registry import locate
 
@@ -12,7 +13,7 @@ _MAPPED_FILES = Path("/proc/self/maps")
 
 
 def load_model(model: str, device: str) -> Predictor:
-    """Find, verify and load a model; imports torch, so never on the GUI thread.
+    """Find, verify and load a model, with the person's own classes; imports torch, so never on the GUI thread.
 
     Args:
         model: a registry name, or the path of a weights file.
@@ -20,8 +21,21 @@ def load_model(model: str, device: str) -> Predictor:
     """
     keep_triton_from_mesa()
     from napari_segsam.engine.predictor import load_predictor
+    from napari_segsam.train.own_classes import with_own_classes
 
-    return load_predictor(locate(model), device)
+    return load_predictor(with_own_classes(locate(model)), device)
+
+
+def learn_class(model: str, card: ClassCard) -> None:
+    """Keep a new class and try it on a model, so that the next :func:`load_model` has it; never on the GUI thread.
+
+    Raises:
+        SegsamError: this model will not name it; says why.
+    """
+    keep_triton_from_mesa()
+    from napari_segsam.train.own_classes import learn
+
+    learn(locate(model), card)
 
 
 def keep_triton_from_mesa(mapped_files: Path = _MAPPED_FILES) -> bool:

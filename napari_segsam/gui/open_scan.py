@@ -8,19 +8,19 @@ from typing import Any
 from napari.layers import Image, Layer
 
 from napari_segsam.core.labels import Patch
-from napari_segsam.core.prediction import Prediction
+from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.objects import Place
 from napari_segsam.gui.brush import Stroke
+from napari_segsam.gui.canvas_prompts import CanvasPrompts
 from napari_segsam.gui.layers import ScanLayers
-from napari_segsam.gui.mouse import MouseListener, PromptMouse, World
 from napari_segsam.gui.orientation import OrientationLetters
-from napari_segsam.gui.placement import Placement, clipped, is_inside, overlaps
+from napari_segsam.gui.placement import Placement
 from napari_segsam.gui.scans import scroll_to
 
 NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
-BOX_OUTSIDE = "The box lies outside the scan; draw it around the object."
 
 
 class OpenScan:
@@ -35,8 +35,7 @@ class OpenScan:
 
     Attributes:
         placement: as given.
-        mouse: arms and disarms the tools.
-        positive: whether the next point says "this" or "not this".
+        prompts: what the mouse means on it.
     """
 
     def __init__(
@@ -48,12 +47,11 @@ class OpenScan:
         bind: Callable[[Layer, bool], None],
     ) -> None:
         self._viewer, self._controller, self._refuse = viewer, controller, refuse
-        self.placement, self.positive = placement, True
+        self.placement = placement
         self._sliceless = False
+        self._suggestion: Suggestion | None = None
         self._layers = ScanLayers(viewer, placement, controller.session, self._stroke, bind)
-        self.mouse = PromptMouse(
-            viewer, MouseListener(self._clicked, self._box_dragging, self._box_dropped, self._box_cancelled)
-        )
+        self.prompts = CanvasPrompts(viewer, placement, self._layers, controller, refuse, self._follow_view)
         self._letters = OrientationLetters(viewer, placement)
 
     @property
@@ -79,11 +77,23 @@ class OpenScan:
         """Show an object no longer, or again."""
         self._layers.hide(value, hidden)
 
-    def look_at(self, k: int) -> None:
-        """Scroll to slice k across the voxel axis k, where slices across it are shown."""
+    def look_at(self, place: Place) -> None:
+        """Scroll to a slice, where slices across its axis are shown."""
+        axis, index = place
         view = self._visible()
-        if view is not None and view.axis == 2:
-            scroll_to(self._viewer.dims, self.placement, SliceView(view.volume, 2, k))
+        if view is not None and view.axis == axis:
+            scroll_to(self._viewer.dims, self.placement, SliceView(view.volume, axis, index))
+
+    def toggle_layers(self) -> bool:
+        """Hide our layers, or show them again; whether they are shown now."""
+        self._layers.toggle()
+        return self._layers.shown
+
+    def look_closer(self, suggestion: Suggestion | None) -> None:
+        """Outline a suggestion of the visible slice instead of the current object; None for that again."""
+        if suggestion is not self._suggestion:
+            self._suggestion = suggestion
+            self._show_prediction(self._controller.session.prediction)
 
     def show(self) -> None:
         """Put our layers over the scan, and follow what happens."""
@@ -105,7 +115,7 @@ class OpenScan:
 
     def let_go(self) -> None:
         """Listen no longer; what is in the viewer stays."""
-        self.mouse.arm(None)
+        self.prompts.let_go()
         for signal, slot in self._connections():
             signal.disconnect(slot)
 
@@ -124,37 +134,11 @@ class OpenScan:
         if (view is None) != self._sliceless:
             self._sliceless = view is None
             self._refuse(NO_SLICE if self._sliceless else "")
+        if view is None or (view.axis, view.index) != self._controller.session.place:
+            self.prompts.mouse.cancel()  # what was begun on one slice does not end on another
         if view is not None and (view.axis, view.index) != self._controller.session.place:
             self._controller.show(view.axis, view.index)
         return view
-
-    def _clicked(self, position: World) -> None:
-        view = self._follow_view()
-        if view is not None:
-            row, col = self.placement.rc(view, position)
-            if is_inside(view, (row, col)):
-                self._controller.click(row, col, self.positive)
-
-    def _box_dragging(self, start: World, end: World) -> None:
-        view = self._visible()
-        if view is not None:
-            corners = [clipped(view, self.placement.rc(view, p)) for p in (start, end)]
-            self._layers.show_rubber_band(corners[0], corners[1])
-
-    def _box_dropped(self, start: World, end: World) -> None:
-        view = self._follow_view()
-        if view is None:
-            return
-        drawn = [self.placement.rc(view, p) for p in (start, end)]
-        if not overlaps(view, drawn[0], drawn[1]):
-            self._box_cancelled()
-            self._refuse(BOX_OUTSIDE)
-            return
-        corners = [clipped(view, rc) for rc in drawn]
-        self._controller.box(corners[0], corners[1])
-
-    def _box_cancelled(self) -> None:
-        self._layers.show_prompts(self._controller.session.prompts)
 
     def _stroke(self, stroke: Stroke) -> None:
         self._controller.record_stroke(*stroke)
@@ -174,7 +158,8 @@ class OpenScan:
         ]
 
     def _show_prediction(self, prediction: Prediction | None) -> None:
-        self._layers.show_preview(None if prediction is None else prediction.mask)
+        shown = self._suggestion or prediction
+        self._layers.show_preview(None if shown is None else shown.mask)
 
     def _show_prompts(self, prompts: Prompts) -> None:
         self._layers.show_prompts(prompts)

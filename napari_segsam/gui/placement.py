@@ -48,6 +48,12 @@ class Placement:
         row, col = self.display(position)[_plane(view)]
         return float(row), float(col)
 
+    def pixel(self, view: SliceView) -> tuple[float, float]:
+        """How many units of napari's world a row and a column of ``view`` are."""
+        scale = np.abs(np.asarray(self.layer.scale, np.float64)[-3:])
+        row, col = np.concatenate([np.ones(3 - len(scale)), scale])[_plane(view)]
+        return float(row), float(col)
+
     def direction_mm(self, world: NDArray[np.float64]) -> NDArray[np.float64]:
         """(3,) LPS millimetres that a step of ``world``, napari's world coordinates, takes in the patient."""
         grid = self.volume.grid

@@ -58,14 +58,35 @@ def show_clicks(layer: Points, placement: Placement, view: SliceView, clicks: Se
     layer.selected_data = set()
 
 
-def show_boxes(layer: Shapes, placement: Placement, view: SliceView, boxes: Sequence[Box]) -> None:
-    """Replace what a boxes layer shows. The corner pixels belong to a box, so its outline runs round them."""
-    corners = [
-        np.array([(b.row_min, b.col_min), (b.row_min, b.col_max), (b.row_max, b.col_max), (b.row_max, b.col_min)])
-        for b in boxes
-    ]
-    layer.data = [placement.display_points(view, c + _AROUND_PIXELS) for c in corners]
-    layer.edge_width = max(view.shape) / 400
+def show_boxes(
+    layer: Shapes,
+    placement: Placement,
+    view: SliceView,
+    boxes: Sequence[Box],
+    path: NDArray[np.float64] | None = None,
+) -> None:
+    """Replace what a boxes layer shows. The corner pixels belong to a box, so its outline runs round them.
+
+    Args:
+        layer: of boxes.
+        placement: of the scan.
+        view: the slice.
+        boxes: on it.
+        path: (n, 2) rows and columns of a line that is being drawn.
+    """
+    shapes = []
+    for b in boxes:
+        corners = np.array(
+            [(b.row_min, b.col_min), (b.row_min, b.col_max), (b.row_max, b.col_max), (b.row_max, b.col_min)]
+        )
+        shapes.append((placement.display_points(view, corners + _AROUND_PIXELS), "polygon"))
+    if path is not None:
+        shapes.append((placement.display_points(view, path), "path"))
+    width = max(view.shape) / 400
+    layer.current_edge_width = width
+    layer.data = shapes
+    if any(was != width for was in layer.edge_width):  # this draws the layer once more
+        layer.edge_width = width
 
 
 def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

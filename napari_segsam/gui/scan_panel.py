@@ -12,13 +12,18 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidge
 from napari_segsam.core.volume import MODALITIES, Window
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.session import Session
+from napari_segsam.gui.actions import open_beside, toggle_layers
 from napari_segsam.gui.file_buttons import OpenButton
+from napari_segsam.gui.key_button import key_button
+from napari_segsam.gui.marks import row_of
+from napari_segsam.gui.orthogonal import OrthogonalViews
 from napari_segsam.gui.windows import AS_OPENED, contrast_limits, windows_of
 from napari_segsam.gui.workbench import Workbench
 from napari_segsam.io.registry import registry
 
 DEVICES = ("auto", "cpu", "cuda")
 _OTHER_MODEL = "Other file…"
+THREE_PLANES = "The other two planes beside the canvas. Shift and move, or a click in them, moves the point they share."
 
 
 class ScanPanel(QWidget):
@@ -42,9 +47,12 @@ class ScanPanel(QWidget):
             label="Window", choices=self._window_choices, tooltip="Contrast of the display; voxels stay as they are"
         )
         self.model_sees = CheckBox(text="Model sees this window", tooltip="Off: the model chooses its own window")
-        self._form = Container(
-            widgets=[self.scan, self.modality, self.model, self.device, self.window_preset, self.model_sees]
-        )
+        self.views = OrthogonalViews(workbench)
+        self.three_planes = CheckBox(text="Three planes", tooltip=THREE_PLANES)
+        shown = [self.window_preset, self.model_sees, self.three_planes]
+        self._form = Container(widgets=[self.scan, self.modality, self.model, self.device, *shown])
+        self.next_scan = key_button("next scan", "Next scan", back="previous scan")
+        self.layers = key_button("layers", "Hide layers")
         self._lay_out()
         self._connect()
 
@@ -62,17 +70,22 @@ class ScanPanel(QWidget):
         self._form.margins = (0, 0, 0, 0)
         layout.addWidget(self.open)
         layout.addWidget(self._form.native)
+        layout.addLayout(row_of(self.next_scan, self.layers))
         for widget in self._form:
             # A long layer name must not widen the dock.
             widget.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def _connect(self) -> None:
+        self.next_scan.clicked.connect(lambda: open_beside(self._workbench, 1))
+        self.layers.clicked.connect(lambda: toggle_layers(self._workbench))
         self.scan.changed.connect(self._scan_chosen)
         self.modality.changed.connect(self._workbench.set_modality)
         self.model.changed.connect(self._model_chosen)
         self.device.changed.connect(self._model_chosen)
         self.window_preset.changed.connect(self._window_chosen)
         self.model_sees.changed.connect(self._window_chosen)
+        self.three_planes.changed.connect(self.views.show)
+        self.views.changed.connect(self._show_planes)
         self._workbench.started.connect(self._follow)
         self._workbench.scan_changed.connect(self.show_scan)
         self._workbench.scans_changed.connect(self.show_scan)
@@ -103,8 +116,15 @@ class ScanPanel(QWidget):
             self.scan.value = scan
         for widget in (self.modality, self.window_preset, self.model_sees):
             widget.enabled = scan is not None
+        self.next_scan.setEnabled(scan is not None and len(self._workbench.scans) > 1)
+        self.layers.setEnabled(scan is not None)
+        self.three_planes.enabled = self.views.possible
         if scan is not None and controller is not None:
             self._show_session(controller.session)
+
+    def _show_planes(self) -> None:
+        with self.three_planes.changed.blocked():
+            self.three_planes.value = self.views.shown
 
     def _show_session(self, session: Session) -> None:
         with self.modality.changed.blocked():

@@ -118,6 +118,21 @@ def bring_to_top(layers: LayerList, scan: Image) -> None:
         layers.move(layers.index(scan), top + 1)
 
 
+def turned(layers: LayerList, scans: list[Image], current: Image, step: int) -> Image:
+    """The scan after the current one in the viewer's list, or with -1 before it; round past the ends.
+
+    Whichever is worked on is brought to the top. For the order to outlast that, the list is turned round: the current
+    one comes last, or first where the one before it comes last.
+    """
+    at = scans.index(current) + (1 if step > 0 else 0)
+    order = scans[at:] + scans[:at]
+    for place, scan in zip(sorted(layers.index(s) for s in scans), order, strict=True):
+        here = layers.index(scan)
+        if here != place:
+            layers.move(here, place if place < here else place + 1)
+    return order[0] if step > 0 else order[-1]
+
+
 def bring_into_view(dims: Any, scan: Image) -> None:
     """Where the viewer is scrolled to beside a scan, scroll to the scan's middle."""
     low, high = scan.extent.world

@@ -47,6 +47,12 @@ class SuggestionList(QListWidget):
         rows = min(max(len(suggestions), 1), _ROWS_SHOWN)
         self.setFixedHeight(rows * max(self.sizeHintForRow(0), 16) + 2 * self.frameWidth() + 2)
 
+    def choose(self, suggestion: Suggestion | None) -> None:
+        """Select one of those that are shown."""
+        for row, shown in enumerate(self._shown):
+            if shown is suggestion:
+                self.setCurrentRow(row)
+
     def accept(self) -> None:
         """Accept the selected suggestion."""
         if self.chosen is not None:

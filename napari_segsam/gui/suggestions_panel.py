@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.keys import printed
 from napari_segsam.gui.marks import note, plain_button, row_of
 from napari_segsam.gui.suggestion_list import SuggestionList
 from napari_segsam.gui.workbench import Workbench
@@ -24,8 +25,9 @@ class SuggestionsPanel(QWidget):
         self.suggestions = SuggestionList()
         self.no_suggestions = note(_NONE)
         self.suggest = plain_button("Suggest", "Ask what the model names by itself on this slice")
-        self.accept = plain_button("Accept  ⏎", "Refine the chosen suggestion and commit it (Enter in the list)")
-        self.reject = plain_button("Reject  ⌫", "Take the chosen suggestion off this slice (Backspace in the list)")
+        enter, back = printed("accept"), printed("remove")
+        self.accept = plain_button(f"Accept  {enter}", f"Refine the chosen suggestion and commit it ({enter})")
+        self.reject = plain_button(f"Reject  {back}", f"Take the chosen suggestion off this slice ({back})")
         self.accept_all = plain_button("Accept all from", "Refine and commit every suggestion with at least this score")
         self.at_least = QSpinBox()
         self.at_least.setRange(1, 100)
@@ -58,6 +60,11 @@ class SuggestionsPanel(QWidget):
         self.reject.clicked.connect(self.suggestions.reject)
         self.accept_all.clicked.connect(self._accept_all)
         bench.started.connect(lambda controller: controller.suggestions_changed.connect(self._show))
+        bench.choice.changed.connect(self._show_choice)
+
+    def _show_choice(self) -> None:
+        """What is chosen on the canvas is chosen here."""
+        self.suggestions.choose(self._workbench.choice.suggestion)
 
     def _accept_all(self) -> None:
         least = self.at_least.value() / 100

@@ -1,4 +1,4 @@
-"""The Tab key on the canvas. Qt takes Tab for moving the keyboard's focus before napari sees it as a key."""
+"""Tab and Shift+Tab on the canvas. Qt takes them for moving the keyboard's focus before napari sees them as keys."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 
 class CanvasTab(QShortcut):  # type: ignore[misc]
-    """Tab, while the keyboard is on an OpenGL canvas of this window; anywhere else Tab stays Qt's.
+    """A key, while the keyboard is on an OpenGL canvas of this window; anywhere else it stays Qt's.
 
     Args:
         window: the top-level widget that holds the canvas.
-        pressed: what Tab does there.
+        key: as Qt spells it.
+        pressed: what it does there.
     """
 
-    def __init__(self, window: QWidget, pressed: Callable[[], None]) -> None:
-        super().__init__("Tab", window)
+    def __init__(self, window: QWidget, key: str, pressed: Callable[[], object]) -> None:
+        super().__init__(key, window)
         self.activated.connect(pressed)
         self.setEnabled(False)
         application = QApplication.instance()

@@ -16,12 +16,15 @@ from napari_segsam.core.errors import SegsamError
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
+from napari_segsam.engine.objects import Place
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.actions import actions
-from napari_segsam.gui.keys import KeyBindings
+from napari_segsam.gui.choice import Choice
+from napari_segsam.gui.keys import KeyBindings, printed
 from napari_segsam.gui.label_files import Format, LabelFiles
 from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
+from napari_segsam.gui.marks import spoken
 from napari_segsam.gui.mouse import Tool
 from napari_segsam.gui.notes import notes_on
 from napari_segsam.gui.open_scan import OpenScan
@@ -44,6 +47,8 @@ class Workbench(QObject):
         scan_changed(): another scan is worked on, or none.
         scans_changed(): layers that could be worked on came, went or were renamed.
         tool_changed(): `tool` or `positive` changed.
+        class_pressed(int): the key of a rank, 1..9, was pressed.
+        through_pressed(str): the key "back", "forward" or "interpolate" was pressed.
         pointed(Reading | None): the cursor is on another place of the slice, or on no scan.
         told(str): a notice for a person; empty takes it away.
         refused(str): an error for a person, with what to do.
@@ -54,6 +59,8 @@ class Workbench(QObject):
     scan_changed = Signal()
     scans_changed = Signal()
     tool_changed = Signal()
+    class_pressed = Signal(int)
+    through_pressed = Signal(str)
     pointed = Signal(object)
     told = Signal(str)
     refused = Signal(str)
@@ -64,6 +71,7 @@ class Workbench(QObject):
         super().__init__()
         self.viewer, self.executor, self._load_model = viewer, executor, load_model
         self.model, self.device = model, "auto"
+        self.right_is_negative = False
         self.controller: Controller | None = None
         self._closed = False
         self._open: OpenScan | None = None
@@ -71,6 +79,8 @@ class Workbench(QObject):
         self._kept: WeakKeyDictionary[Image, Session] = WeakKeyDictionary()  # work on scans not open now
         self._newest: Layer | None = None
         self._layer_arrived.connect(self._take_newest, Qt.ConnectionType.QueuedConnection)
+        self.choice = Choice()
+        self.choice.changed.connect(self._show_choice)
         self._keys = KeyBindings(actions(self))
         for emitter, slot in self._viewer_events():
             emitter.connect(slot)
@@ -102,14 +112,19 @@ class Workbench(QObject):
         return [session.volume.name for session in known if session.unsaved]
 
     @property
+    def canvas(self) -> OpenScan | None:
+        """Our layers over the open scan and what the mouse means on it; None where no scan is open."""
+        return self._open
+
+    @property
     def tool(self) -> Tool | None:
         """The armed tool."""
-        return None if self._open is None else self._open.mouse.tool
+        return None if self._open is None else self._open.prompts.mouse.tool
 
     @property
     def positive(self) -> bool:
         """Whether the next point says "this" or "not this"."""
-        return self._open is None or self._open.positive
+        return self._open is None or self._open.prompts.positive
 
     # -- what the dock forwards
 
@@ -160,14 +175,20 @@ class Workbench(QObject):
     def arm(self, tool: Tool | None) -> None:
         """Choose what a left click or drag on the canvas means; None gives the mouse back to napari."""
         if self._open is not None:
-            self._open.mouse.arm(tool)
+            self._open.prompts.mouse.arm(tool)
         self.tool_changed.emit()
 
     def set_positive(self, positive: bool) -> None:
         """Whether the next point says "this" or "not this"."""
         if self._open is not None:
-            self._open.positive = positive
+            self._open.prompts.positive = positive
         self.tool_changed.emit()
+
+    def set_right_is_negative(self, negative: bool) -> None:
+        """Whether a right click beside all prompts is a negative point."""
+        self.right_is_negative = negative
+        if self._open is not None:
+            self._open.prompts.right_is_negative = negative
 
     def do(self, act: Callable[[Controller], object]) -> None:
         """Let the Controller act, where there is a scan to act on."""
@@ -188,11 +209,12 @@ class Workbench(QObject):
         """Work on an object again, and look at slice k across the voxel axis k where slices across it are shown."""
         self.do(lambda controller: controller.go_to(value))
         if self._open is not None and k is not None:
-            self._open.look_at(k)
+            self._open.look_at((2, k))
 
-    def show_next_candidate(self) -> None:
-        """Another of the model's outlines of the object; round past the last."""
-        self.do(lambda controller: controller.choose_candidate(controller.session.candidate + 1))
+    def look_at(self, place: Place) -> None:
+        """Scroll to a slice (axis, index) of the open scan, where slices across that axis are shown."""
+        if self._open is not None:
+            self._open.look_at(place)
 
     def open_path(self, path: Path) -> None:
         """Open a scan, or the series that the person picks of several; labels where a file holds those."""
@@ -289,6 +311,7 @@ class Workbench(QObject):
             return self.controller
         self.controller = Controller(session, None, self.executor, _embeddings())
         self._files = LabelFiles(self.controller, self.executor, self.told.emit, self.refused.emit)
+        self.choice.follow(self.controller)
         self.started.emit(self.controller)
         self.use_model(self.model, self.device)
         return self.controller
@@ -301,6 +324,7 @@ class Workbench(QObject):
         if view is not None:
             session.look_at(view)
         self._open = OpenScan(self.viewer, placement, self._work_on(session), self.refused.emit, self._bind)
+        self._open.prompts.right_is_negative = self.right_is_negative
         self._open.show()
         self._keys.bind(self.viewer)
         self._keys.bind(layer)
@@ -319,6 +343,13 @@ class Workbench(QObject):
         left, self._open = self._open, None
         left.close(leave_labels=leave_labels)
         self._keys.unbind()
+
+    def _show_choice(self) -> None:
+        chosen = self.choice.suggestion
+        if self._open is not None:
+            self._open.look_closer(chosen)
+            keys = f"{printed('accept')} accepts it, {printed('remove')} rejects it."
+            self.told.emit(f"{spoken(chosen.name)} {chosen.score:.0%}: {keys}" if chosen else "")
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)

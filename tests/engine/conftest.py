@@ -71,3 +71,12 @@ def heard(request):
     name = "waiting" if "waiting" in request.fixturenames else "controller"
     heard.listen(request.getfixturevalue(name))
     return heard
+
+
+@pytest.fixture
+def progress(request):
+    """What says of itself that which goes on through the slices of ``controller``, or of ``waiting``."""
+    name = "waiting" if "waiting" in request.fixturenames else "controller"
+    said = []
+    request.getfixturevalue(name).through.progress_changed.connect(said.append)
+    return said

@@ -38,7 +38,7 @@ def test_a_second_click_corrects_the_shown_mask(controller, session, predictor):
     controller.click(*LIVER)
     shown = session.prediction.mask
     controller.click(*SPLEEN, positive=False)
-    assert predictor.predicted[-1].mask is shown
+    assert np.array_equal(predictor.predicted[-1].mask, shown)
 
 
 def test_the_next_object_is_not_prompted_with_the_last_one_s_mask(controller, predictor):
@@ -110,10 +110,18 @@ def test_choosing_what_the_model_said_confirms_it(controller, session):
     assert session.chosen_class == "liver" and session.undo_names[0] == "class liver"
 
 
-def test_an_unknown_class_is_refused_with_the_nearest_ones(controller, session, heard):
+def test_an_object_can_be_called_what_no_model_knows(controller, session, heard):
     controller.click(*LIVER)
-    controller.choose_class("livre")
-    assert heard.failed == ["Unknown class 'livre'. Did you mean: liver?"] and session.class_name == "liver"
+    controller.choose_class("Renal stent")
+    controller.commit()
+    assert session.labels.labels == {1: Label(1, "renal_stent")} and not heard.failed
+    assert session.undo_names[:2] == ("commit renal_stent", "class liver -> renal_stent")
+
+
+def test_what_cannot_be_a_name_is_refused(controller, session, heard):
+    controller.click(*LIVER)
+    controller.choose_class("union_of_all")
+    assert "union_" in heard.failed[0] and session.class_name == "liver"
 
 
 def test_renaming_a_committed_object_renames_its_label_and_repaints_it(controller, session, heard):

@@ -12,9 +12,12 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Window
+from napari_segsam.engine import tidy
 from napari_segsam.engine.controller import Controller
-from napari_segsam.engine.inference import Accepting
+from napari_segsam.engine.inference import WORK, Accepting
+from napari_segsam.engine.interpolate import interpolate
 from napari_segsam.engine.objects import Drawn
+from napari_segsam.engine.propagate import Carried
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.suggest import refinement_prompts
 from tests.fakes import CLASSES, FakePredictor, ManualExecutor, block_volume
@@ -70,12 +73,39 @@ class Oracle:
         flat[free] = value
         return changes
 
+    def reshape(self, value, made, named):
+        """As a person would with brush and eraser; nothing is taken from others, and what lay under comes back."""
+        before, mine = self.labels.copy(), self.labels == value
+        once = np.any([np.zeros(SHAPE, bool), *self.masks.get(value, {}).values()], axis=0)
+        beneath = np.where(once, self.under.get(value, 0), 0)
+        beneath = np.where(np.isin(beneath, list(named - self.locked - {value})), beneath, 0)
+        gone = mine & ~made
+        self.labels[gone] = beneath[gone]
+        self.labels[made & (before == 0)] = value
+        return bool((self.labels != before).any())
+
     def delete(self, value, named):
         """What lay under it comes back, where that still has a name and is not locked."""
         whole = self.labels == value
         once = np.any([np.zeros(SHAPE, bool), *self.masks.pop(value, {}).values()], axis=0)
         beneath = np.where(once, self.under.pop(value, 0), 0)
         self.labels[whole] = np.where(np.isin(beneath, list(named - self.locked - {value})), beneath, 0)[whole]
+
+
+@dataclass
+class Going:
+    """What goes on through the slices: on which object, with what job, and which entry of the past is its own."""
+
+    kind: str
+    value: int
+    view: SliceView
+    entry: Oracle | None
+    is_begun: bool = False
+    job: object = None
+    revision: int = 0
+    last: int = -1
+    change: object = None  # of a mask, where it is tidied
+    whole: bool = False
 
 
 class Annotating(RuleBasedStateMachine):
@@ -91,7 +121,7 @@ class Annotating(RuleBasedStateMachine):
         self.begin()
 
     def begin(self):
-        self.oracle, self.past, self.future = Oracle(), [], []
+        self.oracle, self.past, self.future, self.going = Oracle(), [], [], None
         self.accepting = {}  # what still counts, by kind -> (job, view, suggestion)
 
     def act(self, method, *args, **kwargs):
@@ -119,11 +149,13 @@ class Annotating(RuleBasedStateMachine):
     def window(self, window):
         if window != self.session.window:
             self.accepting.clear()
+            self.end_going(self.going and self.going.kind == "propagate")
         self.controller.set_window(window)
 
     @rule(predictor=st.sampled_from(PREDICTORS))
     def swap(self, predictor):
         self.accepting.clear()
+        self.end_going(self.going and self.going.kind == "propagate" and predictor is not self.controller.predictor)
         self.controller.set_predictor(predictor)
 
     @rule(which=st.sampled_from([0, 1]), discard=st.booleans())
@@ -158,6 +190,40 @@ class Annotating(RuleBasedStateMachine):
     @rule()
     def clear_prompts(self):
         self.act(self.controller.clear_prompts)
+
+    @rule(path=st.lists(st.tuples(fraction, fraction), min_size=1, max_size=5), positive=st.booleans())
+    def lasso(self, path, positive):
+        assert self.act(self.controller.lasso, [self.pixel(*at) for at in path], positive)
+
+    @rule(path=st.lists(st.tuples(fraction, fraction), min_size=1, max_size=4), positive=st.booleans())
+    def scribble(self, path, positive):
+        assert self.act(self.controller.scribble, [self.pixel(*at) for at in path], positive)
+
+    @rule()
+    def use_mask(self):
+        there = self.session.view.of(self.oracle.labels) == self.oracle.value
+        assert self.act(self.controller.use_mask) == bool(there.any())
+
+    @precondition(lambda self: self.session.prompts.clicks)
+    @rule(which=fraction, to=st.none() | st.tuples(fraction, fraction))
+    def move_or_remove_click(self, which, to):
+        index = round(which * (len(self.session.prompts.clicks) - 1))
+        if to is None:
+            assert self.act(self.controller.remove_click, index)
+        else:
+            assert self.act(self.controller.move_click, index, *self.pixel(*to))
+
+    @rule(corners=st.none() | st.tuples(st.tuples(fraction, fraction), st.tuples(fraction, fraction)))
+    def move_or_remove_box(self, corners):
+        there = self.session.prompts.box is not None
+        if corners is None:
+            assert self.act(self.controller.remove_box) == there
+        else:
+            assert self.act(self.controller.move_box, *(self.pixel(*c) for c in corners)) == there
+
+    @rule(collects=st.booleans())
+    def collect(self, collects):
+        self.controller.collect(collects)
 
     @rule(index=st.integers(0, 4))
     def candidate(self, index):
@@ -199,9 +265,13 @@ class Annotating(RuleBasedStateMachine):
     @precondition(lambda self: self.session.objects)
     @rule(which=fraction, corner=st.tuples(fraction, fraction), axis=st.integers(0, 2), first=fraction)
     def draw_through_slices(self, which, corner, axis, first):
+        first = round(first * (SHAPE[axis] - 2))
+        self.draw_two(self.pick(which), corner, axis, (first, first + 1))
+
+    def draw_two(self, value, corner, axis, indices):
         """Two slices one after the other, as one entry of the history; on a locked object neither."""
-        value, session = self.pick(which), self.session
-        for goes_on, index in enumerate([round(first * (SHAPE[axis] - 2)), round(first * (SHAPE[axis] - 2)) + 1]):
+        session = self.session
+        for goes_on, index in enumerate(indices):
             view = SliceView(session.volume, axis, index)
             mask = np.zeros(view.shape, bool)
             mask[: 1 + round(corner[0] * (view.shape[0] - 1)), : 1 + round(corner[1] * (view.shape[1] - 1))] = True
@@ -227,6 +297,7 @@ class Annotating(RuleBasedStateMachine):
             return
         self.oracle.delete(value, named)
         self.oracle.value = self.session.value
+        self.end_going(self.going and self.going.value == value)
         assert value not in self.session.objects and value not in self.session.labels.labels
 
     @precondition(lambda self: self.session.objects)
@@ -235,6 +306,7 @@ class Annotating(RuleBasedStateMachine):
         value = self.pick(which)
         assert self.act(self.controller.lock, value, locked) == (locked != (value in self.oracle.locked))
         (self.oracle.locked.add if locked else self.oracle.locked.discard)(value)
+        self.end_going(self.going and locked and self.going.value == value)
 
     def pick(self, which):
         return self.session.objects[round(which * (len(self.session.objects) - 1))]
@@ -247,6 +319,158 @@ class Annotating(RuleBasedStateMachine):
         self.session.labels.voxels.reshape(-1)[indices] = value
         made = self.act(self.controller.record_stroke, indices, before)
         assert made == self.oracle.brush(indices, value)
+
+    # -- through the slices
+    def end_going(self, ends):
+        if ends:
+            self.going = None
+
+    def can_begin(self):
+        return self.going is None and self.oracle.value not in self.oracle.locked
+
+    def begin_going(self, kind, **more):
+        """It goes on if it has a job."""
+        self.going = Going(kind, self.oracle.value, self.session.view, self.past[-1] if self.past else None, **more)
+        self.find_job()
+
+    def find_job(self):
+        self.going.revision = self.session.revision
+        self.going.job = next((j for j in self.executor.waiting if j.key == WORK), None)
+        if self.controller.through.progress is None:
+            assert self.going.job is None
+            self.going = None
+
+    @rule(direction=st.sampled_from([1, -1, None]), at_most=st.sampled_from([1, 2, None, None]))
+    def propagate(self, direction, at_most):
+        session, oracle, shown = self.session, self.oracle, self.session.prediction
+        named, fresh = set(session.labels.labels), session.uncommitted_here
+        mask = shown.mask if fresh and session.answered else np.asarray(session.view.of(oracle.labels) == oracle.value)
+        ready = self.can_begin() and (session.answered or not fresh) and bool(mask.any())
+        ready = ready and (not fresh or bool(oracle.free_of_locked(session.view, mask).any()))
+        assert self.act(self.controller.through.propagate, direction, at_most) == (ready and fresh)
+        assert (self.controller.through.progress is not None) == (ready or self.going is not None)
+        if ready and fresh:
+            oracle.commit(session.view, mask, oracle.value, named)
+        if ready:
+            self.begin_going("propagate", is_begun=fresh, last=session.view.index)
+
+    @rule()
+    def interpolate(self):
+        ready = self.can_begin() and self.oracle.value in self.session.labels.labels
+        assert not self.act(self.controller.through.interpolate)
+        if ready:
+            self.begin_going("interpolate")
+
+    @rule(how=st.sampled_from(["smooth", "holes", "islands"]), whole=st.booleans())
+    def tidy(self, how, whole):
+        session, value = self.session, self.oracle.value
+        here = bool((session.view.of(self.oracle.labels) == value).any())
+        ready = self.can_begin() and value in session.labels.labels and (whole or here)
+        through = self.controller.through
+        act, change = {
+            "smooth": (lambda: through.smooth(3.0, whole=whole), lambda m, mm: tidy.smooth(m, mm, 3.0)),
+            "holes": (lambda: through.fill_holes(whole=whole), lambda m, mm: tidy.fill_holes(m)),
+            "islands": (
+                lambda: through.remove_islands(30.0, whole=whole),
+                lambda m, mm: tidy.without_islands(m, mm, 30.0),
+            ),
+        }[how]
+        assert not self.act(act)
+        if ready:
+            self.begin_going("tidy", change=change, whole=whole)
+
+    @rule()
+    def cancel_through(self):
+        self.controller.through.cancel()
+        self.going = None
+
+    @rule(
+        hu=st.sampled_from([60, 120, 180]), axis=st.sampled_from([2, 2, 1, 0]), where=fraction, jobs=st.integers(1, 4)
+    )
+    def carry_an_organ(self, hu, axis, where, jobs):
+        """What the rules above seldom come to: the model draws something that it can carry on."""
+        self.scroll(axis=axis, where=where)
+        found = np.argwhere(self.session.view.pixels == hu)
+        if self.going is None and len(found):
+            self.act(self.controller.box, found.min(0), found.max(0))
+            self.catch_up()
+            self.propagate(direction=None, at_most=None)
+        self.go_on(jobs)
+
+    @rule(
+        axis=st.integers(0, 2),
+        corner=st.tuples(fraction, fraction),
+        how=st.sampled_from(["between", "between", "smooth", "holes", "islands"]),
+        whole=st.booleans(),
+    )
+    def improve_a_drawn_object(self, axis, corner, how, whole):
+        """Likewise: there is a slice left out, and an edge."""
+        self.draw_two(self.oracle.value, corner, axis, (0, SHAPE[axis] - 2))
+        self.controller.show(axis, 0)
+        if how == "between":
+            self.interpolate()
+        else:
+            self.tidy(how=how, whole=whole)
+        self.go_on(2)
+
+    @rule(jobs=st.integers(1, 3))
+    def go_on(self, jobs):
+        """Nothing happens between some slices."""
+        for _ in range(jobs):
+            while self.going and self.going.job in self.executor.waiting:
+                self.executor.run_next()
+            if self.going:
+                self.deliver(self.executor.finished.index(self.going.job))
+
+    def deliver_going(self, at):
+        """An answer of what goes on: it is drawn where it belongs, or not at all."""
+        going, job = self.going, self.executor.finished[at]
+        named, result = set(self.session.labels.labels), job.answer.args[0]
+        wanted = []
+        if going.kind == "propagate" and isinstance(result, Carried):
+            wanted = [Drawn(result.view, self.carried(going, result))]
+        elif going.kind == "interpolate" and job.answer.func is job.done and going.revision == self.session.revision:
+            wanted = self.between(going) if result else []
+        wanted = [w for w in wanted if not (w.view.of(self.oracle.labels) == going.value).any()]
+        wanted = [w for w in wanted if not self.session.is_open(going.value, (w.view.axis, w.view.index))]
+        draws = any(self.oracle.free_of_locked(w.view, w.mask).any() for w in wanted)
+        goes_on = going.is_begun and bool(self.past) and self.past[-1] is going.entry
+        changed, before = False, deepcopy(self.oracle)
+        if going.kind == "tidy" and result is not None and going.revision == self.session.revision:
+            changed = self.tidied(going, named)
+        after, self.oracle = self.oracle, before
+        made = self.act(self.executor.deliver, at)
+        self.oracle = after
+        assert made == (changed or (draws and not goes_on))
+        if draws:
+            self.future.clear()
+            for one in wanted:
+                self.oracle.commit(one.view, one.mask, going.value, named)
+            going.entry, going.is_begun = self.past[-1], True
+        self.find_job()
+
+    def carried(self, going, step):
+        """The mask, which is what the model says when nothing is cached, on a slice beside the last one."""
+        assert abs(step.view.index - going.last) == 1 or abs(step.view.index - going.view.index) == 1
+        going.last = step.view.index
+        predictor, here = self.controller.predictor, step.prediction.window
+        assert np.array_equal(predictor.predict(predictor.embed(step.view, here), step.prompts).mask, step.mask)
+        return step.mask
+
+    def between(self, going):
+        views = [SliceView(self.session.volume, going.view.axis, i) for i in range(SHAPE[going.view.axis])]
+        masks = {v.index: np.asarray(v.of(self.oracle.labels) == going.value) for v in views}
+        drawn = {i: m for i, m in masks.items() if m.any()}
+        found = interpolate(drawn, going.view.spacing_mm)
+        return [Drawn(views[i], m) for i, m in found.items() if i not in drawn and m.any()]
+
+    def tidied(self, going, named):
+        mine = self.oracle.labels == going.value
+        if going.whole:
+            return self.oracle.reshape(going.value, going.change(mine, self.session.volume.grid.spacing_mm), named)
+        made = mine.copy()
+        going.view.of(made)[...] = going.change(np.array(going.view.of(mine)), going.view.spacing_mm)
+        return self.oracle.reshape(going.value, made, named)
 
     # -- suggestions
     @rule()
@@ -283,6 +507,8 @@ class Annotating(RuleBasedStateMachine):
             names = names[1:]
         self.controller.undo()
         assert self.session.undo_names == names
+        entry = self.going and self.going.entry
+        self.end_going(entry and all(p is not entry for p in self.past))
 
     @rule()
     def redo(self):
@@ -313,6 +539,9 @@ class Annotating(RuleBasedStateMachine):
 
     def deliver(self, at):
         job = self.executor.finished[at]
+        if self.going and job is self.going.job:
+            self.deliver_going(at)
+            return
         counts = self.accepting.get(job.key, (None,))[0] is job
         named = set(self.session.labels.labels)
         made = self.act(self.executor.deliver, at)
@@ -364,7 +593,8 @@ class Annotating(RuleBasedStateMachine):
         for value, label in session.labels.labels.items():
             if label.name in ids:
                 expected[session.labels.voxels == value] = ids[label.name]
-        for (axis, index), flat in session._masks.items() if session.class_name in ids else ():
+        for (axis, index), packed in session._masks.items() if session.class_name in ids else ():
+            flat = packed.indices
             assert (np.unravel_index(flat, SHAPE)[axis] == index).all()
             expected.reshape(-1)[flat] = ids[session.class_name]
         assert np.array_equal(session.semantic.voxels, expected)
@@ -375,6 +605,7 @@ class Annotating(RuleBasedStateMachine):
             assert not self.controller.busy
 
     def teardown(self):
+        self.controller.collect(False)
         self.catch_up()
         self.labels_are_the_oracle_s()
         assert not self.controller.busy

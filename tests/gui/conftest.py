@@ -27,6 +27,7 @@ from napari_segsam.gui.loading import keep_triton_from_mesa
 from tests.fakes import FakePredictor, block_volume
 
 HERE = Path(__file__).parent
+LEFT, NO_KEYS = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,7 +114,9 @@ class Hand:
         QApplication.processEvents()
 
     def pixel(self, world: Any) -> QPoint:
-        """Canvas pixel of a world position on the displayed plane."""
+        """Canvas pixel of a world position on the displayed plane; one that is a pixel already stays."""
+        if isinstance(world, QPoint):
+            return world
         camera = self.viewer.scene.camera
         shown = np.asarray(world, float)[list(self.viewer.dims.displayed)]
         offset = (shown - np.asarray(camera.center)[-2:]) * camera.zoom
@@ -130,27 +133,44 @@ class Hand:
         self.viewer.dims.point = self.world(scan, ijk)
         QApplication.processEvents()
 
-    def click(self, world: Any) -> None:
-        QTest.mouseClick(self.canvas, Qt.MouseButton.LeftButton, pos=self.pixel(world))
+    def click(self, world: Any, button: Any = LEFT, modifiers: Any = NO_KEYS) -> None:
+        QTest.mouseClick(self.canvas, button, modifiers, self.pixel(world))
         QApplication.processEvents()
 
-    def drag(self, start: Any, end: Any) -> None:
+    def drag(self, start: Any, end: Any, modifiers: Any = NO_KEYS) -> None:
         """Press, move in steps, release; QTest's own moves carry no button."""
-        path = [self.pixel(start + (np.asarray(end) - start) * t) for t in np.linspace(0, 1, 6)]
-        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-        self._mouse(QEvent.Type.MouseButtonPress, path[0], left, left)
-        for place in path[1:]:
-            self._mouse(QEvent.Type.MouseMove, place, none, left)
-        self._mouse(QEvent.Type.MouseButtonRelease, path[-1], left, none)
+        start = np.asarray(start)
+        self.draw([start + (np.asarray(end) - start) * t for t in np.linspace(0, 1, 6)], modifiers)
+
+    def draw(self, path: Any, modifiers: Any = NO_KEYS) -> None:
+        """A drag along world positions, as they lie on the canvas when it begins."""
+        pixels = [self.pixel(place) for place in path]
+        self.press(pixels[0], modifiers)
+        for place in pixels[1:]:
+            self.move(place, modifiers)
+        self.release(pixels[-1], modifiers)
+
+    def press(self, world: Any, modifiers: Any = NO_KEYS) -> None:
+        """The left button goes down and stays there."""
+        self._mouse(QEvent.Type.MouseButtonPress, self.pixel(world), LEFT, LEFT, modifiers)
+
+    def move(self, world: Any, modifiers: Any = NO_KEYS, held: Any = LEFT) -> None:
+        """The mouse goes there; vispy drops moves that follow each other in less than 10 ms."""
+        self.qtbot.wait(12)
+        self._mouse(QEvent.Type.MouseMove, self.pixel(world), Qt.MouseButton.NoButton, held, modifiers)
+
+    def release(self, world: Any, modifiers: Any = NO_KEYS) -> None:
+        """The left button comes up again."""
+        self._mouse(QEvent.Type.MouseButtonRelease, self.pixel(world), LEFT, Qt.MouseButton.NoButton, modifiers)
         QApplication.processEvents()
 
     def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         QTest.keyClick(self.canvas, key, modifiers)
         QApplication.processEvents()
 
-    def _mouse(self, kind: QEvent.Type, place: QPoint, button: Any, held: Any) -> None:
+    def _mouse(self, kind: QEvent.Type, place: QPoint, button: Any, held: Any, modifiers: Any) -> None:
         where = QPointF(place)
-        event = QMouseEvent(kind, where, self.canvas.mapToGlobal(where), button, held, Qt.KeyboardModifier.NoModifier)
+        event = QMouseEvent(kind, where, self.canvas.mapToGlobal(where), button, held, modifiers)
         QApplication.sendEvent(self.canvas, event)
 
 

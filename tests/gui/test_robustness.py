@@ -131,7 +131,7 @@ def test_two_viewers_do_not_mix(ready, make_napari_viewer, qtbot):
 def test_closing_the_dock_gives_everything_back(hand):
     hand.layers = [hand.open(block_volume((48, 40, 12)))]
     drags = list(hand.viewer.mouse_drag_callbacks)
-    doubles = list(hand.viewer.mouse_double_click_callbacks)
+    doubles, moves = list(hand.viewer.mouse_double_click_callbacks), list(hand.viewer.mouse_move_callbacks)
     hand.open_dock()
     click_liver(hand)
     thread = hand.dock.workbench.executor.thread
@@ -143,6 +143,7 @@ def test_closing_the_dock_gives_everything_back(hand):
     assert not thread.is_alive()
     assert list(hand.viewer.mouse_drag_callbacks) == drags
     assert list(hand.viewer.mouse_double_click_callbacks) == doubles
+    assert list(hand.viewer.mouse_move_callbacks) == moves
     assert not hand.viewer.keymap
     assert not hand.layers[0].keymap
     assert [layer.name for layer in hand.viewer.layers] == ["blocks"]
