@@ -1,6 +1,6 @@
 """The key table of docs/reference/keys.md, written from the one that the program uses.
 
-    python docs/make_key_table.py
+python docs/make_key_table.py
 """
 
 from __future__ import annotations

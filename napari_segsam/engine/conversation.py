@@ -226,7 +226,8 @@ class Conversation:
 
     # -- slices and windows
     def _check_open(self, suggestion: Suggestion) -> None:
-        if not any(s is suggestion for s in self.session.suggestions):
+        wanted = (suggestion.name, suggestion.score, suggestion.box)  # they are made anew each time they are listed
+        if wanted not in [(s.name, s.score, s.box) for s in self.session.suggestions]:
             raise BadPromptsError(f"{suggestion.name} is no longer suggested on {named(self.session.place)}.")
 
     def _slices_beside(self, direction: int) -> list[SliceView]:

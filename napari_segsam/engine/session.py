@@ -299,7 +299,7 @@ class Session:
             goes_on: the last step was the beginning of this one, so that undo takes both back; see `moment`.
 
         Raises:
-            BadPromptsError: the object is locked, or the masks lie on locked ones only.
+            BadPromptsError: the object is locked, or other ones have all of the masks.
         """
         step = steps.draw(self._state, self.labels, value, drawn, title)
         return self._amend(step) if goes_on else self._do(step)
@@ -330,7 +330,7 @@ class Session:
         """Commit a refined suggestion as a new object; the current one stays current.
 
         Raises:
-            BadPromptsError: it lies on locked objects only.
+            BadPromptsError: other objects have all of it.
         """
         return self._do(steps.accept(self._state, self.labels, drawn, suggestion))
 

@@ -47,18 +47,20 @@ def commit(state: State, labels: LabelMap, drawn: Drawn, name: str) -> Step:
         BadPromptsError: the object is locked, or the mask lies on locked ones only.
     """
     title = f"commit {name}"
-    patch, after = _drawn_on(state, labels, state.current.value, [drawn], name, title)
+    patch, after = _drawn_on(state, labels, state.current.value, [drawn], name, title, seen=True)
     return Step(title, place_of(drawn.view), state, after, patch)
 
 
 def draw(state: State, labels: LabelMap, value: int, drawn: Sequence[Drawn], title: str) -> Step:
     """Make masks what an object, which may be another than the current one, has on parallel slices, in one step.
 
+    Nobody has looked at these masks yet, so they take from other objects only what lies inside those.
+
     Raises:
-        BadPromptsError: the object is locked, or the masks lie on locked ones only.
+        BadPromptsError: the object is locked, or other ones have all of the masks.
     """
     name = state.name_of(value)
-    patch, after = _drawn_on(state, labels, value, drawn, name, title)
+    patch, after = _drawn_on(state, labels, value, drawn, name, title, seen=False)
     return Step(title, place_of(drawn[0].view), state, after, patch)
 
 
@@ -105,14 +107,16 @@ def stand(state: State, value: int, standing: Standing, title: str) -> Step:
 def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion) -> Step:
     """Commit the mask of a refined suggestion as a new object; the current one stays current.
 
+    What is suggested is shown below what is committed, so it takes from another object only where it lies inside that.
+
     Raises:
-        BadPromptsError: the mask lies on locked objects only.
+        BadPromptsError: other objects have all of the mask.
     """
     # A brush may have used the current object's value while the suggestion was being refined.
     pristine = state.current.pristine and state.current.value not in state.names
     value = state.current.value if pristine else state.free_value
     title = f"accept {suggestion.name}"
-    patch, after = _drawn_on(state, labels, value, [drawn], suggestion.name, title)
+    patch, after = _drawn_on(state, labels, value, [drawn], suggestion.name, title, seen=False)
     if pristine:
         after = after.working_on(after.free_value)
     place = place_of(drawn.view)
@@ -200,20 +204,37 @@ def bring_in(state: State, labels: LabelMap, place: Place, found: LabelMap, name
 
 
 def _drawn_on(
-    state: State, labels: LabelMap, value: int, drawn: Sequence[Drawn], name: str, title: str
+    state: State, labels: LabelMap, value: int, drawn: Sequence[Drawn], name: str, title: str, *, seen: bool
 ) -> tuple[Patch, State]:
-    """The voxels and the state after an object, called ``name``, got these masks."""
+    """The voxels and the state after an object, called ``name``, got these masks.
+
+    Only locked objects keep their voxels where the person has ``seen`` the masks; else all but those that give way.
+    """
     _check_unlocked(state, value)
-    patches = []
-    changed = state.object(value)
+    patches: list[Patch] = []
+    changed, firm = state.object(value), set[int]()
     for one in drawn:
-        patch, changed = changed.commit(labels, one, title, state.names.keys() - state.locked, state.locked)
+        firm = set() if seen else state.names.keys() - giving_way(one, labels, value) - {value}
+        patch, changed = changed.commit(labels, one, title, state.names.keys() - state.locked, firm | state.locked)
         patches.append(patch)
     if not any(changed.footprints[place_of(one.view)].voxels.count for one in drawn):
-        raise BadPromptsError(f"All of {name} lies on locked objects; unlock them first.")
+        if firm <= state.locked:
+            raise BadPromptsError(f"All of {name} lies on locked objects; unlock them first.")
+        raise BadPromptsError(f"All of {name} lies on other objects, from which only your own commit or brush takes.")
     label = state.names.get(value)
     names = state.names if label and label.name == name else state.names.put(value, Label(value, name))
     return joined(title, patches), replace(state.with_object(changed), names=names)
+
+
+def giving_way(drawn: Drawn, labels: LabelMap, value: int) -> set[int]:
+    """Values of the other objects that most of a mask lies inside of, as a lesion in its organ.
+
+    One that the mask would take more than half of on this slice is not among them: those two are rivals.
+    """
+    committed = drawn.view.of(labels.voxels)
+    inside, most = np.bincount(committed[drawn.mask]), int(drawn.mask.sum()) / 2
+    candidates = (int(v) for v in np.flatnonzero(inside > most) if v not in (0, value))
+    return {v for v in candidates if inside[v] <= (committed == v).sum() / 2}
 
 
 def _check_unlocked(state: State, value: int) -> None:

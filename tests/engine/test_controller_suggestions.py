@@ -26,6 +26,48 @@ def test_an_accepted_suggestion_is_refined_and_becomes_an_object_of_its_own(cont
     assert [s.name for s in session.suggestions] == ["kidney_left"] and session.undo_names[0] == "accept spleen"
 
 
+def test_an_accepted_suggestion_takes_nothing_from_a_neighbour_that_it_overlaps(controller, session):
+    tissue = session.volume.voxels.copy()
+    shared = np.zeros(tissue.shape, bool)
+    shared[:, :4] = tissue[:, :4] == 120
+    beside = np.flatnonzero(shared | (tissue == -1000))
+    brush(controller, session, beside)
+    controller.suggest()
+    controller.accept(named(session, "spleen"))
+    assert session.undo_names[0] == "accept spleen"
+    assert (session.labels.voxels.reshape(-1)[beside] == 7).all()
+    spleen = session.view.of(tissue) == 120
+    assert set(session.view.of(session.labels.voxels)[spleen]) == {1, 7}
+
+
+def test_a_suggestion_inside_a_committed_object_is_cut_out_of_it_and_undo_gives_it_back(controller, session):
+    everything = np.arange(session.labels.voxels.size)
+    brush(controller, session, everything)
+    controller.suggest()
+    controller.accept(named(session, "spleen"))
+    spleen = session.view.of(session.volume.voxels) == 120
+    assert set(session.view.of(session.labels.voxels)[spleen]) == {1}
+    controller.undo()
+    assert (session.labels.voxels == 7).all()
+
+
+def test_all_suggestions_from_a_score_are_accepted(controller, session):
+    controller.suggest()
+    controller.accept_all(0.75)
+    assert [label.name for label in session.labels.labels.values()] == ["liver", "spleen"]
+
+
+def named(session, name):
+    return next(s for s in session.suggestions if s.name == name)
+
+
+def brush(controller, session, indices, value=7):
+    """As napari's brush does it."""
+    before = session.labels.voxels.reshape(-1)[indices].copy()
+    session.labels.voxels.reshape(-1)[indices] = value
+    controller.record_stroke(indices, before)
+
+
 def test_accepting_before_any_click_takes_the_first_value(controller, session):
     controller.suggest()
     controller.accept(session.suggestions[0])

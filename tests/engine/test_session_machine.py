@@ -53,6 +53,24 @@ class Oracle:
         view.of(solid)[...] = mask
         return solid & ~np.isin(self.labels, list(self.locked))
 
+    def free_of_others(self, view, mask, value):
+        """The whole volume's mask, but for what others have that it does not lie inside of."""
+        solid = self.free_of_locked(view, mask)
+        here = np.zeros(SHAPE, bool)
+        view.of(here)[...] = True
+        for other in set(np.unique(self.labels)) - {0, value}:
+            theirs = here & (self.labels == other)
+            shared = np.zeros(SHAPE, bool)
+            view.of(shared)[...] = mask
+            shared &= theirs
+            is_inside = shared.sum() > mask.sum() / 2 and shared.sum() <= theirs.sum() / 2
+            solid &= ~theirs | is_inside
+        return solid
+
+    def draw(self, view, mask, value, named):
+        """As a commit, but that rivals and neighbours keep what they have."""
+        self.commit(view, view.of(self.free_of_others(view, mask, value)), value, named)
+
     def commit(self, view, mask, value, named):
         solid = self.free_of_locked(view, mask)
         masks, under = self.masks.setdefault(value, {}), self.under.setdefault(value, np.zeros(SHAPE, np.uint16))
@@ -275,7 +293,7 @@ class Annotating(RuleBasedStateMachine):
             view = SliceView(session.volume, axis, index)
             mask = np.zeros(view.shape, bool)
             mask[: 1 + round(corner[0] * (view.shape[0] - 1)), : 1 + round(corner[1] * (view.shape[1] - 1))] = True
-            allowed = value not in self.oracle.locked and self.oracle.free_of_locked(view, mask).any()
+            allowed = value not in self.oracle.locked and self.oracle.free_of_others(view, mask, value).any()
             before, named = deepcopy(self.oracle), set(session.labels.labels)
             try:
                 session.draw(value, [Drawn(view, mask)], "carry", goes_on=bool(goes_on))
@@ -283,7 +301,7 @@ class Annotating(RuleBasedStateMachine):
                 assert not allowed
                 return
             assert allowed
-            self.oracle.commit(view, mask, value, named)
+            self.oracle.draw(view, mask, value, named)
             if not goes_on:
                 self.past.append(before)
                 self.future.clear()
@@ -433,7 +451,7 @@ class Annotating(RuleBasedStateMachine):
             wanted = self.between(going) if result else []
         wanted = [w for w in wanted if not (w.view.of(self.oracle.labels) == going.value).any()]
         wanted = [w for w in wanted if not self.session.is_open(going.value, (w.view.axis, w.view.index))]
-        draws = any(self.oracle.free_of_locked(w.view, w.mask).any() for w in wanted)
+        draws = any(self.oracle.free_of_others(w.view, w.mask, going.value).any() for w in wanted)
         goes_on = going.is_begun and bool(self.past) and self.past[-1] is going.entry
         changed, before = False, deepcopy(self.oracle)
         if going.kind == "tidy" and result is not None and going.revision == self.session.revision:
@@ -445,7 +463,7 @@ class Annotating(RuleBasedStateMachine):
         if draws:
             self.future.clear()
             for one in wanted:
-                self.oracle.commit(one.view, one.mask, going.value, named)
+                self.oracle.draw(one.view, one.mask, going.value, named)
             going.entry, going.is_begun = self.past[-1], True
         self.find_job()
 
@@ -545,7 +563,7 @@ class Annotating(RuleBasedStateMachine):
         counts = self.accepting.get(job.key, (None,))[0] is job
         named = set(self.session.labels.labels)
         made = self.act(self.executor.deliver, at)
-        assert made == counts or (counts and self.oracle.locked and not made)
+        assert made == counts or (counts and self.oracle.labels.any() and not made)
         if counts and not made:
             self.accepting.pop(job.key)
         elif counts:
@@ -555,7 +573,7 @@ class Annotating(RuleBasedStateMachine):
     def oracle_accepts(self, value, view, suggestion):
         refined = self.fresh(view, refinement_prompts(suggestion, view.spacing_mm), self.session.window).mask
         mask = refined if refined.any() else suggestion.mask
-        self.oracle.commit(view, mask, value, set())
+        self.oracle.draw(view, mask, value, set())
         self.oracle.value = self.session.value
 
     # -- what must hold
