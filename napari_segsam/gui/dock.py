@@ -9,7 +9,6 @@ from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
-    QGroupBox,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -22,6 +21,7 @@ from napari_segsam.engine.controller import Controller
 from napari_segsam.gui.class_bar import ClassBar
 from napari_segsam.gui.closing import ClosingGuard
 from napari_segsam.gui.few_lines import FewLines
+from napari_segsam.gui.fold import Fold
 from napari_segsam.gui.history_panel import HistoryPanel
 from napari_segsam.gui.marks import POOR, UNKNOWN
 from napari_segsam.gui.messages import Message, MessageArea, PositionBar
@@ -72,10 +72,10 @@ class Dock(QWidget):
         self.suggestions_panel = SuggestionsPanel(workbench)
         self.history_panel = HistoryPanel(workbench)
         self._groups = (
-            _group("This object", self.object_panel),
-            _group("Through the slices", self.through_panel),
-            _group("Suggested on this slice", self.suggestions_panel),
-            _group("All objects", self.objects_panel),
+            Fold("This object", self.object_panel),
+            Fold("Through the slices", self.through_panel),
+            Fold("Suggested on this slice", self.suggestions_panel),
+            Fold("All objects", self.objects_panel),
             self.history_panel,
         )
         self._lay_out()
@@ -93,7 +93,7 @@ class Dock(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         for widget in (self.messages, self.busy, self.offer, self.empty):
             layout.addWidget(widget)
-        for group in (_group("Scan and model", self.scan_panel), *self._groups):
+        for group in (Fold("Scan and model", self.scan_panel), *self._groups):
             layout.addWidget(group)
         layout.addStretch(1)
         outer = QVBoxLayout(self)
@@ -196,14 +196,6 @@ class _EmptyState(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(text)
         layout.addWidget(self.sample)
-
-
-def _group(title: str, panel: QWidget) -> QGroupBox:
-    group = QGroupBox(title)
-    layout = QVBoxLayout(group)
-    layout.setContentsMargins(6, 6, 6, 6)
-    layout.addWidget(panel)
-    return group
 
 
 def _keep_place(widget: QWidget) -> None:

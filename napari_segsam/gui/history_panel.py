@@ -7,9 +7,9 @@ from typing import Any
 from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt
 from qtpy.QtGui import QColor, QShowEvent
 from qtpy.QtWidgets import QListView, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.fold import Fold
 from napari_segsam.gui.marks import UNKNOWN, spoken
 from napari_segsam.gui.workbench import Workbench
 
@@ -25,9 +25,7 @@ class HistoryPanel(QWidget):
         super().__init__(parent)
         self._workbench = workbench
         self.list = _HistoryList()
-        self.fold = QCollapsible("History")
-        self.fold.setDuration(0)
-        self.fold.addWidget(self.list)
+        self.fold = Fold("History", self.list, is_open=False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.fold)
@@ -40,7 +38,7 @@ class HistoryPanel(QWidget):
         return self._workbench.controller
 
     def _show(self) -> None:
-        if self.fold.isExpanded() and self._controller is not None:
+        if self.fold.is_open and self._controller is not None:
             session = self._controller.session
             self.list.show_names(session.undo_names[::-1], session.redo_names)
 

@@ -14,7 +14,7 @@ from napari_segsam.engine.session import Session
 from napari_segsam.gui.class_panel import ClassPanel
 from napari_segsam.gui.key_button import key_button, tool_button
 from napari_segsam.gui.keys import printed
-from napari_segsam.gui.marks import ScoreMark, plain_button
+from napari_segsam.gui.marks import ScoreMark, plain_button, row_of
 from napari_segsam.gui.mouse import Tool
 from napari_segsam.gui.workbench import Workbench
 
@@ -57,8 +57,8 @@ class ObjectPanel(QWidget):
         self.right_negative.setToolTip(_RIGHT)
         self.right_negative.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.classes = ClassPanel(workbench)
-        self.agreement = ScoreMark("Decoders agree", "Dice of the two decoders' masks: low means look twice")
-        self.iou = ScoreMark("Predicted IoU", "How good the model thinks its outline is")
+        self.agreement = ScoreMark("Agreement", "Dice of the two decoders' masks: low means look twice")
+        self.iou = ScoreMark("Pred. IoU", "Predicted IoU: how good the model thinks its outline is")
         self.candidate = key_button("candidate", "Other outline", back="candidate back")
         self.use_mask = key_button("mask", "Mask as prompt")
         self.remove = key_button("remove", "Remove last")
@@ -80,8 +80,7 @@ class ObjectPanel(QWidget):
         layout.addWidget(self.sign)
         layout.addWidget(self.hint)
         layout.addWidget(self.right_negative)
-        layout.addWidget(self.agreement)
-        layout.addWidget(self.iou)
+        layout.addLayout(row_of(self.agreement, self.iou))
         rows = (
             (self.candidate, self.use_mask),
             (self.remove, self.clear),

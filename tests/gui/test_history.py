@@ -24,7 +24,7 @@ def worked(ready):
 
 
 def unfold(hand):
-    QTest.mouseClick(hand.panel.fold.toggleButton(), Qt.MouseButton.LeftButton)
+    QTest.mouseClick(hand.panel.fold.title, Qt.MouseButton.LeftButton)
     hand.rest()
 
 
