@@ -127,6 +127,11 @@ class Recorder:
                 self._waiting.popleft()
             journal.sync()
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether what was done last could not be written."""
+        return self._is_failing
+
     def end(self, *, finished: bool) -> None:
         """Write the rest and hear no more. Work that is not ``finished`` is offered when its scan is opened again."""
         if self._ended:

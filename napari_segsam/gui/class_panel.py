@@ -63,6 +63,7 @@ class ClassPanel(QWidget):
         self._workbench.started.connect(self._follow)
 
     def _follow(self, controller: Controller) -> None:
+        controller.opened.connect(self._forget)
         controller.prediction_changed.connect(self._answered)
         controller.history_changed.connect(self._show)
 
@@ -87,6 +88,10 @@ class ClassPanel(QWidget):
             self._ranked = (session.value, prediction.classes)
         self._show()
 
+    def _forget(self, _volume: object = None) -> None:
+        """Values mean other objects in another scan, and once theirs was deleted."""
+        self._ranked = (0, ())
+
     def _sought(self) -> None:
         self._marked = 0
         self._show()
@@ -103,6 +108,8 @@ class ClassPanel(QWidget):
             self._offer([])
             self.current.setText(_NO_CLASS)
             return
+        if self._ranked[0] not in session.objects:
+            self._forget()
         ranked = self._rank(session)
         self.current.setText(_said(session, {r.name: r.score for r in ranked}))
         if text:

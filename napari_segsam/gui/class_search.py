@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtOpenGLWidgets import QOpenGLWidget
-from qtpy.QtWidgets import QLineEdit, QMainWindow, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
+
+from napari_segsam.gui.main_window import canvas_in, main_window_of
 
 _TAKING = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _MOVING = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
@@ -44,11 +45,7 @@ class ClassSearch(QLineEdit):
 
 def to_canvas(widget: QWidget) -> None:
     """Give the keyboard to the canvas of the window that this widget belongs to, even while its dock floats."""
-    window: QWidget | None = widget
-    while window is not None and not isinstance(window, QMainWindow):
-        window = window.parentWidget()
-    middle = None if window is None else window.centralWidget()
-    canvas = None if middle is None else middle.findChild(QOpenGLWidget)
+    canvas = canvas_in(main_window_of(widget))
     if canvas is None:
         widget.clearFocus()
     else:

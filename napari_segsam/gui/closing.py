@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QMessageBox, QWidget
+from qtpy.QtCore import QChildEvent, QEvent, QObject
+from qtpy.QtWidgets import QDialog, QLabel, QMessageBox, QVBoxLayout, QWidget
+
+from napari_segsam.gui.main_window import main_window_of
 
 KEPT = "Nothing is lost: the journal keeps the work on this computer, and it is offered again when the scan is opened."
+LOST = "The journal could not be written either, so this work will be lost."
+_NAPARIS_QUESTION = "ConfirmCloseDialog"
 _SHOWN = 3
 
 
 class ClosingGuard(QObject):
-    """Asks before a person closes the window, by its frame or the system; a script that closes it is not asked.
+    """Asks before a person closes the window by its frame, and adds to the question that napari's own menu asks.
+
+    A script that closes the window is not asked.
 
     Args:
         dock: a widget in the window, with which the guard ends.
         unsaved: names of the scans whose labels are not saved.
+        keeps: whether the journal has all of it.
         save: opens the dialog that saves the open scan's.
     """
 
-    def __init__(self, dock: QWidget, unsaved: Callable[[], Sequence[str]], save: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        dock: QWidget,
+        unsaved: Callable[[], Sequence[str]],
+        keeps: Callable[[], bool],
+        save: Callable[[], None],
+    ) -> None:
         super().__init__(dock)
-        self._unsaved, self._save = unsaved, save
+        self._unsaved, self._keeps, self._save = unsaved, keeps, save
         self._box: QMessageBox | None = None
         self._window.installEventFilter(self)
 
@@ -30,28 +43,42 @@ class ClosingGuard(QObject):
     def _window(self) -> QWidget:
         """Looked up each time: a reference from here would keep the window, and so the dock and all of its, alive."""
         dock = self.parent()
-        window = dock.window() if isinstance(dock, QWidget) else None
+        window = (main_window_of(dock) or dock.window()) if isinstance(dock, QWidget) else None
         if window is None:
             raise RuntimeError("the guard has outlived its dock")
         return window
 
     def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
         """Hold back a close that a person asked for, where something is unsaved."""
-        if event is None or event.type() != QEvent.Type.Close or not event.spontaneous():
-            return False
-        unsaved = self._unsaved()
-        if not unsaved:
+        if isinstance(event, QChildEvent) and event.type() == QEvent.Type.ChildPolished:
+            self._add_to(event.child())
+        is_a_person_s = event is not None and event.type() == QEvent.Type.Close and event.spontaneous()
+        unsaved = self._unsaved() if is_a_person_s else ()
+        if event is None or not unsaved:
             return False
         event.ignore()
         if self._box is None:
             self._ask(unsaved)
         return True
 
+    def _add_to(self, child: QObject | None) -> None:
+        """Say in napari's own question, which comes for File > Close and Exit, what is unsaved."""
+        layout = child.layout() if isinstance(child, QDialog) and type(child).__name__ == _NAPARIS_QUESTION else None
+        unsaved = self._unsaved() if isinstance(layout, QVBoxLayout) else ()
+        if unsaved and isinstance(layout, QVBoxLayout):
+            text = QLabel(f"{in_words(unsaved)} {self._what_becomes}")
+            text.setWordWrap(True)
+            layout.insertWidget(0, text)
+
+    @property
+    def _what_becomes(self) -> str:
+        return KEPT if self._keeps() else LOST
+
     def _ask(self, unsaved: Sequence[str]) -> None:
         self._box = box = QMessageBox(self._window)
         box.setWindowTitle("Close without saving?")
         box.setText(in_words(unsaved))
-        box.setInformativeText(KEPT)
+        box.setInformativeText(self._what_becomes)
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Save))
         box.addButton(QMessageBox.StandardButton.Close)
         box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))

@@ -165,7 +165,7 @@ class Dock(QWidget):
             self._tabs = [CanvasTab(window, "Tab", lambda: step(1)), CanvasTab(window, "Shift+Tab", lambda: step(-1))]
         if self._guard is None:
             save = self.objects_panel.files.choose_where
-            self._guard = ClosingGuard(self, lambda: self.workbench.unsaved, save)
+            self._guard = ClosingGuard(self, lambda: self.workbench.unsaved, lambda: self.recovery.keeps, save)
 
     def sizeHint(self) -> QSize:
         """Narrow, whatever the labels' full texts would take: a dock wider than this pushes the window off a screen."""

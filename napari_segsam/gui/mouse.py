@@ -62,6 +62,11 @@ class PromptMouse:
         self._points_at_grip = False
         self.tool: Tool | None = None
 
+    @property
+    def is_dragging(self) -> bool:
+        """Whether something is being drawn or moved."""
+        return self._drag is not None
+
     def arm(self, tool: Tool | None) -> None:
         """Listen with this tool; None gives the mouse back to napari."""
         self.cancel()

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QVBoxLay
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.objects import Place
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.class_panel import ClassPanel
 from napari_segsam.gui.key_button import key_button, tool_button
@@ -67,6 +68,7 @@ class ObjectPanel(QWidget):
         self.next = key_button("next", "Next object")
         self.undo = key_button("undo", "Undo")
         self.redo = key_button("redo", "Redo")
+        self._prompted: tuple[str, int, Place | None] = "", 0, None  # volume, object, where it waits to be committed
         self._lay_out()
         self._connect()
         self._show_tool()
@@ -146,7 +148,13 @@ class ObjectPanel(QWidget):
     def _history_changed(self) -> None:
         controller = self._workbench.controller
         self._show_history(controller)
-        if controller is not None and not controller.session.uncommitted_here and not self._workbench.positive:
+        if controller is None:
+            return
+        session, before = controller.session, self._prompted
+        open_ = session.uncommitted_here
+        self._prompted = session.volume.id, session.value, session.place if open_ else None
+        is_done_here = before == (session.volume.id, session.value, session.place) and not open_
+        if (is_done_here or before[:2] != self._prompted[:2]) and not self._workbench.positive:
             self._workbench.set_positive(True)  # with nothing to correct, a negative point would answer nothing
 
     def _show_history(self, controller: Controller | None) -> None:

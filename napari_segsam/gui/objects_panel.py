@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.labels import Patch
 from napari_segsam.engine.controller import Controller
@@ -94,6 +94,8 @@ class ObjectsPanel(QWidget):
             self._show()
 
     def _count(self) -> None:
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            return  # a brush may be at work, which tells what it did when it is lifted
         if self._counts is not None:
             self._counts.count(_PIECE_S)
         if self._counts is None or self._counts.complete:

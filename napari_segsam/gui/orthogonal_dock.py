@@ -8,8 +8,9 @@ from typing import Any
 from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter, QWidget
+
+from napari_segsam.gui.main_window import canvas_in
 
 NAME = "Other planes"
 _SHARE = 0.4
@@ -99,8 +100,7 @@ class _Beside(QSplitter):
 
 
 def _main_canvas(window: QMainWindow) -> QWidget:
-    middle = window.centralWidget()
-    found = None if middle is None else middle.findChild(QOpenGLWidget)
+    found = canvas_in(window)
     if found is None:
         raise LookupError("napari's window has no canvas.")
     return found

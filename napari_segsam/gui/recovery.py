@@ -93,6 +93,11 @@ class Recovery(QObject):
         """The person knows what could not be restored, or written."""
         self._say("")
 
+    @property
+    def keeps(self) -> bool:
+        """Whether all that was done can be had back after the window is gone."""
+        return not any(recorder.is_failing for recorder in self._recorders.values())
+
     def close(self) -> None:
         """Write what waits. Work that is neither saved nor without prompts stays unfinished."""
         self._executor.shutdown()

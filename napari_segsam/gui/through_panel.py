@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
+    QApplication,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
@@ -161,13 +162,20 @@ class ThroughPanel(QWidget):
 
     # -- what goes on
     def _scroll_on(self, view: SliceView) -> None:
-        """Scroll to what was drawn, as long as the person has not scrolled elsewhere since."""
+        """Scroll to what was drawn, as long as the person does nothing here and has not scrolled elsewhere since."""
         controller = self._workbench.controller
-        if controller is None or not self.follow.isChecked() or controller.session.place != self._followed:
+        if controller is None or not self.follow.isChecked() or self._is_at_work(controller):
             self._followed = None
             return
         self._workbench.look_at(place_of(view))
         self._followed = controller.session.place
+
+    def _is_at_work(self, controller: Controller) -> bool:
+        """Whether the person looks elsewhere, prompts what is visible, or has a mouse button down."""
+        session, canvas = controller.session, self._workbench.canvas
+        holds = QApplication.mouseButtons() != Qt.MouseButton.NoButton
+        draws = canvas is not None and canvas.prompts.mouse.is_dragging
+        return session.place != self._followed or session.uncommitted_here or holds or draws
 
     def _show_progress(self, progress: Progress) -> None:
         self.run_bar.show_progress(progress)

@@ -43,11 +43,16 @@ class VoxelCounts:
                 break
 
     def follow(self, patch: Patch) -> None:
-        """A patch was applied. What it changed of slabs that were not counted yet will be counted as it is then."""
-        known = patch.indices < self._counted * self._voxels[0].size
-        k = patch.indices[known] % self._slices  # the last axis of a C-ordered array
-        self._add(patch.after[known], k, 1)
-        self._add(patch.before[known], k, -1)
+        """A patch was applied; one that comes before the end starts the counting over.
+
+        A brush writes before it tells, so that a slab that was counted meanwhile may hold some of it already.
+        """
+        if not self.complete:
+            self._counts, self._counted = {}, 0
+            return
+        k = patch.indices % self._slices  # the last axis of a C-ordered array
+        self._add(patch.after, k, 1)
+        self._add(patch.before, k, -1)
 
     def of(self, value: int) -> int:
         """Voxels with this value."""

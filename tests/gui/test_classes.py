@@ -14,7 +14,7 @@ from napari_segsam.gui import class_book
 from napari_segsam.gui.class_dialog import ClassDialog
 from napari_segsam.gui.class_panel import ClassPanel
 from napari_segsam.io.class_cards import own_cards
-from tests.fakes import CLASSES
+from tests.fakes import CLASSES, block_volume
 
 LIVER, SPLEEN, AIR = (10, 8, 5), (36, 8, 5), (2, 30, 5)
 ALT = Qt.KeyboardModifier.AltModifier
@@ -306,3 +306,18 @@ def test_names_cards_and_legend_fit_into_320_pixels(clicked):
     for widget in (w for part in (bar, panel(clicked)) for w in part.findChildren(QWidget) if w.isVisible()):
         right = widget.mapTo(dock, widget.rect().topRight()).x()
         assert right <= dock.width(), (widget, right)
+
+
+def test_ranks_belong_to_their_scan(clicked):
+    first, bench = clicked.layers[0], clicked.dock.workbench
+    clicked.key(Qt.Key.Key_C)
+    second = clicked.open(block_volume((40, 40, 12)))
+    clicked.wait(lambda: bench.scan is second)
+    clicked.look_at(second, (30, 10, 6))
+    clicked.click(clicked.world(second, (30, 10, 6)))
+    clicked.rest()
+    clicked.key(Qt.Key.Key_C)
+    assert [row.name for row in panel(clicked).rows.shown][:1] == ["spleen"]
+    bench.open_scan(first)
+    clicked.rest()
+    assert clicked.session.name_of(1) == "liver" and not panel(clicked).rows.shown

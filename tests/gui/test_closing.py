@@ -1,13 +1,14 @@
 """Closing the window with labels that are in no file: by its frame, as a window manager does it."""
 
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QMessageBox
+from qtpy.QtWidgets import QApplication, QLabel, QMessageBox
 
 from napari_segsam.gui.closing import in_words
 from napari_segsam.gui.export_dialog import ExportDialog
+from napari_segsam.gui.recovery import Recovery
 from tests.fakes import block_volume
 
 IN_LIVER = (10, 8, 6)
@@ -83,6 +84,36 @@ def test_nobody_is_asked_where_all_is_saved(committed):
     assert committed.dock.workbench.unsaved == ["blocks"]
     committed.session.mark_saved()
     assert committed.dock.workbench.unsaved == []
+
+
+def test_the_window_is_closed_though_the_dock_floats(committed):
+    committed.dock.parentWidget().setFloating(True)
+    closed, window = [], committed.viewer.window._qt_window
+    window.close = lambda: closed.append(True)
+    close_by_its_frame(committed, "Close")
+    committed.wait(lambda: closed)
+    del window.close
+
+
+def test_a_journal_that_cannot_be_written_is_not_called_a_safe_place(committed, monkeypatch):
+    monkeypatch.setattr(Recovery, "keeps", False)
+    window, event = committed.viewer.window._qt_window, FrameClicked()
+    QApplication.sendEvent(window, event)
+    box = QApplication.activeModalWidget()
+    assert "will be lost" in box.informativeText()
+    QTest.keyClick(box, Qt.Key.Key_Escape)
+
+
+def test_napari_s_own_question_says_what_is_unsaved(committed):
+    def read():
+        question = QApplication.activeModalWidget()
+        texts.extend(label.text() for label in question.findChildren(QLabel))
+        question.reject()
+
+    texts = []
+    QTimer.singleShot(300, read)
+    committed.viewer.window._qt_window.close(confirm_need=True)
+    assert any("The labels of blocks are not saved." in text for text in texts)
 
 
 @pytest.mark.parametrize(

@@ -246,3 +246,23 @@ def test_nothing_is_cut_at_320_pixels(clicked):
         for widget in shown:
             assert widget.width() >= widget.minimumSizeHint().width(), widget
             assert widget.geometry().right() <= panel.width(), widget
+
+
+def test_what_is_clicked_on_the_way_stays_in_sight_and_is_answered(held):
+    hand, gate = held
+    press(hand.dock.through_panel.forward)
+    hand.wait(lambda: through(hand).progress.done == 1)
+    place = hand.session.place
+    hand.click(hand.world(hand.layers[0], (36, 8, place[1])))
+    gate.set()
+    until_over(hand)
+    assert hand.session.place == place and hand.session.answered and len(on_slices(hand)) > 2
+
+
+def test_a_negative_sign_that_was_armed_stays_armed_while_slices_are_drawn(clicked):
+    clicked.key(Qt.Key.Key_C)
+    clicked.key(Qt.Key.Key_T)
+    assert not clicked.dock.workbench.positive
+    press(clicked.dock.through_panel.forward)
+    until_over(clicked)
+    assert len(on_slices(clicked)) > 1 and not clicked.dock.workbench.positive
