@@ -116,9 +116,8 @@ class ClassBar(QWidget):
         if controller is not None and self.show_legend.isChecked():
             session = controller.session
             look, view = partial(values_in, session.view.of(session.labels.voxels)), session.view
-            self._workbench.executor.submit(
-                look, partial(self._show_legend, view), _LOG.error, key="legend", priority=1
-            )
+            show = partial(self._show_legend, view)
+            self._workbench.executor.submit(look, show, _not_looked_through, key="legend", priority=1)
 
     def _show_legend(self, view: SliceView, values: list[int]) -> None:
         controller = self._workbench.controller
@@ -128,6 +127,10 @@ class ClassBar(QWidget):
         told = [(title, [_entry(one.name) for one in here if one.how == how]) for how, title in _HOW.items()]
         lines = [f"<b>{title}</b> {' &nbsp;'.join(entries)}" for title, entries in told if entries]
         self.legend.setHtml("<br>".join(lines) or _NOTHING_HERE)
+
+
+def _not_looked_through(error: BaseException) -> None:
+    _LOG.error("The legend's slice was not looked through", exc_info=error)
 
 
 def _entry(name: str) -> str:

@@ -13,6 +13,7 @@ from napari_segsam.engine.class_index import ClassIndex
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.names import unnamed
 from napari_segsam.engine.protocols import Predictor
+from napari_segsam.engine.run import Progress
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.loading import learn_class
 from napari_segsam.gui.marks import spoken
@@ -23,6 +24,7 @@ _UNDESCRIBED = (
     "The object is called {name}. The model will not suggest it; to change that, find it again and describe it."
 )
 _LEARNING = "The model reads the description of {name} …"
+_LATER = "{name} is described; the model is loaded with it as soon as the run through the slices has ended."
 _LEARNT = "The model has {name} as one more class. How well it finds it is not known: try it."
 _NOT_LEARNT = "{why} The object is called {name} all the same, but this model will not suggest it."
 
@@ -44,6 +46,7 @@ class ClassBook(QObject):
         self._index: tuple[object, ClassIndex] | None = None
         self._learnt: set[str] = set()  # the next model that is loaded has these
         self._has_learnt: list[str] = []  # that model is loaded, and nobody was told yet
+        self._waits = False  # to load that model until a run through the slices has ended
         workbench.started.connect(self._follow)
 
     def card(self, name: str) -> ClassCard | None:
@@ -61,6 +64,11 @@ class ClassBook(QObject):
     def is_described(self, session: Session, name: str) -> bool:
         """Whether a model can know it: it does already, or there is a card."""
         return name in self._cards or session.vocabulary.canonical(name) is not None
+
+    def described(self, session: Session, name: str) -> str | None:
+        """The class that is called so and that a model can know; None where there is none, or nobody described it."""
+        known = self.index(session).named(name)
+        return known if known is not None and self.is_described(session, known) else None
 
     def add(self, name: str, card: ClassCard | None) -> None:
         """Call the current object so, and have the model learn the class where there is a card."""
@@ -80,13 +88,30 @@ class ClassBook(QObject):
     def _load_with(self, card: ClassCard) -> None:
         self._take({**self._cards, card.name: card})
         self._learnt.add(card.name)
+        controller = self._workbench.controller
+        if controller is not None and controller.through.progress is not None:
+            self._waits = True
+            self._workbench.told.emit(_LATER.format(name=spoken(card.name)))
+        else:
+            self._load()
+
+    def _load(self) -> None:
+        self._waits = False
         self._workbench.use_model(self._workbench.model, self._workbench.device)
 
+    def _run_changed(self, progress: Progress) -> None:
+        """Load what had to wait, since another model would have ended the run."""
+        if progress.is_over and self._waits:
+            self._load()
+
     def _not_learnt(self, card: ClassCard, error: BaseException) -> None:
+        """Say so, and look whether the card was kept, as it is for when the encoder or another model is there."""
         self._workbench.told.emit("")
         self._workbench.refused.emit(_NOT_LEARNT.format(why=_sentence(error), name=spoken(card.name)))
+        self._workbench.executor.submit(_all_cards, lambda read: self._take(read[0]), self._not_read, key="class cards")
 
     def _model_ready(self, predictor: Predictor) -> None:
+        self._waits = False  # it was loaded for another reason
         self._has_learnt = sorted(self._learnt.intersection(predictor.vocabulary.names))
         self._learnt.clear()
 
@@ -101,6 +126,7 @@ class ClassBook(QObject):
         """Have the cards read before the model is loaded, which takes seconds: the executor gets this first."""
         controller.predictor_changed.connect(self._model_ready)
         controller.busy_changed.connect(self._tell_learnt)
+        controller.through.progress_changed.connect(self._run_changed)
         self._workbench.executor.submit(_all_cards, self._got, self._not_read, key="class cards")
 
     def _got(self, read: tuple[dict[str, ClassCard], str]) -> None:

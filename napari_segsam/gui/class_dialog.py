@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QGridLayout, QLabel, QLineEdit, QWidget
 
@@ -9,6 +11,7 @@ from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.terminology import ASPECTS, KINDS, ClassCard
 from napari_segsam.engine.laterality import side_of
 from napari_segsam.engine.names import class_name
+from napari_segsam.gui.marks import spoken
 
 _ABOUT = (
     "Say what it looks like, and a model whose list of classes is open can suggest it from now on. "
@@ -16,6 +19,7 @@ _ABOUT = (
 )
 _NAME_ONLY, _ADD = "Name the object only", "Add class"
 _PARTLY = "Fill in all five lines, or none."
+_THERE = "{typed} is the class '{known}', which there is already: cancel, and choose it in the search."
 _NOWHERE = "Tick the kinds of picture in which it is seen."
 _EXAMPLES = {
     "location": ("Location", "In the renal pelvis or a calyx, in the middle of either kidney"),
@@ -35,11 +39,15 @@ class ClassDialog(QDialog):
     Args:
         name: what it shall be called.
         modality: of the scan, one of ``volume.MODALITIES``; chooses the kinds of picture that are ticked.
+        described: the class that is called so and needs no description, or None; such a name is not accepted.
         parent: whose window waits for it.
     """
 
-    def __init__(self, name: str, modality: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, name: str, modality: str, described: Callable[[str], str | None], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._described = described
         self.setWindowTitle("Add a class")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(460)
@@ -111,10 +119,11 @@ class ClassDialog(QDialog):
 
     def _name_fault(self) -> str:
         try:
-            class_name(self.name_line.text())
+            typed = self.name
         except SegsamError as error:
             return str(error)
-        return ""
+        known = self._described(typed)
+        return "" if known is None else _THERE.format(typed=spoken(typed).capitalize(), known=spoken(known))
 
     def _card_fault(self, filled: list[bool]) -> str:
         if any(filled) and not all(filled):

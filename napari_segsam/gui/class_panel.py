@@ -162,7 +162,7 @@ class ClassPanel(QWidget):
         session = self._session
         if session is None:
             return
-        dialog = ClassDialog(name, session.volume.modality, self)
+        dialog = ClassDialog(name, session.volume.modality, partial(self.book.described, session), self)
         dialog.accepted.connect(lambda: self.book.add(dialog.name, dialog.card))
         dialog.finished.connect(lambda _: to_canvas(self.search))
         dialog.open()

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
 
 import torch
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
 from safetensors import SafetensorError
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError, UnreadableInputError, WriteError
-from napari_segsam.core.terminology import ClassCard, Kind
-from napari_segsam.io.faults import first_fault
+from napari_segsam.core.terminology import ClassCard
+from napari_segsam.io.class_cards import read_card_file
 from napari_segsam.model import checkpoint
-from napari_segsam.train.data.listing import UNION
 from napari_segsam.train.text import TextEncoder, embed_cards, text_encoder
 
 _ROWS = "class_cards.sentences"
@@ -34,63 +20,6 @@ _NEAREST = 8
 """Classes with which a new card's words are compared."""
 _SAME = 2e-3
 """Distance of two unit vectors that are one but for the half precision in which a checkpoint keeps them."""
-_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-_SIDES = {"left", "right"}
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError("must be lower-case words of a-z and 0-9 joined by '_', as in kidney_left")
-    return text
-
-
-def _no_union(name: str) -> str:
-    if name.startswith(UNION):
-        raise ValueError(f"must not begin with {UNION}, which data sets keep for masks of several classes")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CardEntry(_Strict):
-    """One ``[class.NAME]`` table that a person writes; what it says is described in docs/how-to/add-a-class.md."""
-
-    modalities: Annotated[list[Kind], Field(min_length=1)]
-    aliases: list[Name] = []
-    laterality: Literal["", "left", "right"] = ""
-    snomed: list[str] = []
-    location: Sentence
-    shape: Sentence
-    appearance: Sentence
-    texture: Sentence
-    lookalike: Sentence
-
-    @model_validator(mode="after")
-    def _coded(self) -> CardEntry:
-        if len(self.snomed) not in (0, 2):
-            raise ValueError("snomed is a code and its meaning, or empty")
-        return self
-
-
-class CardFile(_Strict):
-    """The whole file."""
-
-    classes: Annotated[dict[Annotated[Name, AfterValidator(_no_union)], CardEntry], Field(alias="class", min_length=1)]
-
-    @field_validator("classes")
-    @classmethod
-    def _one_side(cls, classes: dict[str, CardEntry]) -> dict[str, CardEntry]:
-        for name, card in classes.items():
-            sides = _SIDES.intersection(name.split("_"))
-            if card.laterality and sides and card.laterality not in sides:
-                raise ValueError(f"'{name}' has the laterality '{card.laterality}', which its name contradicts")
-        return classes
 
 
 def read_new_cards(path: Path) -> list[ClassCard]:
@@ -99,17 +28,10 @@ def read_new_cards(path: Path) -> list[ClassCard]:
     Raises:
         UnreadableInputError: names the place in the file and what is wrong there.
     """
-    try:
-        entries = CardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))).classes
-    except ValidationError as error:
-        where, what = first_fault(error)
-        where = where.removesuffix(".[key]")  # pydantic's mark for the name of a table
-        raise UnreadableInputError(f"{path.name}: '{where}': {what}; see docs/how-to/add-a-class.md.") from error
-    except OSError as error:
-        raise UnreadableInputError.not_opened(path, error) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnreadableInputError(f"{path.name} cannot be read as TOML ({error}); correct it there.") from error
-    return [ClassCard.from_table(name, entry.model_dump()) for name, entry in entries.items()]
+    cards = read_card_file(path)
+    if not cards:
+        raise UnreadableInputError(f"{path.name} has no [class.NAME] table; see docs/how-to/add-a-class.md.")
+    return list(cards.values())
 
 
 def add_classes(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Sequence
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
+
+from filelock import FileLock
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError, WriteError
 from napari_segsam.core.terminology import ClassCard
@@ -17,6 +20,10 @@ from napari_segsam.train.new_classes import add_classes
 from napari_segsam.train.text import text_encoder
 
 LOG = logging.getLogger(__name__)
+_WAIT_S = 120
+"""For another window that grows the same model; then this one goes on without."""
+_ABOUT_TO_BE_OPENED_S = 600
+"""A grown file that somebody asked for so lately is not removed."""
 
 
 def with_own_classes(model: Path) -> Path:
@@ -40,8 +47,9 @@ def learn(model: Path, card: ClassCard) -> None:
 
     Raises:
         SegsamError: this model will not name it; says why. The card is kept all the same, for another model or for when
-            the sentence encoder is there, unless the card itself is refused.
+            the sentence encoder is there, unless the card itself is refused or this is no model.
     """
+    _check_new(model, card)
     before = own_cards()
     keep_own(card)
     refused = _grown(model, [c for c in before.values() if c.name != card.name] + [card])[1]
@@ -51,6 +59,17 @@ def learn(model: Path, card: ClassCard) -> None:
     if not isinstance(error, (BadCheckpointError, WriteError)) and _has_encoder(model):
         keep_own(before[card.name]) if card.name in before else forget_own(card.name)
     raise error
+
+
+def _check_new(model: Path, card: ClassCard) -> None:
+    """Refuse a name that the model understands already: it would go on as it is, and the new card would not be read."""
+    try:
+        header = checkpoint.read_header(model)
+    except checkpoint.CheckpointError as error:
+        raise BadCheckpointError(f"{model.name} is no model that can be used here: {error}.") from error
+    known = card.name if card.name in header.names else header.aliases.get(card.name)
+    if known is not None:
+        raise SegsamError(f"{model.name} has '{card.name}' already, as its class '{known}'; choose that one.")
 
 
 def _has_encoder(model: Path) -> bool:
@@ -89,33 +108,70 @@ def _unknown(model: Path, cards: Sequence[ClassCard]) -> list[ClassCard]:
 
 
 def _add(model: Path, cards: Sequence[ClassCard]) -> SegsamError | None:
-    """Make the model's file with these cards, where there is none yet; why that fails."""
-    out = _place(model, cards)
-    if not cards or out.exists():
+    """Have the model's file with these cards, made where there is none that is whole; why that fails."""
+    if not cards:
         return None
+    out = _place(model, cards)
+    base = out.parents[2]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        add_classes(model, cards, out)
+        base.mkdir(parents=True, exist_ok=True)
+        base.parent.chmod(0o700)  # what a person describes is nobody else's business
+        with FileLock(base.with_suffix(".lock"), timeout=_WAIT_S):  # another window may be at it, too
+            if not _is_whole(out):
+                _make(model, cards, out)
+            _seal(out).touch()
+            _remove_older(base, out.parents[1])
     except SegsamError as error:
         return error
-    except OSError as error:
-        return WriteError(f"{out.parent} could not be made ({error.strerror}); let SEGSAM_CACHE name another folder.")
-    for old in out.parents[2].glob("*"):  # one file for each model is enough: the one with the newest set of cards
-        if old != out.parents[1]:
-            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:  # the lock's time-out is one, too
+        why = error.strerror or "another window works on it"
+        return WriteError(f"{base.parent} could not be written to ({why}); let SEGSAM_CACHE name another folder.")
     return None
+
+
+def _make(model: Path, cards: Sequence[ClassCard], out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    add_classes(model, cards, out)
+    _seal(out).write_text(_sha256(out), encoding="ascii")
+
+
+def _is_whole(grown: Path) -> bool:
+    """Whether the file is still what :func:`_make` wrote."""
+    try:
+        return _seal(grown).read_bytes() == _sha256(grown).encode()
+    except OSError:
+        return False
+
+
+def _seal(grown: Path) -> Path:
+    """Beside the file, its SHA-256; its time is when the file was last asked for."""
+    return grown.with_name(f"{grown.name}.sha256")
+
+
+def _remove_older(base: Path, newest: Path) -> None:
+    """One file for each model is enough, but another window may be about to open the last one."""
+    begun = time.time() - _ABOUT_TO_BE_OPENED_S
+    for folder in base.iterdir():
+        if folder != newest and all(seal.stat().st_mtime < begun for seal in folder.rglob("*.sha256")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place(model: Path, cards: Sequence[ClassCard]) -> Path:
     """Where the model with these cards lies; without any, the model itself.
 
-    It is called as the model is, since whoever loads it names it by its file and folder.
+    In one folder for each model's path, so that what was made of an older file there is found and removed. It is called
+    as the model is, since whoever loads it names it by its file and folder.
     """
     if not cards:
         return model
-    stat, path = model.stat(), model.resolve()
-    base = _digest(f"{path} {stat.st_size} {stat.st_mtime_ns} {checkpoint.FORMAT}")
-    return cache_folder() / "own-classes" / base / _digest(repr(cards)) / path.parent.name / model.name
+    path = model.resolve()
+    base = cache_folder() / "own-classes" / _digest(str(path))
+    return base / _digest(f"{_sha256(path)} {checkpoint.FORMAT} {cards!r}") / path.parent.name / model.name
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _digest(text: str) -> str:

@@ -9,14 +9,15 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialogButtonBox, QWidget
 
 from napari_segsam.core.errors import SegsamError
-from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.gui import class_book
+from napari_segsam.core.terminology import ClassCard, Vocabulary
+from napari_segsam.gui import class_bar, class_book
 from napari_segsam.gui.class_dialog import ClassDialog
 from napari_segsam.gui.class_panel import ClassPanel
-from napari_segsam.io.class_cards import own_cards
+from napari_segsam.io.class_cards import keep_own, own_cards
 from tests.fakes import CLASSES, block_volume
 
 LIVER, SPLEEN, AIR = (10, 8, 5), (36, 8, 5), (2, 30, 5)
+STENT = ClassCard("renal_stent", ("ct",), (), "", (), ("A long thin tube",) * 5)
 ALT = Qt.KeyboardModifier.AltModifier
 
 
@@ -235,6 +236,62 @@ def test_a_model_that_cannot_learn_a_class_says_why_and_the_object_has_its_name(
     assert clicked.session.chosen_class == "renal_stent"
 
 
+@pytest.mark.parametrize(("typed", "known"), [("Liver", "liver"), ("Hepar", "liver"), ("Pancreas", "pancreas")])
+def test_the_dialog_refuses_a_name_that_is_a_class_already(clicked, learning, typed, known):
+    QTest.keyClick(seek(clicked, "Renal stent"), Qt.Key.Key_Return)
+    asked = dialog(clicked)
+    describe(asked)
+    asked.name_line.clear()
+    QTest.keyClicks(asked.name_line, typed)
+    ok = asked.buttons.button(QDialogButtonBox.StandardButton.Ok)
+    assert not ok.isEnabled() and f"{typed} is the class '{known}'" in asked.wrong.text()
+    QTest.keyClicks(asked.name_line, " stent")
+    assert ok.isEnabled() and asked.wrong.text() == ""
+    QTest.keyClick(asked, Qt.Key.Key_Escape)
+    clicked.wait(lambda: not panel(clicked).findChildren(ClassDialog))
+
+
+def test_a_card_that_was_kept_though_this_model_cannot_learn_it_is_not_asked_for_again(clicked, monkeypatch):
+    def keep_and_refuse(_model, card):
+        keep_own(card)
+        raise SegsamError("It needs the extra 'text'.")
+
+    monkeypatch.setattr(class_book, "learn_class", keep_and_refuse)
+    book = panel(clicked).book
+    book.add("renal_stent", STENT)
+    clicked.wait(lambda: clicked.dock.error.text)
+    clicked.wait(lambda: book.card("renal_stent"))
+    assert book.card("renal_stent") == STENT and "extra 'text'" in clicked.dock.error.text
+    assert [row.text for row in rows_for(clicked, "renal stent")] == ["renal stent"]
+
+
+def test_a_card_that_was_not_kept_can_be_written_anew(clicked, monkeypatch):
+    def refuse(_model, _card):
+        raise SegsamError("Its sentences are those of another class.")
+
+    monkeypatch.setattr(class_book, "learn_class", refuse)
+    panel(clicked).book.add("renal_stent", STENT)
+    clicked.wait(lambda: clicked.dock.error.text)
+    clicked.rest()
+    assert [row.text for row in rows_for(clicked, "renal stent")][-1] == "Describe 'renal stent' …"
+
+
+def test_a_run_through_the_slices_goes_on_before_the_model_with_a_new_class_is_loaded(
+    clicked, learning, predictor, monkeypatch
+):
+    bench, gate, predict = clicked.dock.workbench, threading.Event(), predictor.predict
+    through, loaded, told = bench.controller.through, [], []
+    monkeypatch.setattr(predictor, "predict", lambda *asked: gate.wait(10) and predict(*asked))
+    monkeypatch.setattr(bench, "use_model", lambda *_: loaded.append(through.progress))
+    bench.told.connect(told.append)
+    clicked.key(Qt.Key.Key_K)
+    panel(clicked).book.add("renal_stent", STENT)
+    assert through.progress is not None
+    gate.set()
+    clicked.wait(lambda: loaded)
+    assert loaded == [None] and any("run through the slices" in text for text in told)
+
+
 def test_the_window_answers_while_a_model_learns_a_class(clicked, monkeypatch):
     never = threading.Event()
     monkeypatch.setattr(class_book, "learn_class", lambda model, card: never.wait(10))
@@ -294,6 +351,16 @@ def test_the_legend_lists_what_is_on_the_slice(clicked):
     clicked.wait(lambda: bar.legend.toPlainText().startswith("Committed ■"))
     clicked.look_at(clicked.layers[0], (10, 8, 0))
     clicked.wait(lambda: "Nothing is committed" in bar.legend.toPlainText())
+
+
+def test_why_the_legend_could_not_be_made_is_logged_with_its_trace(clicked, monkeypatch, caplog):
+    def break_down(*_):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(class_bar, "values_in", break_down)
+    QTest.mouseClick(clicked.dock.class_bar.show_legend, Qt.MouseButton.LeftButton)
+    clicked.wait(lambda: "legend" in caplog.text)
+    assert "Traceback" in caplog.text and "out of order" in caplog.text
 
 
 def test_names_cards_and_legend_fit_into_320_pixels(clicked):

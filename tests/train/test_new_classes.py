@@ -236,9 +236,15 @@ def test_a_card_file_with_a_byte_order_mark_is_read(tmp_path):
         ),
         ('"ct"', '"cat"', r"class.renal_stent.modalities\[0\]': must be 'ct'"),
         ('["ct", "xray"]', "[]", "class.renal_stent.modalities': needs 1 or more"),
-        ("[class.renal_stent]", "[klass.renal_stent]", "class': is missing"),
+        ("[class.renal_stent]", "[klass.renal_stent]", "'klass': unknown key"),
         ("location", 'snomed = ["1"]\nlocation', "class.renal_stent': snomed is a code and its meaning"),
+        (
+            "location",
+            'category = "organ"\nlocation',
+            "class.renal_stent.category': must be '', 'anatomy' or 'abnormal'",
+        ),
         ("[class", "class", "cannot be read as TOML"),
+        (CARD, "", "has no .class.NAME. table"),
     ],
 )
 def test_a_faulty_card_file_is_refused_by_the_place_of_the_fault(tmp_path, before, after, why):

@@ -1,10 +1,14 @@
 """A person's own classes are in every model that can have them, and never in the way of one that cannot."""
 
 import logging
+import os
+import time
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 import torch
+from filelock import FileLock
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError
 from napari_segsam.core.terminology import ClassCard
@@ -90,13 +94,17 @@ def test_the_sentence_encoder_runs_once_for_a_class(path):
     assert Lengths.runs == runs
 
 
-def test_one_grown_file_is_kept_for_each_model(path, home):
+def test_one_grown_file_is_kept_for_each_model_once_nobody_is_about_to_open_the_last_one(path, home):
     learn(path, five())
+    last = with_own_classes(path)
     learn(path, five("drain", OTHER))
     other = saved(tiny(seed=1), home, "other")
     with_own_classes(other)
-    grown = sorted(p.name for p in (home / "cache").rglob("*.safetensors"))
-    assert grown == ["other.safetensors", "tiny.safetensors"]
+    assert last.exists()  # another window may have been given it just now
+    seal = next(last.parent.glob("*.sha256"))
+    os.utime(seal, (time.time() - 3600,) * 2)
+    with_own_classes(path)
+    assert files_of(home) == ["other.safetensors", "tiny.safetensors"]
     assert checkpoint.read_header(with_own_classes(path)).names == (*NAMES, "renal_stent", "drain")
 
 
@@ -105,6 +113,90 @@ def test_another_file_in_the_models_place_is_grown_anew(path, home):
     before = with_own_classes(path)
     saved(tiny(replace(TINY_NANO, mlp_dim=32)), home)
     assert with_own_classes(path) != before
+
+
+def files_of(home):
+    return sorted(p.name for p in (home / "cache").rglob("*.safetensors"))
+
+
+def test_a_model_that_was_only_touched_is_not_grown_again(path, home):
+    learn(path, five())
+    before, runs = with_own_classes(path), Lengths.runs
+    for time_ns in (1, 2, 3):
+        os.utime(path, ns=(time_ns, time_ns))
+        assert with_own_classes(path) == before
+    assert Lengths.runs == runs and files_of(home) == ["tiny.safetensors"]
+
+
+def test_what_was_made_of_an_older_file_at_the_models_place_goes(path, home, monkeypatch):
+    monkeypatch.setattr(own_classes, "_ABOUT_TO_BE_OPENED_S", -1)
+    learn(path, five())
+    saved(tiny(seed=1), home)
+    with_own_classes(path)
+    assert files_of(home) == ["tiny.safetensors"]
+
+
+def truncated(data):
+    return data[: len(data) // 2]
+
+
+def with_another_byte(data):
+    return data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]
+
+
+@pytest.mark.parametrize("damage", [truncated, with_another_byte, lambda _: b""])
+def test_a_damaged_grown_file_is_grown_again(path, damage):
+    learn(path, five())
+    grown = with_own_classes(path)
+    seal, whole = next(grown.parent.glob("*.sha256")), grown.read_bytes()
+    for lost in (False, True):
+        grown.write_bytes(damage(whole))
+        if lost:
+            seal.unlink()
+        assert with_own_classes(path) == grown and checkpoint.load(grown)[1].names == (*NAMES, "renal_stent")
+        assert seal.read_text() == sha256(grown.read_bytes()).hexdigest()
+
+
+def test_where_a_damaged_grown_file_cannot_be_grown_again_the_models_own_is_loaded(path, monkeypatch, caplog):
+    learn(path, five())
+    with_own_classes(path).write_bytes(b"x")
+    has_encoder(monkeypatch, MISSING)
+    with caplog.at_level(logging.WARNING):
+        assert with_own_classes(path) == path
+    assert "renal_stent is not suggested: Embedding class cards needs" in caplog.text
+
+
+def test_a_window_that_waits_too_long_for_another_one_goes_on_without(path, monkeypatch, caplog):
+    learn(path, five())
+    monkeypatch.setattr(own_classes, "_WAIT_S", 0)
+    with FileLock(with_own_classes(path).parents[2].with_suffix(".lock")), caplog.at_level(logging.WARNING):
+        assert with_own_classes(path) == path
+    assert "another window works on it" in caplog.text
+    assert with_own_classes(path) != path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_grown_files_are_their_owners_alone(path, home):
+    folder = home / "cache" / "own-classes"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    learn(path, five())
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["liver", "hepar"])
+def test_a_name_that_the_model_understands_already_is_refused_and_not_kept(path, name):
+    with pytest.raises(SegsamError, match=rf"has '{name}' already, as its class 'liver'"):
+        learn(path, five(name))
+    assert own_cards() == {}
+
+
+def test_the_encoder_runs_once_for_a_class_that_is_described_anew(path):
+    learn(path, five())
+    learn(path, five("drain", OTHER))
+    learn(path, five(sentences=("A wide sack.", "Dark on CT.")))
+    runs = Lengths.runs
+    assert with_own_classes(path) != path and Lengths.runs == runs
 
 
 def test_where_the_encoder_is_missing_it_says_what_to_install_and_the_card_is_kept_for_then(path, monkeypatch, caplog):
