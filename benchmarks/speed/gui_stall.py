@@ -1,10 +1,11 @@
 """How long the window stands still: napari alone, while the model loads, while it embeds under scrolling and clicks.
 
     xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/speed/gui_stall.py
-        [--slices 40] [--model nano] [--json FILE]
+        [--slices 300] [--clicks 200] [--model nano] [--json FILE]
 
 A timer of the GUI thread is due every 2 ms; a stall is how much later than that it comes. Drawing a slice is a stall of
 napari's own, so the same scrolling without our dock is measured in the same process and is what ours stands beside.
+Clicks are mouse events on the canvas; while they come, all slices are being embedded in the background.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ os.environ["SEGSAM_STATE"] = tempfile.mkdtemp()  # no journal of this is offered
 
 import napari
 import numpy as np
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -34,7 +35,7 @@ from napari_segsam.io.phantom.sample import torso_phantom
 
 _DUE_MS = 2
 _STEP_MS = 120
-AIM_MS = 50.0
+AIM_MS = {"longest_ms": 16.0, "p99_ms": 4.0}
 
 
 class Heartbeat:
@@ -63,40 +64,45 @@ class Heartbeat:
 
 
 def large_phantom(slices: int) -> Volume:
-    """The sample, repeated to 504 x 432 voxels a slice, which is the size of a clinical CT."""
+    """The sample, repeated to 504 x 432 voxels a slice, which is the size of a clinical CT, and to and fro in depth."""
     sample = torso_phantom()
-    voxels = sample.voxels[:, :, :slices].repeat(3, axis=0).repeat(3, axis=1)
+    there = np.arange(sample.voxels.shape[2])
+    k = np.resize(np.concatenate([there, there[::-1]]), slices)
+    voxels = sample.voxels[:, :, k].repeat(3, axis=0).repeat(3, axis=1)
     return Volume(Grid(voxels.shape, np.diag([0.8, 0.8, 5.0, 1.0])), voxels, modality="ct", name="phantom")
 
 
-def scroll(viewer: napari.Viewer, slices: int, at_each: Callable[[], None] = lambda: None) -> None:
+def scroll(viewer: napari.Viewer, slices: int, at_each: Callable[[int], None] = lambda _: None) -> None:
     """One slice every 120 ms, through the whole scan."""
     for index in range(slices):
         viewer.dims.set_current_step(0, index)
-        at_each()
+        at_each(index)
         QTest.qWait(_STEP_MS)
 
 
-def wait_until(ready: Callable[[], bool], seconds: float = 300.0) -> None:
+def wait_until(ready: Callable[[], bool], seconds: float = 600.0) -> None:
     """Run the event loop until ``ready``."""
     end = time.monotonic() + seconds
     while not ready() and time.monotonic() < end:
         QTest.qWait(20)
 
 
-def click_middle(dock: Dock) -> None:
-    """A point in the middle of the visible slice, as the canvas would ask for it."""
-    dock.workbench.do(lambda c: c.click(c.session.view.shape[0] * 0.45, c.session.view.shape[1] * 0.35))
+def click_organ(viewer: napari.Viewer) -> None:
+    """A left click on the canvas, where the liver lies on most slices."""
+    canvas = viewer.window._qt_viewer.canvas.native  # noqa: SLF001 - napari has no public way to it
+    place = QPoint(round(canvas.width() * 0.42), round(canvas.height() * 0.47))
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=place)
 
 
-def measure(slices: int) -> dict[str, dict[str, float]]:
-    """The three situations, in one process."""
+def measure(slices: int, clicks: int) -> dict[str, dict[str, float]]:
+    """The situations, in one process."""
     viewer, beat = napari.Viewer(show_welcome_screen=False), Heartbeat()
     viewer.window.resize(1280, 840)
     data, kwargs, _ = layer_of(large_phantom(slices))
     viewer.add_image(data, **kwargs)
     QTest.qWait(1000)
-    found = {"napari alone, scrolling": beat.during(lambda: scroll(viewer, slices))}
+    found = {"napari alone, idle": beat.during(lambda: QTest.qWait(3000))}
+    found["napari alone, scrolling"] = beat.during(lambda: scroll(viewer, slices))
     opened: list[Dock] = []
 
     def open_dock() -> None:
@@ -111,12 +117,20 @@ def measure(slices: int) -> dict[str, dict[str, float]]:
     )
     if dock.error.text:
         raise SystemExit(dock.error.text)
-
-    def work() -> None:
-        scroll(viewer, slices, lambda: click_middle(dock))
-        wait_until(lambda: not controller.busy)
-
-    found["embedding, scrolling and clicking"] = beat.during(work)
+    answers, done = [], []
+    controller.prediction_changed.connect(lambda prediction: answers.append(prediction))
+    controller.preparation_changed.connect(lambda progress: done.append(progress))
+    due = set(np.linspace(0, slices - 1, clicks).astype(int).tolist())
+    controller.prepare_volume()
+    found["embedding, scrolling and clicking"] = beat.during(
+        lambda: scroll(viewer, slices, lambda index: click_organ(viewer) if index in due else None)
+    )
+    wait_until(lambda: not controller.busy)
+    found["what came of it"] = {
+        "clicks": len(due),
+        "answers": sum(answer is not None for answer in answers),
+        "slices embedded": max((p.done for p in done if p is not None), default=0),
+    }
     viewer.close()
     QApplication.processEvents()
     return found
@@ -125,19 +139,24 @@ def measure(slices: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Print a table, and write JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slices", type=int, default=40)
+    parser.add_argument("--slices", type=int, default=300)
+    parser.add_argument("--clicks", type=int, default=200)
     parser.add_argument("--model", help="registry name or file; the default model without it")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.model:
         os.environ["SEGSAM_MODEL"] = given.model
-    found = measure(given.slices)
-    print(f"Aim: the longest stall while embedding at most {AIM_MS:g} ms above napari's own.")
+    found = measure(given.slices, given.clicks)
+    came = found.pop("what came of it")
+    print(f"Aim, above napari scrolling alone: {AIM_MS['longest_ms']:g} ms (longest), {AIM_MS['p99_ms']:g} ms (p99).")
     print(f"{'GUI thread stalls':36s} {'longest (ms)':>13s} {'p99 (ms)':>9s}")
     for name, stall in found.items():
         print(f"{name:36s} {stall['longest_ms']:13.1f} {stall['p99_ms']:9.1f}")
+    ours, theirs = found["embedding, scrolling and clicking"], found["napari alone, scrolling"]
+    print(f"{'above napari scrolling':36s}", *(f"{ours[k] - theirs[k]:+12.1f}" for k in AIM_MS))
+    print(", ".join(f"{count:.0f} {what}" for what, count in came.items()))
     if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
+        given.json.write_text(json.dumps(found | {"what came of it": came}, indent=1))
 
 
 if __name__ == "__main__":

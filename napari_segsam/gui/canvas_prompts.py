@@ -77,6 +77,7 @@ class CanvasPrompts:
         view = self._follow()
         if view is None:
             return None
+        self._layers.come_back()
         px = self._pixel(view, zoom)
         slate = Slate(view, px, self._placement, self._layers, self._controller, self._refuse)
         rc, prompts = slate.rc(position), self._controller.session.prompts
@@ -115,6 +116,7 @@ class CanvasPrompts:
         if view is not None:
             row, col = self._placement.rc(view, position)
             if is_inside(view, (row, col)):
+                self._layers.come_back()
                 self._controller.click(row, col, positive)
 
     def _pixel(self, view: SliceView, zoom: float) -> Rc:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter, QWidget
 
-from napari_segsam.gui.main_window import canvas_in
+from napari_segsam.gui.main_window import canvas_in, main_window_of
 
 NAME = "Other planes"
 _SHARE = 0.4
@@ -49,7 +49,7 @@ class PlanesDock:
 
     def close(self) -> None:
         """Take it out of the window. The dock's own button may have done so already."""
-        _once_laid_out(self.canvas, self._zooming())
+        _once_laid_out(self.canvas, self._give_back, self._zooming())
         docked = self._inner.parent() is not None
         self._inner.setParent(self.canvas.window())  # goes with the window, where that is closed first
         self._inner.deleteLater()
@@ -57,15 +57,25 @@ class PlanesDock:
             self._viewer.window.remove_dock_widget(self._dock)
 
     def _make_room(self, window: QMainWindow) -> None:
-        neighbour, width = _put_beside(window, self._dock), round(_SHARE * self.canvas.width())
+        width = round(_SHARE * self.canvas.width())
+        self._neighbours = {dock: dock.width() for dock in window.findChildren(QDockWidget) if dock.isVisible()}
+        neighbour = _put_beside(window, self._dock)
 
         def widen() -> None:
             """A dock that shares its place gets no room by itself."""
             if neighbour is not None and self._inner.parent() is not None:
-                sizes = [width, neighbour.width()]
+                sizes = [width, self._neighbours.get(neighbour, neighbour.width())]
                 window.resizeDocks([self._dock, neighbour], sizes, Qt.Orientation.Horizontal)
 
-        _once_laid_out(self.canvas, widen, self._zooming())
+        # Qt lays out in several rounds, and a first one may come before the dock has its place.
+        _once_laid_out(self.canvas, widen, widen, self._zooming())
+
+    def _give_back(self) -> None:
+        """The docks beside it have the widths again that they had without it."""
+        window = main_window_of(self.canvas)
+        widths = {dock: width for dock, width in self._neighbours.items() if dock is not self._dock and _is_there(dock)}
+        if window is not None and widths:
+            window.resizeDocks(list(widths), list(widths.values()), Qt.Orientation.Horizontal)
 
     def _zooming(self) -> Callable[[], None]:
         """What, called when the canvas has another size, shows in it what it shows now."""
@@ -97,6 +107,14 @@ class _Beside(QSplitter):
         super().resizeEvent(event)
         wide = self.width() >= self.height()
         self.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+
+
+def _is_there(dock: QDockWidget) -> bool:
+    """Whether Qt still has it, in its place and in sight."""
+    try:
+        return dock.isVisible() and not dock.isFloating()
+    except RuntimeError:
+        return False
 
 
 def _main_canvas(window: QMainWindow) -> QWidget:

@@ -54,7 +54,10 @@ def show_clicks(layer: Points, placement: Placement, view: SliceView, clicks: Se
     colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
     # This draws the layer once more, and the usual click only adds a point, which has its colour already.
     if not np.allclose(layer.face_color, colours):
+        is_seen = layer.visible
+        layer.visible = True  # a hidden layer still counts the points that it showed last, and stumbles over them
         layer.face_color = colours
+        layer.visible = is_seen
     layer.selected_data = set()
 
 

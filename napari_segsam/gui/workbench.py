@@ -35,6 +35,10 @@ from napari_segsam.gui.scans import bring_into_view, bring_to_top, scan_layers, 
 from napari_segsam.gui.waiting import CancelledError
 from napari_segsam.io.hub import cache_folder
 
+_LEFT = (
+    "The scan {name} was taken out with labels that are not saved. They stay in a layer of their own: save it by "
+    "File > Save Selected Layers, or open the scan again to go on. "
+)
 LoadModel = Callable[[str, str], Predictor]
 """(model name or path, device) -> Predictor; called on the inference thread."""
 
@@ -78,6 +82,7 @@ class Workbench(QObject):
         self._files: LabelFiles | None = None
         self._kept: WeakKeyDictionary[Image, Session] = WeakKeyDictionary()  # work on scans not open now
         self._newest: Layer | None = None
+        self._farewell = ""  # what is to be said of a scan that was taken out, until the next one is open
         self._layer_arrived.connect(self._take_newest, Qt.ConnectionType.QueuedConnection)
         self.choice = Choice()
         self.choice.changed.connect(self._show_choice)
@@ -147,7 +152,8 @@ class Workbench(QObject):
             return
         self._put_away()
         self._place(layer, session)
-        self.told.emit(notes_on(session.volume))
+        self.told.emit(self._farewell + notes_on(session.volume))
+        self._farewell = ""
 
     def take_up(self, session: Session) -> None:
         """Go on with other work on the open scan; that until now is put away."""
@@ -295,9 +301,15 @@ class Workbench(QObject):
         self._keys.unbind(event.value)
         if self._open is not None and self._open.forget(event.value):
             return
-        if event.value is self.scan:
+        if event.value is self.scan and self.controller is not None:
+            left = self.controller.session
             self._put_away(leave_labels=True)
             self.scan_changed.emit()
+            self._farewell = _LEFT.format(name=left.volume.name) if left.unsaved else ""
+            self.told.emit(self._farewell)
+            if self.scans:
+                self._newest = self.scans[-1]
+                self._layer_arrived.emit()
         self.scans_changed.emit()
 
     def _seen(self) -> Iterator[Placement]:

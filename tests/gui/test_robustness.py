@@ -29,7 +29,7 @@ def test_constructing_the_dock_in_an_empty_viewer_changes_nothing(hand):
     assert (list(hand.viewer.mouse_drag_callbacks), list(hand.viewer.mouse_double_click_callbacks)) == before
     assert hand.viewer.keymap == keys
     assert not dock.empty.isHidden()
-    assert dock.object_panel.parentWidget().isHidden()
+    assert not dock.object_panel.isVisibleTo(dock)
 
 
 def test_a_scan_that_comes_after_the_dock_is_ready_to_click(hand):
@@ -81,10 +81,40 @@ def test_deleting_the_scan_keeps_what_was_committed(ready):
     ready.viewer.layers.remove(ready.layers[0])
     assert [layer.name for layer in ready.viewer.layers] == ["labels"]
     assert ready.layer("labels").data.any()
-    assert ready.dock.empty.isVisible()
+    assert ready.dock.empty.isVisible() and "not saved" in ready.dock.notice.text
     assert ready.dock.workbench.tool is None
     ready.click((5.0, 5.0, 5.0))
     ready.key(Qt.Key.Key_C)
+
+
+def test_deleting_the_scan_goes_on_with_another_one_and_says_where_the_labels_are(ready):
+    other = ready.open(block_volume((40, 40, 12)))
+    ready.wait(lambda: ready.dock.workbench.scan is other)
+    ready.dock.workbench.open_scan(ready.layers[0])
+    ready.rest()
+    click_liver(ready)
+    ready.key(Qt.Key.Key_C)
+    ready.viewer.layers.remove(ready.layers[0])
+    ready.wait(lambda: ready.dock.workbench.scan is other)
+    assert "not saved" in ready.dock.notice.text and ready.session.volume.grid.shape == (40, 40, 12)
+
+
+def test_a_prompt_brings_hidden_layers_back(ready):
+    ready.key(Qt.Key.Key_V)
+    assert not ready.layer("labels").visible
+    click_liver(ready)
+    assert ready.layer("labels").visible and ready.layer("preview").visible
+
+
+def test_prompts_may_go_while_their_layer_is_hidden(ready):
+    click_liver(ready)
+    controller = ready.dock.workbench.controller
+    controller.click(30, 30, False)
+    ready.rest()
+    ready.layer("prompts: points").visible = False
+    controller.remove_click(0)
+    ready.rest()
+    assert not ready.layer("prompts: points").visible and len(ready.layer("prompts: points").data) == 1
 
 
 def test_clearing_the_layer_list_is_survived(ready):
