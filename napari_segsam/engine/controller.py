@@ -16,7 +16,7 @@ from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.conversation import Conversation, Listener
 from napari_segsam.engine.history import Step, in_one, no_voxels
 from napari_segsam.engine.object_acts import ObjectActs
-from napari_segsam.engine.objects import Drawn, named, place_of
+from napari_segsam.engine.objects import Drawn, Place, named, place_of
 from napari_segsam.engine.prompt_acts import PromptActs
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
@@ -158,13 +158,24 @@ class Controller(PromptActs, ObjectActs):
         if entered:
             self._retrace(entered[0] if len(entered) == 1 else in_one(entered), "Undone" if undoes else "Redone")
 
-    def record_stroke(self, indices: NDArray[np.int64], before: NDArray[np.uint16], name: str = "brush") -> Patch:
+    def hold_back(self, holds: bool) -> None:
+        """A stroke begins that is not recorded yet; False: it is, or never will be.
+
+        Accepted suggestions and what goes on through the slices are drawn only afterwards: undo of a stroke brings back
+        what was there before each of its voxels, so nothing may be written below it meanwhile.
+        """
+        self._conversation.hold_back(holds)
+
+    def record_stroke(
+        self, indices: NDArray[np.int64], before: NDArray[np.uint16], name: str = "brush", place: Place | None = None
+    ) -> Patch:
         """A brush has already changed ``session.labels.voxels``: make it one entry of the history.
 
         Args:
             indices: (n,) flat C-order indices that it touched; may repeat, oldest first.
             before: (n,) values that were there.
             name: for the history.
+            place: the slice that it was made on; None for the visible one.
 
         Voxels of locked objects get their values back; see :meth:`lock`.
 
@@ -174,7 +185,7 @@ class Controller(PromptActs, ObjectActs):
         if self.session.spare_locked(indices, before):
             self.labels_changed.emit(no_voxels(name))
             self.failed.emit("What is locked was left as it is; unlock an object to change it.")
-        step = self.session.record_stroke(indices, before, name)
+        step = self.session.record_stroke(indices, before, name, place)
         if step is not None:
             self._follow(step)
         return no_voxels(name) if step is None or step.patch is None else step.patch

@@ -172,6 +172,10 @@ class Conversation:
         """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed."""
         self._inference.work(job, use, lost)
 
+    def hold_back(self, holds: bool) -> None:
+        """Keep what would change the labels until this is called with False; see :meth:`Controller.hold_back`."""
+        self._inference.hold_back(holds)
+
     # -- suggestions on their way to be objects; they belong to their own slice, wherever the person looks
     def refine(self, suggestion: Suggestion) -> None:
         """Have an open suggestion of the visible slice refined with its own box and centre.

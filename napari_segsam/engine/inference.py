@@ -14,6 +14,7 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
+from napari_segsam.engine.holding import Holding
 from napari_segsam.engine.objects import Place, place_of
 from napari_segsam.engine.propagate import Ask, asking
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
@@ -64,6 +65,7 @@ class Inference:
         self._busy_changed = busy_changed
         self._failed = failed
         self._requests = Requests()
+        self._holding = Holding()
         self._was_busy = False
         self.load_failure = ""  # why there is no model, while there is none
         self._asked: Prompts | None = None
@@ -92,6 +94,10 @@ class Inference:
         """Ask this model from now on; where its device is full, embeddings give way."""
         self.predictor, self._device = predictor, predictor.device
         predictor.when_full(self._cache.clear)
+
+    def hold_back(self, holds: bool) -> None:
+        """Keep answers that change the labels, of which any may be cancelled meanwhile; False: hand them on."""
+        self._holding.hold(holds)
 
     def must_embed(self, view: SliceView) -> bool:
         """Whether an answer on this slice has to wait for the image encoder."""
@@ -175,7 +181,7 @@ class Inference:
 
         def done(answer: T) -> None:
             self._tell_troubles()
-            use(answer)
+            self._holding.do(lambda: use(answer))
 
         def failed(error: BaseException) -> None:
             self._tell_troubles()
@@ -227,11 +233,17 @@ class Inference:
         """Run ``job`` on the executor, and ``use`` what it gives if it is still wanted then; ``tell`` why it failed."""
         ticket = self._requests.issue(kind, self._scene(kind, view))
 
-        def done(answer: T) -> None:
+        def hand_on(answer: T) -> None:
             if self._requests.close(ticket, self._scene(kind, view)):
                 use(answer)
             self._tell_busy()
             self._tell_troubles()
+
+        def done(answer: T) -> None:
+            if isinstance(kind, Accepting):
+                self._holding.do(lambda: hand_on(answer))
+            else:
+                hand_on(answer)
 
         def failed(error: BaseException) -> None:
             wanted = self._requests.close(ticket, self._scene(kind, view))

@@ -79,13 +79,16 @@ class Footprint:
     candidate: int
     quality: Quality | None = None
 
-    def find(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
-        """Which of ``indices`` belong to this footprint, and the values under those that do."""
+    def find(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+        """Where in ``indices``, which ascend, this footprint's voxels are, and the values under those that are there.
+
+        It is its voxels that are looked up, for an object has far more of them than one slice of it.
+        """
         own, (under,) = self.voxels.unpack()
-        at = np.searchsorted(own, indices)
-        inside = at < len(own)
-        inside[inside] = own[at[inside]] == indices[inside]
-        return inside, under[at[inside]]
+        at = np.searchsorted(indices, own)
+        there = at < len(indices)
+        there[there] = indices[at[there]] == own[there]
+        return at[there], under[there]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -195,10 +198,12 @@ class WorkedObject:
         """What lies under the object at these voxels: their own values where it does not have them yet."""
         under = voxels[indices].copy()
         ours = np.flatnonzero(under == self.value)
+        ours = ours[np.argsort(indices[ours], kind="stable")]  # linear where they ascend already
+        mine = indices[ours]
         # Where several commits took a voxel, something else had it in between: the newest knows what.
         for footprint in sorted(footprints, key=lambda f: f.number) if len(ours) else ():
-            inside, values = footprint.find(indices[ours])
-            under[ours[inside]] = values
+            at, values = footprint.find(mine)
+            under[ours[at]] = values
         return under
 
     def _given_up(
@@ -210,9 +215,11 @@ class WorkedObject:
             return np.empty(0, np.int64), np.empty(0, np.uint16)
         indices, (under,) = last.voxels.unpack()
         leaves = (voxels[indices] == self.value) & ~np.isin(indices, taken, assume_unique=True)
-        for footprint in (f for f in self._crossing(place) if f is not last):
-            leaves[leaves] = ~footprint.find(indices[leaves])[0]
-        return indices[leaves], under[leaves]
+        indices, under = indices[leaves], under[leaves]
+        kept = np.zeros(len(indices), bool)
+        for footprint in (f for f in self._crossing(place) if f is not last) if len(indices) else ():
+            kept[footprint.find(indices)[0]] = True
+        return indices[~kept], under[~kept]
 
 
 def _patch(name: str, voxels: NDArray[np.uint16], *parts: tuple[NDArray[np.int64], NDArray[np.uint16]]) -> Patch:

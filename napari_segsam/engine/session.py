@@ -163,8 +163,9 @@ class Session:
 
     @property
     def uncommitted(self) -> bool:
-        """Whether any slice has prompts of the current object whose mask was not committed."""
-        return any(self._state.current.uncommitted_at(p) for p in self._state.current.prompts)
+        """Whether any object has prompts on any slice whose mask was not committed."""
+        objects = (self._state.current, *self._state.others.values())
+        return any(one.uncommitted_at(place) for one in objects for place in one.prompts)
 
     @property
     def undo_names(self) -> tuple[str, ...]:
@@ -338,10 +339,12 @@ class Session:
         """Take a suggestion off the visible slice."""
         return self._do(steps.reject(self._state, self.place, suggestion))
 
-    def record_stroke(self, indices: NDArray[np.int64], before: NDArray[np.uint16], name: str = "brush") -> Step | None:
+    def record_stroke(
+        self, indices: NDArray[np.int64], before: NDArray[np.uint16], name: str = "brush", place: Place | None = None
+    ) -> Step | None:
         """A brush has changed ``labels.voxels`` already, see :meth:`Controller.record_stroke`; None if not really."""
         own, state = self.class_name, self._state
-        step = steps.stroke(state, self.labels, self.place, own, indices, before, name)
+        step = steps.stroke(state, self.labels, place or self.place, own, indices, before, name)
         return None if step is None else self._do(step)
 
     def spare_locked(self, indices: NDArray[np.int64], before: NDArray[np.uint16]) -> bool:

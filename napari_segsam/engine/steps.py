@@ -137,7 +137,7 @@ def stroke(
     Args:
         state: before it.
         labels: after it.
-        place: where the person looked.
+        place: the slice that it was made on.
         own: the current object's class.
         indices: (n,) flat C-order indices that it touched; may repeat, oldest first.
         before: (n,) values that were there.

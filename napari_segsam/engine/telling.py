@@ -73,7 +73,7 @@ class Telling:
     def retraced(self, step: Step, verb: str) -> None:
         """A step was undone or redone, perhaps on a slice that the person does not see."""
         where = f" on {named(step.place)}" if step.place and step.place != self._to.session.place else ""
-        self.say(f"{verb}: {step.name}{where}.")
+        self.say(f"{verb}: {step.name.removesuffix(where)}{where}.")
 
     def committed(self, step: Step) -> None:
         """The current object was committed on the visible slice, perhaps over the last of others."""

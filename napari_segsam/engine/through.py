@@ -18,7 +18,7 @@ from napari_segsam.engine.conversation import Conversation
 from napari_segsam.engine.filling import Change, Mask, Tidy, Work, at_once, fill_between
 from napari_segsam.engine.filling import tidy as tidied
 from napari_segsam.engine.history import Step
-from napari_segsam.engine.objects import named
+from napari_segsam.engine.objects import named, place_of
 from napari_segsam.engine.propagate import Propagation
 from napari_segsam.engine.run import Job, Progress, Run, Way
 from napari_segsam.engine.telling import Telling
@@ -156,7 +156,7 @@ class Through:
         indices = np.concatenate([change.added, change.removed])
         before = flat[indices]
         flat[change.added], flat[change.removed] = run.value, change.beneath
-        self._controller.record_stroke(indices, before, title)
+        self._controller.record_stroke(indices, before, title, place_of(run.view))
 
     # -- how a run goes on
     def _begin(self, act: Act, make: Callable[[], tuple[Run, Way]]) -> None:
@@ -165,6 +165,7 @@ class Through:
             if hindrance:
                 raise SegsamError(hindrance)
             self._run, self._way = make()
+            self._answers.clear()
         except SegsamError as error:
             self._controller.failed.emit(str(error))
             return
@@ -181,6 +182,9 @@ class Through:
         try:
             while self._answers:
                 self._use(self._answers.pop())
+        except BaseException:
+            self._end("Stopped: the program failed.")
+            raise
         finally:
             self._is_going_on = False
 

@@ -10,10 +10,10 @@ import numpy as np
 from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
+from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.session import Session
-from napari_segsam.gui.brush import Stroke, hear_strokes
 from napari_segsam.gui.layer_data import LABELS_KEY, ORIGIN_KEY, VOLUME_KEY
 from napari_segsam.gui.palette import name_values
 from napari_segsam.gui.placement import Placement
@@ -43,7 +43,7 @@ class ScanLayers:
         viewer: napari's.
         placement: the scan and its Image layer.
         session: what the layers show.
-        on_stroke: called after the brush has changed `labels`.
+        hear_strokes: called with `labels` when it was made, and with what it shows.
         on_added: called with each layer that was made, and whether it is `labels`; for key bindings.
     """
 
@@ -52,11 +52,11 @@ class ScanLayers:
         viewer: Any,
         placement: Placement,
         session: Session,
-        on_stroke: Callable[[Stroke], None],
+        hear_strokes: Callable[[Layer, LabelMap], None],
         on_added: Callable[[Layer, bool], None],
     ) -> None:
         self._viewer, self._placement, self._session = viewer, placement, session
-        self._on_stroke, self._on_added = on_stroke, on_added
+        self._hear_strokes, self._on_added = hear_strokes, on_added
         self._held: dict[str, Layer] = {}
         self._filling = False
         self._hidden: frozenset[int] = frozenset()
@@ -135,6 +135,11 @@ class ScanLayers:
         back = not self.shown
         for layer in self._put_out or list(self._held.values()):
             layer.visible = back
+
+    def come_back(self) -> None:
+        """Show our layers where `toggle` hid all of them: nobody prompts what cannot be seen."""
+        if not self.shown:
+            self.toggle()
 
     def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
         """The outline of a (rows, cols) mask on the visible slice; None for nothing."""
@@ -242,7 +247,7 @@ class ScanLayers:
             **self._frame(),
         )
         self._name_labels(layer)
-        hear_strokes(layer, self._session.labels, self._on_stroke)
+        self._hear_strokes(layer, self._session.labels)
         return layer
 
     def _make_semantic(self) -> Labels:

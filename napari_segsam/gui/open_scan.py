@@ -13,7 +13,7 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.objects import Place
-from napari_segsam.gui.brush import Stroke
+from napari_segsam.gui.brush import Stroke, Strokes
 from napari_segsam.gui.canvas_prompts import CanvasPrompts
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.orientation import OrientationLetters
@@ -50,7 +50,8 @@ class OpenScan:
         self.placement = placement
         self._sliceless = False
         self._suggestion: Suggestion | None = None
-        self._layers = ScanLayers(viewer, placement, controller.session, self._stroke, bind)
+        self._strokes = Strokes(viewer, self._stroke, controller.hold_back)
+        self._layers = ScanLayers(viewer, placement, controller.session, self._strokes.hear, bind)
         self.prompts = CanvasPrompts(viewer, placement, self._layers, controller, refuse, self._follow_view)
         self._letters = OrientationLetters(viewer, placement)
 
@@ -118,6 +119,7 @@ class OpenScan:
         self.prompts.let_go()
         for signal, slot in self._connections():
             signal.disconnect(slot)
+        self._strokes.let_go()
 
     # -- the canvas
 

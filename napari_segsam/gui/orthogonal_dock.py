@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt, QTimer
@@ -58,24 +59,24 @@ class PlanesDock:
 
     def _make_room(self, window: QMainWindow) -> None:
         width = round(_SHARE * self.canvas.width())
-        self._neighbours = {dock: dock.width() for dock in window.findChildren(QDockWidget) if dock.isVisible()}
         neighbour = _put_beside(window, self._dock)
+        # Held weakly: a dock that is known here would outlive its window, and with it all that hangs on it.
+        self._neighbour = ref(neighbour) if neighbour is not None else lambda: None
+        self._neighbour_px = neighbour.width() if neighbour is not None else 0
 
         def widen() -> None:
             """A dock that shares its place gets no room by itself."""
-            if neighbour is not None and self._inner.parent() is not None:
-                sizes = [width, self._neighbours.get(neighbour, neighbour.width())]
-                window.resizeDocks([self._dock, neighbour], sizes, Qt.Orientation.Horizontal)
+            beside = self._neighbour()
+            if beside is not None and self._inner.parent() is not None:
+                window.resizeDocks([self._dock, beside], [width, self._neighbour_px], Qt.Orientation.Horizontal)
 
-        # Qt lays out in several rounds, and a first one may come before the dock has its place.
-        _once_laid_out(self.canvas, widen, widen, self._zooming())
+        _once_laid_out(self.canvas, widen, self._zooming())
 
     def _give_back(self) -> None:
-        """The docks beside it have the widths again that they had without it."""
-        window = main_window_of(self.canvas)
-        widths = {dock: width for dock, width in self._neighbours.items() if dock is not self._dock and _is_there(dock)}
-        if window is not None and widths:
-            window.resizeDocks(list(widths), list(widths.values()), Qt.Orientation.Horizontal)
+        """The dock beside it has the width again that it had without it."""
+        window, beside = main_window_of(self.canvas), self._neighbour()
+        if window is not None and beside is not None and beside.isVisible() and not beside.isFloating():
+            window.resizeDocks([beside], [self._neighbour_px], Qt.Orientation.Horizontal)
 
     def _zooming(self) -> Callable[[], None]:
         """What, called when the canvas has another size, shows in it what it shows now."""
@@ -107,14 +108,6 @@ class _Beside(QSplitter):
         super().resizeEvent(event)
         wide = self.width() >= self.height()
         self.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
-
-
-def _is_there(dock: QDockWidget) -> bool:
-    """Whether Qt still has it, in its place and in sight."""
-    try:
-        return dock.isVisible() and not dock.isFloating()
-    except RuntimeError:
-        return False
 
 
 def _main_canvas(window: QMainWindow) -> QWidget:

@@ -98,6 +98,15 @@ def test_opening_another_volume_is_refused_while_work_would_be_lost(controller, 
     assert not session.labels.voxels.any() and session.undo_names == () and session.prediction is None
 
 
+def test_opening_another_volume_is_refused_while_prompts_of_an_object_that_is_not_current_wait(controller, session):
+    controller.click(*LIVER)
+    controller.next_object()
+    assert session.uncommitted and not session.uncommitted_here
+    assert controller.open(block_volume()) is True and session.objects == (1,)
+    controller.delete(1)
+    assert not session.uncommitted
+
+
 def test_work_is_discarded_only_on_request(controller, session):
     controller.click(*LIVER)
     assert controller.open(block_volume(), discard=True) is True

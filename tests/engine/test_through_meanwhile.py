@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from psygnal import EmitLoopError
 
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.session import Session
@@ -161,3 +162,36 @@ def test_it_ends_where_all_of_it_would_lie_on_locked_objects(controller, session
     controller.through.propagate(1)
     assert on_slices(session) == [4]
     assert "Stopped at slice k=5: All of liver lies on locked objects" in progress[-1].reason
+
+
+def test_what_is_tidied_while_the_person_looks_elsewhere_belongs_to_its_own_slice(waiting, session, later, heard):
+    click_liver(waiting, later)
+    waiting.suggest()
+    later.run_all()
+    waiting.commit()
+    waiting.through.smooth(6.0)
+    waiting.show(2, 2)
+    later.run_all()
+    assert session.undo_names[0] == "smooth liver on slice k=4"
+    waiting.undo()
+    assert heard.status_changed[-1] == "Undone: smooth liver on slice k=4."
+
+
+def test_a_run_that_a_fault_of_the_program_ended_is_over(waiting, session, later, progress):
+    click_liver(waiting, later)
+    waiting.commit()
+    faults = [ValueError("of a listener")]
+
+    def fail(_patch):
+        if faults:
+            raise faults.pop()
+
+    waiting.labels_changed.connect(fail)
+    waiting.through.propagate(1)
+    with pytest.raises(EmitLoopError):
+        later.run_all()
+    assert progress[-1].reason == "Stopped: the program failed." and waiting.through.progress is None
+    waiting.show(2, session.place[1])
+    waiting.through.propagate(-1)
+    later.run_all()
+    assert on_slices(session) == [1, 2, 3, 4, 5]

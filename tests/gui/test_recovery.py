@@ -91,6 +91,19 @@ def test_work_that_was_cut_off_is_restored_by_one_click(ready, again, journals, 
     assert np.array_equal(other.session.labels.voxels, expected["voxels"])
 
 
+def test_prompts_of_an_object_that_is_not_worked_on_are_offered_after_the_window_is_closed(ready, again):
+    click(ready, LIVER)
+    ready.key(Qt.Key.Key_M)
+    ready.rest()
+    assert not ready.session.all_prompts
+    ready.viewer.close()
+    other = again(block_volume(SHAPE))
+    other.wait(other.dock.offer.isVisible)
+    press(other.dock.offer.buttons["restore"])
+    other.wait(lambda: other.session.undo_names == ("next object", "point"))
+    assert other.session.is_open(1, (2, LIVER[2]))
+
+
 def test_unsaved_work_of_a_window_that_is_closed_is_offered_until_it_is_discarded(ready, again, journals):
     click(ready, LIVER)
     ready.viewer.close()
