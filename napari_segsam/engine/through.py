@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,8 +83,8 @@ class Through:
     def propagate(self, direction: int | None = None, at_most: int | None = None) -> None:
         """Carry the object on from the visible slice, slice by slice, for as long as its mask can be believed.
 
-        It begins with the shown mask, which is committed first, else with what is committed there. It stops where the
-        object is drawn already.
+        It begins with the shown mask, which is committed first, else with what is committed there; where the slices
+        beside that have the object already, with the last of them. It stops where the object is drawn already.
 
         Args:
             direction: +1 or -1 along the voxel axis; None for first the one, then the other.
@@ -125,7 +126,8 @@ class Through:
 
     # -- how a run is made
     def _carrying(self, directions: tuple[int, ...], at_most: int | None) -> tuple[Run, Way]:
-        view, session = self._controller.session.view, self._controller.session
+        session = self._controller.session
+        view = self._last_drawn(directions[0]) if len(directions) == 1 else session.view
         ahead = [slices_beyond(view, direction) for direction in directions]
         planned = sum(n if at_most is None else min(n, at_most) for n in ahead)
         run = Run(self._conversation, self._follow, "propagate", planned, asks=True)
@@ -137,6 +139,17 @@ class Through:
         return run, carry(
             run, lambda: Propagation.begin(asking(), view, mask, 1, name), directions, at_most, self.drawn.emit
         )
+
+    def _last_drawn(self, direction: int) -> SliceView:
+        """The visible slice, or where its mask is committed, the last one from there on without a gap."""
+        session = self._controller.session
+        view = session.view
+        while not session.uncommitted_here and slices_beyond(view, direction):
+            beyond = replace(view, index=view.index + direction)
+            if not (beyond.of(session.labels.voxels) == session.value).any():
+                break
+            view = beyond
+        return view
 
     def _filling(self) -> tuple[Run, Way]:
         run = Run(self._conversation, self._follow, "interpolate", 0)

@@ -370,7 +370,15 @@ class Annotating(RuleBasedStateMachine):
         if ready and fresh:
             oracle.commit(session.view, mask, oracle.value, named)
         if ready:
-            self.begin_going("propagate", is_begun=fresh, last=session.view.index)
+            last = session.view.index if fresh or direction is None else self.last_drawn(session.view, direction)
+            self.begin_going("propagate", is_begun=fresh, last=last)
+
+    def last_drawn(self, view, direction):
+        """Where what is drawn of the object without a gap ends, from a slice on."""
+        others = tuple(axis for axis in range(3) if axis != view.axis)
+        drawn = (self.oracle.labels == self.oracle.value).any(others)
+        beyond = drawn[view.index :] if direction > 0 else drawn[view.index :: -1]
+        return view.index + direction * (int(np.argmin([*beyond, False])) - 1)
 
     @rule()
     def interpolate(self):

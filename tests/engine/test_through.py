@@ -45,6 +45,15 @@ def test_from_a_committed_mask_only_what_is_carried_is_the_entry(controller, ses
     assert on_slices(session) == [4]
 
 
+def test_from_one_end_the_other_way_it_goes_on_at_the_other_end(controller, session):
+    click_liver(controller)
+    controller.through.propagate(1)
+    controller.show(2, 6)
+    controller.through.propagate(-1, at_most=2)
+    assert on_slices(session) == [2, 3, 4, 5, 6]
+    assert session.undo_names[0] == "propagate liver k=2..3"
+
+
 def test_a_brushed_mask_can_be_carried_too(controller, session):
     controller.session.labels.voxels[truth(session) & (np.arange(8) == 4)] = 0
     where = np.flatnonzero(truth(session) & (np.arange(8) == 4))
