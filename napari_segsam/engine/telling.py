@@ -95,7 +95,7 @@ class Telling:
         self._to.object_changed.emit()
         self._to.semantic_changed.emit()
         beside = wrong_side(session.class_name, session.view, prediction.mask)
-        self.say(" ".join(filter(None, (in_words(prediction, session.class_name), beside))))
+        self.say(". ".join(filter(None, (in_words(prediction, session.class_name), beside))))
 
     def suggestions(self) -> None:
         """The model was asked what it names on the visible slice."""
