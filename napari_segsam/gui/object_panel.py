@@ -154,7 +154,9 @@ class ObjectPanel(QWidget):
         open_ = session.uncommitted_here
         self._prompted = session.volume.id, session.value, session.place if open_ else None
         is_done_here = before == (session.volume.id, session.value, session.place) and not open_
-        if (is_done_here or before[:2] != self._prompted[:2]) and not self._workbench.positive:
+        is_another = before[:2] != self._prompted[:2]
+        says_only_what_it_is_not = bool(session.prompts.clicks) and not session.prompts
+        if (is_done_here or is_another or says_only_what_it_is_not) and not self._workbench.positive:
             self._workbench.set_positive(True)  # with nothing to correct, a negative point would answer nothing
 
     def _show_history(self, controller: Controller | None) -> None:

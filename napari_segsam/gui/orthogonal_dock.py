@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import ref
 
 from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt, QTimer
@@ -60,23 +59,29 @@ class PlanesDock:
     def _make_room(self, window: QMainWindow) -> None:
         width = round(_SHARE * self.canvas.width())
         neighbour = _put_beside(window, self._dock)
-        # Held weakly: a dock that is known here would outlive its window, and with it all that hangs on it.
-        self._neighbour = ref(neighbour) if neighbour is not None else lambda: None
-        self._neighbour_px = neighbour.width() if neighbour is not None else 0
+        # By name: a dock that is held here would outlive its window, and with it all that hangs on it.
+        self._neighbour = "" if neighbour is None else neighbour.objectName()
+        self._neighbour_px = 0 if neighbour is None else neighbour.width()
 
         def widen() -> None:
             """A dock that shares its place gets no room by itself."""
-            beside = self._neighbour()
-            if beside is not None and self._inner.parent() is not None:
-                window.resizeDocks([self._dock, beside], [width, self._neighbour_px], Qt.Orientation.Horizontal)
+            if self._inner.parent() is not None:
+                for beside in self._beside(window):
+                    window.resizeDocks([self._dock, beside], [width, self._neighbour_px], Qt.Orientation.Horizontal)
 
         _once_laid_out(self.canvas, widen, self._zooming())
 
     def _give_back(self) -> None:
         """The dock beside it has the width again that it had without it."""
-        window, beside = main_window_of(self.canvas), self._neighbour()
-        if window is not None and beside is not None and beside.isVisible() and not beside.isFloating():
-            window.resizeDocks([beside], [self._neighbour_px], Qt.Orientation.Horizontal)
+        window = main_window_of(self.canvas)
+        if window is not None:
+            for beside in self._beside(window):
+                window.resizeDocks([beside], [self._neighbour_px], Qt.Orientation.Horizontal)
+
+    def _beside(self, window: QMainWindow) -> list[QDockWidget]:
+        """The dock that shares its place, where it still is there."""
+        docks = [d for d in window.findChildren(QDockWidget) if d.objectName() == self._neighbour and d.isVisible()]
+        return [dock for dock in docks if not dock.isFloating()]
 
     def _zooming(self) -> Callable[[], None]:
         """What, called when the canvas has another size, shows in it what it shows now."""

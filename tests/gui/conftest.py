@@ -168,7 +168,7 @@ class Hand:
         QTest.keyClick(self.canvas, key, modifiers)
         QApplication.processEvents()
 
-    def _mouse(self, kind: QEvent.Type, place: QPoint, button: Any, held: Any, modifiers: Any) -> None:
+    def _mouse(self, kind: QEvent.Type, place: QPoint, button: Any, held: Any, modifiers: Any = NO_KEYS) -> None:
         where = QPointF(place)
         event = QMouseEvent(kind, where, self.canvas.mapToGlobal(where), button, held, modifiers)
         QApplication.sendEvent(self.canvas, event)
