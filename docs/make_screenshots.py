@@ -62,7 +62,8 @@ def picture(viewer: napari.Viewer, path: Path) -> None:
 
 
 def new_viewer(theme: str = "dark") -> napari.Viewer:
-    """A window of the guide's size."""
+    """A window of the guide's size, to which no work of the one before is offered."""
+    os.environ["SEGSAM_STATE"] = tempfile.mkdtemp()
     viewer = napari.Viewer(title="napari", show_welcome_screen=False)
     viewer.theme = theme
     viewer.window.resize(*SIZE)
@@ -97,6 +98,7 @@ def at_work(out: Path) -> None:
     picture(viewer, out / "coronal.png")
     viewer.dims.order = (0, 1, 2)
     viewer.reset_view()
+    wait(lambda: answered(dock))
     dock.parentWidget().setFixedWidth(320)
     picture(viewer, out / "dock-narrow.png")
     dock.object_panel.commit.click()
