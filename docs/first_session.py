@@ -159,7 +159,7 @@ class FirstSession:
         self._rest()
 
     def mistake(self) -> None:
-        """Click the table under the patient, and commit it."""
+        """Click the air beside the patient, and commit it."""
         self.person.key(Qt.Key.Key_M)
         self.person.click_at(self.dock.workbench.scan, (4, 4, self._session.view.index))
         self._rest()

@@ -175,7 +175,7 @@ def test_a_window_that_waits_too_long_for_another_one_goes_on_without(path, monk
     assert with_own_classes(path) != path
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX")
 def test_grown_files_are_their_owners_alone(path, home):
     folder = home / "cache" / "own-classes"
     folder.mkdir(parents=True)
