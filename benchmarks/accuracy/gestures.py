@@ -29,7 +29,7 @@ from napari_segsam.engine.gestures import lasso, scribble
 from napari_segsam.engine.predictor import load_predictor
 from napari_segsam.engine.protocols import Embedding, Predictor
 from napari_segsam.engine.suggest import centre_of
-from napari_segsam.engine.tidy import parts, signed_distance
+from napari_segsam.engine.through.tidy import parts, signed_distance
 from napari_segsam.io.registry import locate
 from napari_segsam.train.evaluation.targets import draw, list_targets, random_for, read_mask, read_picture
 

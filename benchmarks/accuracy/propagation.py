@@ -29,10 +29,10 @@ from propagation_ways import WAYS, Way
 from napari_segsam.core.prediction import dice
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.engine.cache import EmbeddingCache
-from napari_segsam.engine.doubt import Limits
-from napari_segsam.engine.interpolate import interpolate
 from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
-from napari_segsam.engine.propagate import Carried, Propagation, Stopped, asking
+from napari_segsam.engine.through.doubt import Limits
+from napari_segsam.engine.through.interpolate import interpolate
+from napari_segsam.engine.through.propagate import Carried, Propagation, Stopped, asking
 from napari_segsam.io.registry import locate
 
 SHARED = Path(os.environ.get("SEGSAM_SHARED", "../shared"))

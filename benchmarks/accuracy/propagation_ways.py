@@ -1,4 +1,4 @@
-"""Ways to prompt the next slice with what is known of the last two; the product's own is in ``engine/propagate.py``."""
+"""Ways to prompt the next slice with what is known of the last two; the product's own is in ``engine/through``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.gestures import clicks_inside
-from napari_segsam.engine.propagate import Ask, Carried, expected_box
+from napari_segsam.engine.through.propagate import Ask, Carried, expected_box
 
 Way = Callable[[Ask, SliceView, Carried], Prediction]
 _MARGIN = 0.04

@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 sys.path.append(str(Path(__file__).parents[2]))  # the tests have the process that is killed
-from tests.engine.killing import Killed, kill_one, nursery
+from tests.engine.journal.killing import Killed, kill_one, nursery
 
 _MOST_LINES, _LONGEST_PAUSE_S = 150, 0.02
 

@@ -24,10 +24,10 @@ from napari_segsam.core.prompts import Click, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume
 from napari_segsam.engine.executor import ImmediateExecutor
-from napari_segsam.engine.fingerprint import Identity
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
+from napari_segsam.engine.journal.replay import restore
 from napari_segsam.engine.objects import Drawn, Quality
-from napari_segsam.engine.recorder import Recorder, Surroundings
-from napari_segsam.engine.replay import restore
 from napari_segsam.engine.session import Session
 
 _COMMITS, _STROKES, _STROKE_VOXELS = 100, 20, 100_000

@@ -25,9 +25,9 @@ from napari_segsam.core.volume import Volume
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.executor import ImmediateExecutor
-from napari_segsam.engine.fingerprint import Identity
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
 from napari_segsam.engine.predictor import load_predictor
-from napari_segsam.engine.recorder import Recorder, Surroundings
 from napari_segsam.engine.session import Session
 from napari_segsam.io.registry import locate
 

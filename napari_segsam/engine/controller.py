@@ -21,7 +21,7 @@ from napari_segsam.engine.prompt_acts import PromptActs
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.telling import Telling, told
-from napari_segsam.engine.through import Through
+from napari_segsam.engine.through.through import Through
 
 NEIGHBOURS = (1, 2, -1)
 """Slices to embed in advance: two ahead in the scroll direction, then the one behind."""

@@ -16,9 +16,9 @@ from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
 from napari_segsam.engine.objects import Drawn, Quality, named
 from napari_segsam.engine.preparation import Preparation, Progress
-from napari_segsam.engine.propagate import Ask
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.through.propagate import Ask
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from skimage.draw import polygon2mask
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prompts import Click, Prompts
 from napari_segsam.engine.suggest import centre_of
-from napari_segsam.engine.tidy import fill_holes, parts
+from napari_segsam.engine.through.tidy import fill_holes, parts
 
 Mask = NDArray[np.bool_]
 

@@ -16,10 +16,10 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.holding import Holding
 from napari_segsam.engine.objects import Place, place_of
-from napari_segsam.engine.propagate import Ask, asking
 from napari_segsam.engine.protocols import Embedding, Executor, Predictor
 from napari_segsam.engine.requests import Requests
 from napari_segsam.engine.suggest import refinement_prompts
+from napari_segsam.engine.through.propagate import Ask, asking
 
 LOG = logging.getLogger(__name__)
 PREDICT, SUGGEST, EMBED, LOAD, WORK = "predict", "suggest", "embed", "load", "work"

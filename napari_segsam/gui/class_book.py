@@ -13,8 +13,8 @@ from napari_segsam.engine.class_index import ClassIndex
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.names import unnamed
 from napari_segsam.engine.protocols import Predictor
-from napari_segsam.engine.run import Progress
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.through.run import Progress
 from napari_segsam.gui.loading import learn_class
 from napari_segsam.gui.marks import spoken
 from napari_segsam.gui.workbench import Workbench

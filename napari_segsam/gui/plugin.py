@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from napari_segsam.engine.journal_folder import journal_folder
+from napari_segsam.engine.journal.folder import journal_folder
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.executor import ThreadExecutor
 from napari_segsam.gui.loading import load_model

@@ -16,13 +16,13 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy's 
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.slices import SliceView
-from napari_segsam.engine.fingerprint import Identity
-from napari_segsam.engine.journal_folder import discard, remove_old
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.folder import discard, remove_old
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
+from napari_segsam.engine.journal.replay import Restored, restore
+from napari_segsam.engine.journal.unfinished import Unfinished, unfinished
 from napari_segsam.engine.protocols import Executor, Predictor
-from napari_segsam.engine.recorder import Recorder, Surroundings
-from napari_segsam.engine.replay import Restored, restore
 from napari_segsam.engine.session import Session
-from napari_segsam.engine.unfinished import Unfinished, unfinished
 from napari_segsam.gui.layer_data import Origin, layer_of
 from napari_segsam.gui.waiting import CancelledError, wait_for
 from napari_segsam.gui.workbench import Workbench

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QStackedWidget, QWidget
 
-from napari_segsam.engine.run import Progress
+from napari_segsam.engine.through.run import Progress
 from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.keys import printed
 from napari_segsam.gui.marks import plain_button

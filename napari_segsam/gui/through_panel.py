@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.objects import Place, place_of
-from napari_segsam.engine.run import Progress
-from napari_segsam.engine.through import Act, Through
+from napari_segsam.engine.through.run import Progress
+from napari_segsam.engine.through.through import Act, Through
 from napari_segsam.gui.keys import BY_ACTION, printed
 from napari_segsam.gui.marks import plain_button, row_of
 from napari_segsam.gui.run_bar import RunBar

@@ -6,10 +6,10 @@ import pytest
 
 from napari_segsam.core.errors import BadLabelsError
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine.fingerprint import Identity
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.replay import restore
 from napari_segsam.engine.names import class_name, own_name
-from napari_segsam.engine.replay import restore
-from tests.engine.journalled import SHAPE, Walk
+from tests.engine.journal.journalled import SHAPE, Walk
 from tests.fakes import block_volume
 
 

@@ -12,14 +12,14 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Window
-from napari_segsam.engine import tidy
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.inference import WORK, Accepting
-from napari_segsam.engine.interpolate import interpolate
 from napari_segsam.engine.objects import Drawn
-from napari_segsam.engine.propagate import Carried
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.suggest import refinement_prompts
+from napari_segsam.engine.through import tidy
+from napari_segsam.engine.through.interpolate import interpolate
+from napari_segsam.engine.through.propagate import Carried
 from tests.fakes import CLASSES, FakePredictor, ManualExecutor, block_volume
 
 SHAPE = (12, 10, 5)

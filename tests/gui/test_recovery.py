@@ -10,9 +10,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_segsam.engine.unfinished import Unfinished
+from napari_segsam.engine.journal.unfinished import Unfinished
 from napari_segsam.gui.recovery import in_words
-from tests.engine.journalled import differs, facts
+from tests.engine.journal.journalled import differs, facts
 from tests.fakes import block_volume
 from tests.gui.conftest import Hand
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.engine.journal import read
-from napari_segsam.engine.journal_folder import orphans, retire
-from napari_segsam.engine.packing import BadParcelError, head_of
+from napari_segsam.engine.journal.folder import orphans, retire
+from napari_segsam.engine.journal.journal import read
+from napari_segsam.engine.journal.packing import BadParcelError, head_of
 
 
 @dataclass(frozen=True)

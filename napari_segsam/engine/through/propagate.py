@@ -18,9 +18,9 @@ from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
-from napari_segsam.engine.doubt import Limits, Memory
 from napari_segsam.engine.objects import named, place_of
 from napari_segsam.engine.protocols import Predictor
+from napari_segsam.engine.through.doubt import Limits, Memory
 
 Mask = NDArray[np.bool_]
 Ask = Callable[[SliceView, Prompts], Prediction]

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from napari_segsam.core.errors import BadPromptsError, GridMismatchError
 from napari_segsam.core.prediction import dice
-from napari_segsam.engine.tidy import signed_distance
+from napari_segsam.engine.through.tidy import signed_distance
 
 Mask = NDArray[np.bool_]
 

@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
-from napari_segsam.engine import tidy
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.executor import ImmediateExecutor
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.through import tidy
 from tests.engine.by_hand import brush, click_liver, commit_on, on_slices, paint, truth
 from tests.fakes import SPLEEN, FakePredictor, block_volume
 
@@ -45,7 +45,7 @@ def test_what_is_brushed_while_it_is_computed_is_not_overwritten(waiting, sessio
 
 
 def test_a_large_object_is_filled_in_pieces_that_let_a_click_pass(waiting, session, later, monkeypatch):
-    monkeypatch.setattr("napari_segsam.engine.filling._PIECE_VOXELS", 1)
+    monkeypatch.setattr("napari_segsam.engine.through.filling._PIECE_VOXELS", 1)
     for k in (1, 6):
         waiting.show(2, k)
         click_liver(waiting, later)

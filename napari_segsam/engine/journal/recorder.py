@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_segsam.core.errors import SegsamError
-from napari_segsam.engine.fingerprint import Identity
 from napari_segsam.engine.history import Step
-from napari_segsam.engine.journal import Journal
-from napari_segsam.engine.journal_folder import new_path, retire
-from napari_segsam.engine.packing import Json, Packer, Parcel
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.folder import new_path, retire
+from napari_segsam.engine.journal.journal import Journal
+from napari_segsam.engine.journal.packing import Json, Packer, Parcel
 from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
 

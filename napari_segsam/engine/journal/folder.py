@@ -11,7 +11,7 @@ from uuid import uuid4
 from filelock import Timeout
 from platformdirs import user_state_path
 
-from napari_segsam.engine.journal import LOCK, lock_on
+from napari_segsam.engine.journal.journal import LOCK, lock_on
 
 LIVE, CLOSED = ".journal", ".closed"
 """Suffixes of work that goes on or was cut off, and of finished work."""

@@ -9,8 +9,8 @@ from functools import partial
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.objects import Drawn, Quality, named, place_of
-from napari_segsam.engine.propagate import Carried, Propagation, Stopped
-from napari_segsam.engine.run import Run, Way, slices
+from napari_segsam.engine.through.propagate import Carried, Propagation, Stopped
+from napari_segsam.engine.through.run import Run, Way, slices
 
 
 def slices_beyond(view: SliceView, direction: int) -> int:

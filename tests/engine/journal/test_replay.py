@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.volume import Volume
-from napari_segsam.engine.fingerprint import Identity
 from napari_segsam.engine.history import Step
-from napari_segsam.engine.packing import KINDS
-from napari_segsam.engine.recorder import Recorder, Surroundings
-from napari_segsam.engine.replay import CUT, OTHER_SCAN, OTHER_VERSION, restore
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.packing import KINDS
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
+from napari_segsam.engine.journal.replay import CUT, OTHER_SCAN, OTHER_VERSION, restore
 from napari_segsam.engine.session import Session
-from tests.engine.journalled import DEEDS, SHAPE, Walk, differs, facts
+from tests.engine.journal.journalled import DEEDS, SHAPE, Walk, differs, facts
 from tests.fakes import ManualExecutor, block_volume
 
 PLAIN = {int, float, str, bytes, bool, type(None)}
@@ -135,7 +135,7 @@ def test_a_journal_of_another_version_is_refused(tmp_path, monkeypatch):
     walk = Walk(Random(0), tmp_path)
     walk.click()
     walk.recorder.end(finished=False)
-    monkeypatch.setattr("napari_segsam.engine.replay.FORMAT", 2)
+    monkeypatch.setattr("napari_segsam.engine.journal.replay.FORMAT", 2)
     with pytest.raises(UnreadableInputError, match=OTHER_VERSION):
         restore(walk.recorder.path, Identity(block_volume(SHAPE)))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_segsam.core.prediction import dice
-from napari_segsam.engine.tidy import (
+from napari_segsam.engine.through.tidy import (
     fill_holes,
     largest_part,
     parts,

@@ -17,9 +17,9 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
 from napari_segsam.core.volume import Volume
 from napari_segsam.engine.history import State, Step
-from napari_segsam.engine.journal import read
+from napari_segsam.engine.journal.journal import read
+from napari_segsam.engine.journal.replay import Deed, Replay
 from napari_segsam.engine.objects import Place, WorkedObject
-from napari_segsam.engine.replay import Deed, Replay
 
 Outcome = Literal["accepted", "edited", ""]
 

@@ -19,8 +19,8 @@ from napari_segsam.core.labels import Label, Patch, Tracking
 from napari_segsam.core.packed import PackedMask, PackedVoxels
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.terminology import Code, Coding
-from napari_segsam.engine.array_codes import Bytes, coded, decoded, stored_dtype
 from napari_segsam.engine.history import State
+from napari_segsam.engine.journal.array_codes import Bytes, coded, decoded, stored_dtype
 from napari_segsam.engine.objects import Footprint, Place, Quality, WorkedObject
 from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing

@@ -13,11 +13,11 @@ from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.labels import MAX_LABEL, LabelMap
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
-from napari_segsam.engine.fingerprint import Identity
 from napari_segsam.engine.history import History, State, Step
-from napari_segsam.engine.journal import Contents, Journal
-from napari_segsam.engine.packing import BadParcelError, Json, Unpacker
-from napari_segsam.engine.recorder import FORMAT
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.journal import Contents, Journal
+from napari_segsam.engine.journal.packing import BadParcelError, Json, Unpacker
+from napari_segsam.engine.journal.recorder import FORMAT
 from napari_segsam.engine.session import Session
 
 OTHER_VERSION = "The journal was written by another version of SEG-SAM; open it with that one, or discard it."

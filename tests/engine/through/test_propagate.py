@@ -11,7 +11,7 @@ from napari_segsam.core.prediction import ClassScore, Prediction, dice
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache
-from napari_segsam.engine.propagate import Carried, Propagation, Stopped, asking
+from napari_segsam.engine.through.propagate import Carried, Propagation, Stopped, asking
 from tests.fakes import FakePredictor, block_volume
 
 SHAPE = (40, 36, 12)

@@ -10,8 +10,8 @@ import pytest
 
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
-from napari_segsam.engine.audit import Row, audit, write_csv
-from tests.engine.journalled import Walk
+from napari_segsam.engine.journal.audit import Row, audit, write_csv
+from tests.engine.journal.journalled import Walk
 
 
 @pytest.fixture

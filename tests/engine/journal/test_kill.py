@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.engine.killing import kill_one, nursery
+from tests.engine.journal.killing import kill_one, nursery
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.slices import SliceView
-from napari_segsam.engine.interpolate import interpolate
 from napari_segsam.engine.objects import Drawn
-from napari_segsam.engine.run import Job, Run, Way, slices
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.through.interpolate import interpolate
+from napari_segsam.engine.through.run import Job, Run, Way, slices
 
 Mask = NDArray[np.bool_]
 T = TypeVar("T")

@@ -13,16 +13,16 @@ from psygnal import Signal
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
-from napari_segsam.engine import tidy
-from napari_segsam.engine.carrying import carry, slices_beyond
 from napari_segsam.engine.conversation import Conversation
-from napari_segsam.engine.filling import Change, Mask, Tidy, Work, at_once, fill_between
-from napari_segsam.engine.filling import tidy as tidied
 from napari_segsam.engine.history import Step
 from napari_segsam.engine.objects import named, place_of
-from napari_segsam.engine.propagate import Propagation
-from napari_segsam.engine.run import Job, Progress, Run, Way
 from napari_segsam.engine.telling import Telling
+from napari_segsam.engine.through import tidy
+from napari_segsam.engine.through.carrying import carry, slices_beyond
+from napari_segsam.engine.through.filling import Change, Mask, Tidy, Work, at_once, fill_between
+from napari_segsam.engine.through.filling import tidy as tidied
+from napari_segsam.engine.through.propagate import Propagation
+from napari_segsam.engine.through.run import Job, Progress, Run, Way
 
 if TYPE_CHECKING:
     from napari_segsam.engine.controller import Controller

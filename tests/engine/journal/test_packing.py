@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 from napari_segsam.core.labels import Label
 from napari_segsam.core.packed import PackedMask, PackedVoxels
 from napari_segsam.core.prompts import Box, Click, Prompts
+from napari_segsam.engine.journal.packing import BadParcelError, Packer, Parcel, Unpacker
 from napari_segsam.engine.objects import WorkedObject
-from napari_segsam.engine.packing import BadParcelError, Packer, Parcel, Unpacker
 from napari_segsam.engine.sharing import Map
 
 DTYPES = st.sampled_from(["<i8", "<u2", "|b1", "<f4", "<f8", "|u1", "<i2"]).map(np.dtype)

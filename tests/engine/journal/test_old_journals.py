@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from napari_segsam.core.errors import SegsamError
-from napari_segsam.engine.audit import audit
-from napari_segsam.engine.fingerprint import Identity
-from napari_segsam.engine.recorder import Recorder, Surroundings
-from napari_segsam.engine.replay import restore
-from tests.engine.journalled import SHAPE
+from napari_segsam.engine.journal.audit import audit
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
+from napari_segsam.engine.journal.replay import restore
+from tests.engine.journal.journalled import SHAPE
 from tests.fakes import ManualExecutor, block_volume
 
 DATA = Path(__file__).parent / "data"

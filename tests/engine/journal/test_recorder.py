@@ -8,15 +8,15 @@ import pytest
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.prompts import Click, Prompts
 from napari_segsam.engine.executor import ImmediateExecutor
-from napari_segsam.engine.fingerprint import Identity, fingerprint
-from napari_segsam.engine.journal import Journal, read
-from napari_segsam.engine.journal_folder import orphans
-from napari_segsam.engine.recorder import Recorder, Surroundings
-from napari_segsam.engine.replay import restore
+from napari_segsam.engine.journal.fingerprint import Identity, fingerprint
+from napari_segsam.engine.journal.folder import orphans
+from napari_segsam.engine.journal.journal import Journal, read
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
+from napari_segsam.engine.journal.replay import restore
+from napari_segsam.engine.journal.unfinished import unfinished
 from napari_segsam.engine.session import Session
-from napari_segsam.engine.unfinished import unfinished
 from napari_segsam.io.formats import read_volume
-from tests.engine.journalled import SHAPE, Walk, differs, facts
+from tests.engine.journal.journalled import SHAPE, Walk, differs, facts
 from tests.fakes import ManualExecutor, block_volume
 from tests.io.dicom.dicom_files import ct_series
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_segsam.core.errors import UnreadableInputError, WriteError
-from napari_segsam.engine import journal_folder
-from napari_segsam.engine.journal import Journal, read
-from napari_segsam.engine.journal_folder import new_path, orphans, remove_old, retire
+from napari_segsam.engine.journal import folder as journal_folder
+from napari_segsam.engine.journal.folder import new_path, orphans, remove_old, retire
+from napari_segsam.engine.journal.journal import Journal, read
 
 RECORDS = [b"the header", b"one", b"two " * 100, b"three", b"f"]
 FINGERPRINT = "ab" * 32
@@ -167,7 +167,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from napari_segsam.core.errors import WriteError
-from napari_segsam.engine.journal import Journal, read
+from napari_segsam.engine.journal.journal import Journal, read
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 path = Path(sys.argv[1])
 journal = Journal.create(path)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_segsam.core.errors import BadPromptsError, GridMismatchError
 from napari_segsam.core.prediction import dice
-from napari_segsam.engine.interpolate import interpolate
+from napari_segsam.engine.through.interpolate import interpolate
 
 SHAPE = (60, 80)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.engine.journalled import Walk
+from tests.engine.journal.journalled import Walk
 
 _BEHIND = 20
 

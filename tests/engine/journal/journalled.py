@@ -19,9 +19,9 @@ from napari_segsam.core.terminology import Code, Coding
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.executor import ImmediateExecutor
-from napari_segsam.engine.fingerprint import Identity
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.recorder import Recorder, Surroundings
 from napari_segsam.engine.objects import Drawn, Quality
-from napari_segsam.engine.recorder import Recorder, Surroundings
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing

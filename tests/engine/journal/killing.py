@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_segsam.engine.fingerprint import Identity
-from napari_segsam.engine.journal import read
-from napari_segsam.engine.replay import restore
-from napari_segsam.engine.unfinished import unfinished
-from tests.engine.journalled import SHAPE, differs, facts
-from tests.engine.keep_working import begin
+from napari_segsam.engine.journal.fingerprint import Identity
+from napari_segsam.engine.journal.journal import read
+from napari_segsam.engine.journal.replay import restore
+from napari_segsam.engine.journal.unfinished import unfinished
+from tests.engine.journal.journalled import SHAPE, differs, facts
+from tests.engine.journal.keep_working import begin
 from tests.fakes import block_volume
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Killed:
 @contextmanager
 def nursery() -> Iterator[subprocess.Popen[str]]:
     """A process that has imported everything, so that a fork of it works at once."""
-    child = [sys.executable, "-m", "tests.engine.keep_working"]
+    child = [sys.executable, "-m", "tests.engine.journal.keep_working"]
     with subprocess.Popen(child, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield process
         process.stdin.close()
