@@ -16,6 +16,7 @@ from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
 from napari_segsam.model import checkpoint
 from napari_segsam.model.build import build
 from napari_segsam.model.config import SegSamConfig, ZoomConfig
+from napari_segsam.model.image_encoder import ViTSizes
 from napari_segsam.model.prompt_tokens import PAD, PromptBatch
 from napari_segsam.model.segsam import SegSam, Zoomed
 
@@ -26,7 +27,7 @@ TINY_NANO = SegSamConfig(
     text_basis=6, cls_head="cosine", zoom=ZOOM,
 )  # fmt: skip
 TINY_VIT = replace(TINY_NANO, encoder="vit_b", cls_head="linear", zoom=None)
-SLIM_VIT = (16, 2, 2, (1,))
+SLIM_VIT = ViTSizes(16, 2, 2, (1,))
 """To be put in the place of ViT-B's sizes: the decoders do not notice."""
 
 

@@ -6,13 +6,14 @@ Names inside the blocks are the published ones, so that SAM's and SAM-Med2D's fi
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
-from segment_anything.modeling import ImageEncoderViT
-from segment_anything.modeling.image_encoder import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_segsam.model.config import EncoderMode
+from napari_segsam.model.image_encoder import Block, ImageEncoder
 
 _RANK = 4
 """Rank of each LoRA update, as SAMed has it."""
@@ -85,7 +86,7 @@ class SamMed2DAdapter(nn.Module):
         return adapted
 
 
-def adapt(encoder: ImageEncoderViT, mode: EncoderMode) -> None:
+def adapt(encoder: ImageEncoder, mode: EncoderMode) -> None:
     """Freeze what ``mode`` freezes and add what it adds; weights that are loaded afterwards find their published names.
 
     ``lora``, ``adapters`` and ``sammed2d`` leave the neck to learn as well; ``frozen`` leaves nothing.
@@ -96,8 +97,8 @@ def adapt(encoder: ImageEncoderViT, mode: EncoderMode) -> None:
     if mode == "frozen":
         return
     encoder.neck.requires_grad_(True)
-    for block in encoder.blocks:
-        width = block.norm2.normalized_shape[0]
+    for block in cast("Iterable[Block]", encoder.blocks):
+        width = block.attn.qkv.in_features
         if mode == "lora":
             block.attn.qkv = LoraQKV(block.attn.qkv, _RANK)
             block.attn.qkv.weight.requires_grad_(False)
