@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -45,6 +45,19 @@ class UnknownNameError(SegsamError):
 
 class BadCheckpointError(SegsamError):
     """A weights file that is damaged, of another family, or not the one that the registry names."""
+
+
+class UndecidedModelError(BadCheckpointError):
+    """A weights file that does not say all of what the model is.
+
+    Attributes:
+        families: name -> title of those whose files are alike: one of these words is to be added to the model's choice.
+        base: what another file is to be given of, empty where none is.
+    """
+
+    def __init__(self, message: str, families: Mapping[str, str], base: str) -> None:
+        super().__init__(message)
+        self.families, self.base = families, base
 
 
 class WriteError(SegsamError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from http import HTTPStatus
 from pathlib import Path
 
 from filelock import FileLock
@@ -28,6 +29,8 @@ def cached(repo: str, revision: str, file: str) -> Path | None:
 def fetch(repo: str, revision: str, file: str) -> Path:
     """Download one file of a pinned commit, or find it in the cache; HF_HUB_OFFLINE=1 opens no socket.
 
+    A download that was interrupted goes on where it stopped, also in a later program.
+
     Args:
         repo: ``owner/name`` on the hub.
         revision: 40 hex digits of a commit, never a branch or tag.
@@ -36,7 +39,7 @@ def fetch(repo: str, revision: str, file: str) -> Path:
     Raises:
         DownloadError: offline, unreachable, gone, or no room on the disk.
     """
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import errors
 
     folder = cache_folder()
     # The hub library names its transport's own error beside its own; timeouts are only that one.
@@ -44,9 +47,33 @@ def fetch(repo: str, revision: str, file: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "download.lock"):  # two programs that start together download once
-            return Path(hf_hub_download(repo, file, revision=revision, cache_dir=folder))
+            return cached(repo, revision, file) or _download(folder, repo, revision, file)
     except network_errors as error:
         raise DownloadError(_advice(repo, revision, file, error)) from error
+
+
+def _download(folder: Path, repo: str, revision: str, file: str) -> Path:
+    """Into the hub library's own layout, where it finds the file again; the file appears whole or not at all.
+
+    The library itself would begin a download of gigabytes anew after an interruption (huggingface_hub#4228).
+    """
+    from huggingface_hub import errors, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    place = folder / f"models--{repo.replace('/', '--')}" / "snapshots" / revision / file
+    part = place.with_name(f"{place.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    url, headers = hf_hub_url(repo, file, revision=revision), build_hf_headers()
+    try:
+        with part.open("ab") as stream:
+            http_get(url, stream, resume_size=stream.tell(), headers=headers, displayed_filename=place.name)
+    except errors.HfHubHTTPError as error:
+        if error.response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        part.unlink()  # it has all of the file or more, and nobody knows which: once more from its beginning
+        return _download(folder, repo, revision, file)
+    return part.replace(place)
 
 
 def _advice(repo: str, revision: str, file: str, error: BaseException) -> str:

@@ -104,6 +104,15 @@ def write(path: Path, tensors: Mapping[str, Tensor], header: Header) -> None:
         beside.unlink(missing_ok=True)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether the file says of itself that it is one, of whatever version; a file that cannot be read does not."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return str((file.metadata() or {}).get("format", "")).startswith("segsam-")
+    except (SafetensorError, OSError):
+        return False
+
+
 def read_header(path: Path) -> Header:
     """What the checkpoint at ``path`` says of itself; reads no tensor.
 

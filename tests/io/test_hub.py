@@ -1,9 +1,11 @@
 """Downloads are pinned, local to the user, offline when asked, and say what to do when they fail."""
 
 import errno
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 from huggingface_hub import errors
 
@@ -20,22 +22,101 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def download(*_args: object, **_kwargs: object) -> str:
+    def download(*_args: object, **_kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", download)
 
 
-def test_the_pinned_commit_is_asked_for_into_our_own_cache(monkeypatch, folder: Path):
-    asked = {}
+class FakeHub(ThreadingHTTPServer):
+    """One file on this machine; gives ``gives`` bytes of it at most before it hangs up, and 503 while ``closed``."""
 
-    def download(repo: str, file: str, **options: object) -> str:
-        asked.update(repo=repo, file=file, **options)
-        return str(folder / file)
+    content = bytes(range(256)) * 40
+    path = f"/someone/big/resolve/{COMMIT}/folder/big.safetensors"
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert hub.fetch("someone/big", COMMIT, "big.safetensors") == folder / "big.safetensors"
-    assert asked == {"repo": "someone/big", "file": "big.safetensors", "revision": COMMIT, "cache_dir": folder}
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.gives, self.closed, self.ranges, self.asked = len(self.content), False, True, []
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: FakeHub
+
+    def do_GET(self) -> None:
+        asked = self.headers.get("Range")
+        self.server.asked.append((self.path, asked))
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.ranges else 0
+        if self.path != FakeHub.path or self.server.closed or start >= len(FakeHub.content):
+            self.send_error(404 if self.path != FakeHub.path else 503 if self.server.closed else 416)
+            return
+        rest = FakeHub.content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(FakeHub.content) - 1}/{len(FakeHub.content)}")
+        self.end_headers()
+        self.wfile.write(rest[: self.server.gives])
+        if self.server.gives < len(rest):
+            self.server.closed = True
+
+    def log_message(self, *_args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    with FakeHub() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        template = f"http://127.0.0.1:{server.server_port}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        # What came is kept chunk by chunk, of 10 MB.
+        monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 8)
+        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _seconds: None)
+        yield server
+        server.shutdown()
+
+
+def fetched() -> Path:
+    return hub.fetch("someone/big", COMMIT, "folder/big.safetensors")
+
+
+def test_the_pinned_commit_is_asked_for_into_our_own_cache_and_once(online: FakeHub, folder: Path):
+    path = fetched()
+    assert path.is_relative_to(folder) and path.read_bytes() == FakeHub.content
+    assert hub.cached("someone/big", COMMIT, "folder/big.safetensors") == fetched() == path
+    assert online.asked == [(FakeHub.path, None)]
+
+
+@pytest.mark.parametrize("given", [8, 5000, 10232])
+def test_an_interrupted_download_goes_on_where_it_stopped(online: FakeHub, given: int):
+    online.gives = given
+    with pytest.raises(DownloadError, match="could not be downloaded"):
+        fetched()
+    assert hub.cached("someone/big", COMMIT, "folder/big.safetensors") is None
+    online.gives, online.closed = len(FakeHub.content), False
+    assert fetched().read_bytes() == FakeHub.content
+    assert online.asked[-1][1] == f"bytes={given}-"
+
+
+def test_a_server_that_knows_no_ranges_gives_the_whole_file(online: FakeHub):
+    online.gives = 5000
+    with pytest.raises(DownloadError):
+        fetched()
+    online.gives, online.closed, online.ranges = len(FakeHub.content), False, False
+    assert fetched().read_bytes() == FakeHub.content
+
+
+def test_a_leftover_that_is_longer_than_the_file_is_thrown_away(online: FakeHub):
+    part = fetched().rename(fetched().with_name("big.safetensors.part"))
+    part.write_bytes(FakeHub.content + b"more")
+    assert fetched().read_bytes() == FakeHub.content
+
+
+def test_a_file_that_is_gone_is_one_sentence(online: FakeHub):
+    with pytest.raises(DownloadError, match=r"gone\.safetensors .* could not be downloaded .* pass its path") as caught:
+        hub.fetch("someone/big", COMMIT, "gone.safetensors")
+    assert "\n" not in str(caught.value)
 
 
 def test_offline_opens_no_socket_and_says_where_to_get_the_file(monkeypatch):

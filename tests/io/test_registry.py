@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from napari_segsam.core.errors import BadCheckpointError, DownloadError, SegsamError, UnknownNameError
 from napari_segsam.io import hub
 from napari_segsam.io import registry as module
-from napari_segsam.io.registry import ModelEntry, locate, read_registry, registry, verify, where
+from napari_segsam.io.model_entry import ModelEntry, read_registry, read_unpublished
+from napari_segsam.io.registry import locate, registry, resolve, take, unpublished, verify, where
 
 WEIGHTS = b"not really weights, but exactly these bytes"
 
@@ -134,12 +135,19 @@ def test_a_path_without_a_file_is_refused_as_a_path(name: str):
         locate(name)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".pkl"])
-def test_a_file_that_may_hold_code_is_refused(tmp_path: Path, suffix: str):
+@pytest.mark.parametrize("suffix", [".ckpt", ".pkl", ".npz", ".pt2"])
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, suffix: str):
     path = tmp_path / f"sam{suffix}"
     path.write_bytes(b"\x80\x04.")
-    with pytest.raises(BadCheckpointError, match="can hold no code"):
+    with pytest.raises(BadCheckpointError, match=r"from \.safetensors, \.pth, \.pt or \.bin files only"):
         locate(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".bin"])
+def test_what_torch_save_writes_is_taken_for_the_reader_that_runs_nothing(tmp_path: Path, suffix: str):
+    path = tmp_path / f"sam{suffix}"
+    path.write_bytes(b"whatever")
+    assert locate(str(path)) == path
 
 
 def test_every_refusal_is_one_that_the_user_can_act_on():
@@ -154,7 +162,14 @@ def test_every_refusal_is_one_that_the_user_can_act_on():
         {"revision": "main"},
         {"revision": ""},
         {"file": "../../etc/passwd"},
-        {"file": "weights.pth"},
+        {"file": "weights.pkl"},
+        {"repo": "", "revision": "", "file": "weights.pth"},
+        {"page": "https://example.org/"},
+        {"repo": "", "revision": "", "page": "http://example.org/"},
+        {"repo": "", "revision": "", "page": "a drive"},
+        {"sha256": ""},
+        {"size": None},
+        {"side": 0},
         {"surprise": "field"},
         {"licence": 3},
     ],
@@ -172,3 +187,75 @@ def test_a_registry_keeps_the_order_of_its_file():
         for name in ("z", "a")
     )
     assert list(read_registry(text)) == ["z", "a"]
+
+
+def test_without_a_sha256_a_row_names_its_page_instead_of_downloading(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGSAM_CACHE", str(tmp_path))
+    with pytest.raises(DownloadError, match=r"https://example.org/drive .*`segsam models take big FILE`"):
+        locate("big", {"big": by_hand()})
+    for row in registry().values():
+        assert row.downloadable <= bool(row.sha256 and row.size)
+
+
+def by_hand(**changes: object) -> ModelEntry:
+    given = {"repo": "", "revision": "", "page": "https://example.org/drive", "sha256": "", "size": None}
+    return entry(**{**given, "file": "big.pth", **changes})
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("SEGSAM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_file_fetched_by_hand_is_found_by_its_name_afterwards(cache: Path, file: Path):
+    assert where(by_hand()) is None
+    taken = take(by_hand(), file)
+    assert taken.is_relative_to(cache) and taken.read_bytes() == WEIGHTS
+    assert locate("big", {"big": by_hand()}) == where(by_hand()) == taken
+
+
+def test_a_file_for_a_row_of_the_hub_may_come_by_hand_too_and_is_compared(cache: Path, file: Path):
+    assert locate("big", {"big": entry()} if take(entry(), file) else {}).read_bytes() == WEIGHTS
+    file.write_bytes(WEIGHTS[::-1])
+    with pytest.raises(BadCheckpointError, match=r"has the sha256 .* is kept as it is"):
+        take(entry(), file)
+    assert file.exists()
+
+
+def test_a_row_brings_its_words_and_its_base(cache: Path, file: Path):
+    models = {"big": entry(words=["sam"]), "small": by_hand(name="small", file="small.pth", base="big", words=["x"])}
+    take(models["small"], file)
+    with pytest.raises(BadCheckpointError, match=r"small holds .* from big, .*segsam models download big"):
+        resolve("small", models)
+    take(models["big"], file)
+    found = resolve("small", models)
+    assert (found.name, found.words, found.base) == ("small", ("x",), where(models["big"]))
+    assert resolve("big", models).base is None
+
+
+def test_what_the_person_says_goes_before_what_the_row_says(cache: Path, file: Path):
+    models = {"big": entry(words=["sam"]), "small": by_hand(name="small", file="small.pth", base="big")}
+    for row in models.values():
+        take(row, file)
+    assert resolve("big@medsam", models).words == ("medsam", "sam")
+    assert resolve(f"small@base={file}", models).base == file
+
+
+def test_a_file_that_is_called_as_a_row_s_is_that_row_s(cache: Path, file: Path):
+    models = {"big": entry(words=["medsam"])}
+    found = resolve(str(file), models)
+    assert (found.path, found.name, found.words) == (file, None, ("medsam",))
+    other = file.rename(file.with_name("other.safetensors"))
+    assert resolve(str(other), models).words == ()
+
+
+def test_every_base_is_a_row_that_stands_alone():
+    for row in registry().values():
+        assert not row.base or not registry()[row.base].base
+
+
+def test_the_systems_without_weights_are_named_with_what_can_be_done():
+    assert {"SAM-UNet", "DB-SAM"} <= {system.title for system in unpublished()}
+    with pytest.raises(ValidationError):
+        read_unpublished('[unpublished.x]\ntitle = "X"\npage = "somewhere"\ninstead = "nothing"')

@@ -55,6 +55,7 @@ class Abilities:
     Attributes:
         points, boxes: whether it takes them.
         mask_prompt: how it takes the last mask: as ``logits``, as probabilities (``sigmoid``), or not at all.
+        best_of_three: the best of masks 1 to 3 answers a clear prompt too: it was not trained to draw mask 0.
         iou: it predicts the IoU of its masks; otherwise candidates keep their order and no figure is shown.
         classes: it labels the slice by itself, without a prompt (``Zoo.semantic``).
     """
@@ -62,6 +63,7 @@ class Abilities:
     points: bool = True
     boxes: bool = True
     mask_prompt: Literal["logits", "sigmoid", "none"] = "logits"
+    best_of_three: bool = False
     iou: bool = True
     classes: bool = False
 
@@ -109,6 +111,7 @@ class Family:
         licence: of the published weights, or that there are none.
         base: family of the file that this one is a difference to, None if it stands alone.
         names: of the C classes for a file of these shapes, background excluded.
+        options: what a person may change of a built model: a word, lower case joined by ``_`` -> how it is done.
     """
 
     name: str
@@ -122,3 +125,4 @@ class Family:
     licence: str
     base: str | None = None
     names: Callable[[Shapes], tuple[str, ...]] = field(default=lambda _shapes: ())
+    options: Mapping[str, Callable[[Zoo], object]] = field(default_factory=dict)
