@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import torch
-from segment_anything.modeling import ImageEncoderViT, TwoWayTransformer
+from segment_anything.modeling import TwoWayTransformer
 from torch import nn
 
 from napari_segsam.model.adaptation import adapt
 from napari_segsam.model.binary_decoder import BinaryDecoder
+from napari_segsam.model.branches import with_branch
 from napari_segsam.model.config import SegSamConfig
+from napari_segsam.model.image_encoder import VIT_SIZES, ImageEncoder
 from napari_segsam.model.prompt_tokens import PromptTokens
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.model.semantic_decoder import SemanticDecoder
 from napari_segsam.model.zoom_encoder import ZoomEncoder
 
-# width, depth, heads, blocks with global attention: SAM's published encoders
-_VITS = {
-    "vit_b": (768, 12, 12, (2, 5, 8, 11)),
-    "vit_l": (1024, 24, 16, (5, 11, 17, 23)),
-    "vit_h": (1280, 32, 16, (7, 15, 23, 31)),
-}
+_VITS = VIT_SIZES
 _PATCH = 16
 
 
 def _image_encoder(config: SegSamConfig) -> nn.Module:
     if config.encoder == "mobilenet":
         return _zoom_encoder(config)
-    width, depth, heads, global_blocks = _VITS[config.encoder]
     if config.encoder_mode == "sammed2d" and config.img_size % (2 * _PATCH):
         raise ValueError(f"encoder_mode 'sammed2d' halves the tokens: img_size must be a multiple of {2 * _PATCH}.")
-    encoder = ImageEncoderViT(
-        img_size=config.img_size,
-        patch_size=_PATCH,
-        embed_dim=width,
-        depth=depth,
-        num_heads=heads,
-        mlp_ratio=4,
-        out_chans=config.dim,
-        qkv_bias=True,
-        norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
-        use_rel_pos=True,
-        global_attn_indexes=global_blocks,
-        window_size=14,
-    )
+    encoder = ImageEncoder(_VITS[config.encoder], config.img_size, out=config.dim)
     adapt(encoder, config.encoder_mode)
-    return encoder  # type: ignore[no-any-return]  # segment_anything has no types
+    return with_branch(encoder, config)
 
 
 def _zoom_encoder(config: SegSamConfig) -> ZoomEncoder:
@@ -54,6 +34,8 @@ def _zoom_encoder(config: SegSamConfig) -> ZoomEncoder:
         raise ValueError("The encoder 'mobilenet' needs zoom: it is too coarse for a whole slice alone.")
     if config.encoder_mode not in ("full", "frozen"):
         raise ValueError(f"encoder_mode '{config.encoder_mode}' is for ViT encoders; 'mobilenet' has full and frozen.")
+    if config.branch != "none":
+        raise ValueError(f"branch '{config.branch}' stands beside a ViT, and 'mobilenet' is none.")
     encoder = ZoomEncoder(config, config.zoom)
     encoder.backbone.requires_grad_(config.encoder_mode == "full")
     return encoder

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 EncoderMode = Literal["full", "frozen", "lora", "adapters", "sammed2d"]
+Branch = Literal["none", "resnet34", "resnet50", "aggregation", "pyramid"]
 Decoders = Literal["independent", "shared"]
 SawInit = Literal["copy", "random"]
 Co = Literal["hungarian", "class_queries", "pooled", "off"]
@@ -53,6 +54,8 @@ class SegSamConfig:
         text_basis: width of the whitened sentence embedding that the projection reads.
         encoder_mode: what of a ViT encoder learns, see ``model/adaptation.py``: ``full``, ``frozen``, ``lora``,
             ``adapters`` or ``sammed2d``; the small encoder of ``nano`` knows ``full`` and ``frozen`` (its backbone).
+        branch: what stands beside a ViT and always learns, see ``model/branches.py``: a ``resnet34`` or ``resnet50`` as
+            in SAM-UNet, the ``aggregation`` of MAS-SAM, or a ``pyramid`` after DB-SAM.
         decoders: ``independent``, as in the paper, or ``shared``: all tokens in SAM's own decoder, the control.
         saw_init: Dec_saw begins as a ``copy`` of SAM's decoder in every part that both have, or at ``random``.
         train_sag: SAM's own decoder learns; otherwise it stays as it begins, and gradients only pass through it.
@@ -77,6 +80,7 @@ class SegSamConfig:
     mlp_dim: int = 2048
     n_classes: int = 1
     encoder_mode: EncoderMode = "full"
+    branch: Branch = "none"
     decoders: Decoders = "independent"
     saw_init: SawInit = "copy"
     train_sag: bool = True

@@ -7,13 +7,16 @@ from torch.nn import functional as F
 
 from napari_segsam.model.segsam import SegSam
 
+_VIT = ".sam_img_encoder."
+"""In the names of a ViT's tensors where another branch stands beside it."""
+
 
 def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
     """Load SAM's image encoder, prompt encoder and mask decoder into a ViT SEG-SAM, and its decoder into Dec_saw too.
 
     Position embeddings are resampled where the picture size differs: the absolute one bilinearly, each relative one
-    linearly along its axis. Parts that the file has not (text, classes, t_co, adapters) keep their random start, and
-    so does all of Dec_saw with ``saw_init="random"``.
+    linearly along its axis. Parts that the file has not (text, classes, t_co, adapters, a branch) keep their random
+    start, and so does all of Dec_saw with ``saw_init="random"``.
 
     Args:
         model: without zoom.
@@ -24,14 +27,27 @@ def fitted_to(model: SegSam, published: dict[str, Tensor]) -> None:
     """
     wanted = model.state_dict()
     parts = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
-    own = [k for k in wanted if k.startswith(parts) and (k in published or not _is_ours(k))]
-    missing = [k for k in own if k not in published]
+    branched = model.config.branch != "none"
+    home = {k: sams_name(k) for k in wanted if k.startswith(parts) and not (branched and is_branch(k))}
+    own = {k: sams for k, sams in home.items() if sams in published or not _is_ours(k)}
+    missing = [sams for sams in own.values() if sams not in published]
     if missing:
         raise RuntimeError(f"{len(missing)} of SAM's tensors are missing, the first is {missing[0]}")
-    fitted = {k: _resampled(k, published[k], wanted[k]) for k in own}
+    fitted = {k: _resampled(sams, published[sams], wanted[k]) for k, sams in own.items()}
     model.load_state_dict(wanted | fitted)
     if model.config.saw_init == "copy":
         model.semantic_decoder.start_from(model.mask_decoder)
+
+
+def sams_name(name: str) -> str:
+    """A tensor's name in a SEG-SAM -> in SAM's own file, where it is SAM's: the ViT's, whatever stands beside it."""
+    _, beside, own = name.rpartition(_VIT)
+    return f"image_encoder.{own}" if beside else name
+
+
+def is_branch(name: str) -> bool:
+    """Whether a tensor of a SEG-SAM with a branch is the branch's, and not the ViT's, the prompts' or a decoder's."""
+    return name.startswith("image_encoder.") and _VIT not in name
 
 
 def _is_ours(name: str) -> bool:

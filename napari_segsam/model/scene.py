@@ -17,7 +17,7 @@ class Scene:
         tokens: (P, C, 1, N) image embedding plus dense prompt.
         pe: (P, C, 1, N) positional encoding of the tokens.
         focus: (h, w) of the map.
-        detail: (P, C/8, H, W) fine features of the map, None where the encoder has none (SAM).
+        detail: (P, C/8, H, W) fine features of the map, None where the encoder has none (SAM's ViT).
         prior: (P, 1, H, W) logits that the prompt alone suggests, None for none.
     """
 

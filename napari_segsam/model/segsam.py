@@ -100,7 +100,8 @@ class SegSam(nn.Module):
         if isinstance(self.image_encoder, ZoomEncoder):
             features: SliceFeatures = self.image_encoder(images, train_backbone)
             return features
-        return SliceFeatures(self.image_encoder(images))
+        made = self.image_encoder(images)
+        return SliceFeatures(*made) if isinstance(made, tuple) else SliceFeatures(made)
 
     def forward(
         self, features: SliceFeatures, prompts: PromptBatch, zoomed: Zoomed | None = None, classes: Tensor | None = None
@@ -116,10 +117,10 @@ class SegSam(nn.Module):
         else:
             scene, own = self._zoom_scene(features, prompts, zoomed)
             sparse = torch.cat([sparse, self._place_token(zoomed.places)], 1)
-        region = self._region(own, prompts)
+        region, detail = self._region(own, prompts), self._apart(features)
         if isinstance(self.text_to_vision, OracleText) and classes is None:
-            classes = self._decode(scene, sparse, region, features.detail, None).semantic.class_logits.argmax(1)
-        return self._decode(scene, sparse, region, features.detail, classes)
+            classes = self._decode(scene, sparse, region, detail, None).semantic.class_logits.argmax(1)
+        return self._decode(scene, sparse, region, detail, classes)
 
     def _decode(
         self, scene: Scene, sparse: Tensor, region: Tensor, detail: Tensor | None, classes: Tensor | None
@@ -137,15 +138,26 @@ class SegSam(nn.Module):
             masks, iou = sag(scene, for_sag)
             hs, image = scene.attend(transformer, saw.own, for_saw)
             pixels = scene.pixels(upscaling, image)
-        return SegSamOutput(masks, iou, saw.read(scene, hs, pixels, cards, detail), text_logits)
+        co_pixels = self._quarter(pixels) if detail is None else detail
+        return SegSamOutput(masks, iou, saw.read(scene, hs, pixels, cards, co_pixels), text_logits)
 
     def unprompted(self, features: SliceFeatures) -> Unprompted:
         """What stands on B slices when nobody prompts anything."""
         scene, saw = self._slice_scene(features, None), self.semantic_decoder
         transformer, upscaling = saw.path(self.mask_decoder)
         hs, image = scene.attend(transformer, saw.co_tokens.weight, None)
-        pixels = scene.pixels(upscaling, image) if features.detail is None else features.detail
+        detail = self._apart(features)
+        pixels = self._quarter(scene.pixels(upscaling, image)) if detail is None else detail
         return saw.read_unprompted(hs, pixels, self.class_cards())
+
+    def _apart(self, features: SliceFeatures) -> Tensor | None:
+        """The slice's fine features where the scene's pixels are a crop's, and t_co need others: with a zoom."""
+        return None if self.config.zoom is None else features.detail
+
+    def _quarter(self, pixels: Tensor) -> Tensor:
+        """Masks of t_co have a quarter of the slice's side, however fine the encoder's features are."""
+        side: tuple[int, int] = self.prompt_encoder.mask_input_size
+        return pixels if pixels.shape[-2:] == side else F.adaptive_avg_pool2d(pixels, side)
 
     def _slice_scene(self, features: SliceFeatures, dense: Tensor | None) -> Scene:
         """The slice's own tokens, with SAM's positional encoding, as SAM has it."""
@@ -155,7 +167,8 @@ class SegSam(nn.Module):
             pe = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(len(tokens), -1, -1, -1)
         if self.config.zoom is not None:
             pe = pe + self.view_level.weight[1].reshape(1, -1, 1, 1)
-        return Scene(tokens.flatten(2).unsqueeze(2), pe.flatten(2).unsqueeze(2), (h, w))
+        detail = features.detail if self.config.zoom is None else None
+        return Scene(tokens.flatten(2).unsqueeze(2), pe.flatten(2).unsqueeze(2), (h, w), detail)
 
     def _zoom_scene(self, features: SliceFeatures, prompts: PromptBatch, zoomed: Zoomed) -> tuple[Scene, Tensor]:
         """The crop's tokens, on which masks are drawn, then the slice's, as context; and the crop's own map."""

@@ -21,7 +21,8 @@ class SliceFeatures:
 
     Attributes:
         tokens: (B, C, h, w) f_v.
-        detail: (B, C/8, S/4, S/4) fine features for the masks of unprompted objects; None for SAM's encoders.
+        detail: (B, C/8, S/4, S/4) fine features: with a zoom for the masks of unprompted objects, otherwise for all
+            masks, and then at S/4 or S/2; None for SAM's ViT alone.
         local: (B, L, S/8, S/8) features from which a click's object size is read; None for SAM's encoders.
     """
 

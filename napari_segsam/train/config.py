@@ -21,6 +21,7 @@ from pydantic import (
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.io.faults import first_fault
 from napari_segsam.model.config import (
+    Branch,
     ClsHead,
     Co,
     Decoders,
@@ -63,6 +64,7 @@ class MethodConfig(_Strict):
 
     img_size: Annotated[StrictInt, Field(ge=64, multiple_of=16)] | None = None
     encoder_mode: EncoderMode | None = None
+    branch: Branch | None = None
     decoders: Decoders | None = None
     saw_init: SawInit | None = None
     train_sag: StrictBool | None = None

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from napari_segsam.core.errors import BadCheckpointError, SegsamError, WriteError
 from napari_segsam.io.atomic import replacing
 from napari_segsam.model import checkpoint
+from napari_segsam.model.sam_weights import is_branch
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.train.batches import Batch
 from napari_segsam.train.config import TrainConfig
@@ -74,7 +75,8 @@ class Trainer:
 
     def _rate_of(self, name: str) -> float:
         """A parameter's rate relative to the run's: what comes pretrained is changed slowly."""
-        added = "lora_" in name or ".Adapter." in name or ".neck." in name
+        beside = self.model.config.branch != "none" and is_branch(name)
+        added = beside or "lora_" in name or ".Adapter." in name or ".neck." in name
         pretrained = ".backbone." in name or (name.startswith("image_encoder.") and self.model.config.zoom is None)
         if pretrained and not added:
             return self.config.backbone_rate
@@ -125,11 +127,14 @@ class Trainer:
         return {name: getattr(w, name) for name in TERMS} | {"alignment": w.alignment * ramp}
 
     def _follow(self) -> None:
-        """Move the average; on a GPU in one kernel instead of hundreds."""
+        """Move the average, on a GPU in one kernel instead of hundreds; whole numbers, which have none, are copied."""
         decay = min(self.config.average, (1 + self.step) / (10 + self.step))
         now = self.model.state_dict()
         update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        update([self.average[name] for name in now], list(now.values()), None)
+        real = [name for name, value in now.items() if value.is_floating_point()]
+        update([self.average[name] for name in real], [now[name] for name in real], None)
+        for name in now.keys() - set(real):
+            self.average[name].copy_(now[name])
 
     def save(self) -> None:
         """State for resuming and the averaged model for use; both appear whole or not at all.

@@ -4,18 +4,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from segment_anything.modeling import ImageEncoderViT
 
 from napari_segsam.model import build as building
 from napari_segsam.model.adaptation import adapt
 from napari_segsam.model.config import SegSamConfig
+from napari_segsam.model.image_encoder import ImageEncoder
 from tests.conftest import SHARED
 from tests.tiny import SLIM_VIT, TINY_NANO, TINY_VIT
 
 
 def encoder(mode, seed=0):
     torch.manual_seed(seed)
-    vit = ImageEncoderViT(img_size=64, embed_dim=16, depth=2, num_heads=2, out_chans=8, use_rel_pos=True)
+    vit = ImageEncoder(SLIM_VIT, 64, out=8)
     before = {k: v.clone() for k, v in vit.state_dict().items()}
     adapt(vit, mode)
     return vit.eval(), before

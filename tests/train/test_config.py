@@ -81,9 +81,10 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
 
 def test_the_page_on_training_says_what_is_so(tmp_path):
     page = (ROOT / "docs" / "how-to" / "train.md").read_text(encoding="utf-8")
-    first, vit = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    first, vit, branched = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert read_config(written(tmp_path, first)).steps == 4000
     assert read_config(written(tmp_path, vit)).method.of(preset("vit_b", 3)).encoder_mode == "sammed2d"
+    assert read_config(written(tmp_path, branched)).method.of(preset("vit_b", 3)).branch == "resnet34"
     table = "".join(line for line in page.splitlines() if line.startswith("| `"))
     missing = [name for name in TrainConfig.model_fields if f"`{name}`" not in table]
     assert missing == ["data", "losses", "method"]  # tables of their own
