@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from napari_segsam import __version__
-from napari_segsam.cli import classes, convert, demo, doctor, evaluate, gui, info, models, predict, suggest, train
+from napari_segsam.cli import (
+    classes,
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    finetune,
+    gui,
+    info,
+    models,
+    predict,
+    suggest,
+    train,
+)
 from napari_segsam.cli.app import INTERRUPTED, INTERRUPTED_MESSAGE
 from napari_segsam.cli.console import say
 from napari_segsam.core.errors import SegsamError
@@ -91,6 +104,7 @@ app.command("suggest")(suggest.suggest)
 app.command("convert")(convert.convert)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("finetune")(finetune.finetune)
 app.add_typer(models.app, name="models")
 app.add_typer(classes.app, name="classes")
 app.command("doctor")(doctor.doctor)

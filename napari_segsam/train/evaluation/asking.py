@@ -117,9 +117,9 @@ def study(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
     yield _once(ask, truth, Prompts(clicks[:1]), "1")
     yield _once(ask, truth, Prompts(clicks), "2")
     yield _attempt(truth, boxes[0], answers[0], "3")
-    joined, semantic = (
-        np.logical_or.reduce(m) for m in zip(*((a.mask, a.semantic_mask) for a in answers), strict=True)
-    )
+    joined = np.logical_or.reduce([a.mask for a in answers])
+    said = [a.semantic_mask for a in answers if a.semantic_mask is not None]
+    semantic = np.logical_or.reduce(said) if said else None
     oracle = np.logical_or.reduce([_oracle(a, c) for a, c in zip(answers, largest, strict=True)])
     yield Attempt("4", joined, oracle, tuple(boxes), answers[0], semantic)
     yield _once(ask, truth, Prompts(box=Box.around(truth)), "5")

@@ -209,12 +209,12 @@ class Picture:
         return OneMask(lambda prompts: predictor.predict(embedding, prompts))
 
     def seen(self, annotates: Iterable[str]) -> Seen | None:
-        """What the model names by itself beside what is annotated, None where there is no model.
+        """What the model names by itself beside what is annotated, None where there is no model or it names nothing.
 
         Args:
             annotates: classes that the data set annotates on any picture.
         """
-        if self.predictor is None or self.embedding is None:
+        if self.predictor is None or self.embedding is None or not self.predictor.vocabulary:
             return None
         vocabulary = self.predictor.vocabulary
         masks: dict[str, list[Path]] = defaultdict(list)

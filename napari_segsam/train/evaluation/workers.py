@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.engine.protocols import Predictor
@@ -42,19 +41,20 @@ def shared_out(work: Callable[[Given], Answer], things: Iterable[Given], process
 
 
 @cache
-def load_on_one_core(path: Path, device: str) -> Predictor:
-    """The predictor of a checkpoint in a process that computes on one core; loaded once in each process.
+def load_on_one_core(model: str, device: str) -> Predictor:
+    """The predictor of a model in a process that computes on one core; loaded once in each process.
 
     Raises:
-        BadCheckpointError: see :func:`napari_segsam.engine.predictor.load_predictor`.
+        SegsamError: see :func:`napari_segsam.io.registry.resolve` and :func:`napari_segsam.engine.loading.load_model`.
     """
     import torch
 
-    from napari_segsam.engine.predictor import load_predictor
+    from napari_segsam.engine.loading import load_model
+    from napari_segsam.io.registry import resolve
 
     torch.set_num_threads(1)
-    # Its embeddings are its own, which the protocol can say in words only.
-    return cast("Predictor", load_predictor(path, device))
+    found = resolve(model)
+    return load_model(found.path, device, found.name, words=found.words, base=found.base)
 
 
 def _leave_interrupts_to_the_first_process() -> None:

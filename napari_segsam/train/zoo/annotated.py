@@ -1,0 +1,70 @@
+"""From a scan and a person's labels on it to the slices that a published model learns from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.volume import Volume, Window
+from napari_segsam.engine.preprocess import choose_window
+from napari_segsam.engine.zoo.preparing import frame_for, square, values_of
+from napari_segsam.model.zoo.family import Preparation
+from napari_segsam.train.zoo.fitting import Slices
+
+
+def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how: Preparation) -> Slices:
+    """Every slice on which something is labelled, prepared as a family has it; on the others nothing is known.
+
+    Args:
+        volume: the scan.
+        labels: (ni, nj, nk) on its grid, 0 for the background.
+        axis: voxel axis across the slices.
+        how: the family's.
+
+    Raises:
+        GridMismatchError: ``labels`` has another shape than the scan.
+        UnreadableInputError: nothing is labelled.
+    """
+    if labels.shape != volume.grid.shape:
+        raise GridMismatchError(f"The labels have {labels.shape} voxels and the scan {volume.grid.shape}.")
+    across = tuple(a for a in range(3) if a != axis)
+    indices = np.flatnonzero((labels != 0).any(axis=across))
+    if not indices.size:
+        raise UnreadableInputError("Nothing is labelled on this scan; label a few slices first.")
+    pairs = [_prepared(SliceView(volume, axis, int(i)), labels, how) for i in indices]
+    pictures, truths = zip(*pairs, strict=True)
+    return Slices(torch.stack(pictures), torch.stack(truths))
+
+
+def _prepared(
+    view: SliceView,
+    labels: NDArray[np.integer],
+    how: Preparation,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    frame = frame_for(view, how)
+    picture = square(values_of(view, _window(view, how), how), frame, how)
+    truth = torch.from_numpy(np.ascontiguousarray(view.of(labels)).astype(np.int64))
+    size = (frame.height, frame.width)
+    resized = F.interpolate(truth[None, None].double(), size, mode="nearest-exact")[0, 0].long()
+    return picture, F.pad(resized, (0, how.side - frame.width, 0, how.side - frame.height))
+
+
+def _window(view: SliceView, how: Preparation) -> Window | None:
+    """As ``ZooPredictor.window_for`` has it: the family's own in CT; unsigned voxels are no Hounsfield units."""
+    if view.volume.voxels.dtype.kind == "u":
+        return None
+    if how.window_hu is None or view.volume.modality != "ct":
+        return choose_window(view, None, None)
+    low, high = how.window_hu
+    return Window((low + high) / 2, high - low)
+
+
+def numbered(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[int]]:
+    """Any label values -> 1 to C in their order, and the values that these stand for."""
+    values = [int(v) for v in np.unique(labels) if v]
+    found = np.searchsorted([0, *values], labels)
+    return np.asarray(found, np.int64), values

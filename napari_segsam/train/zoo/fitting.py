@@ -1,0 +1,117 @@
+"""The one loop in which any published model is fitted to a few annotated slices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_segsam.train.augment import Bend
+from napari_segsam.train.trainer import TrainingError
+
+_BENT = 0.5
+"""Share of steps on which the slice is turned, stretched and sheared a little."""
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Annotated slices as the model sees them.
+
+    Attributes:
+        pictures: (n, 3, S, S) prepared as the family has it.
+        labels: (n, S, S) integers, 0 for the background; every slice holds some class.
+    """
+
+    pictures: Tensor
+    labels: Tensor
+
+    def drawn(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A slice at random, bent or as it is: (1, 3, S, S) and (S, S), which holds some class."""
+        i = int(rng.integers(len(self.pictures)))
+        picture, labels = self.pictures[i], self.labels[i]
+        if rng.random() < _BENT:
+            how, values = Bend.drawn(rng), torch.from_numpy(np.unique(labels.numpy()))
+            bent = values[how((labels == values.reshape(-1, 1, 1)).float()).argmax(0)]
+            if bent.any():  # nothing was moved out of the picture altogether
+                picture, labels = how(picture), bent
+        return picture.unsqueeze(0), labels
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast is learned.
+
+    Attributes:
+        steps: slices that are shown.
+        rate: the highest learning rate.
+        warm_up: steps on which the rate rises to it; a quarter of all at most.
+        decay: AdamW's weight decay.
+        power: of the remaining share of steps, by which the rate falls afterwards.
+    """
+
+    steps: int
+    rate: float
+    warm_up: int = 0
+    decay: float = 0.0
+    power: float = 0.9
+
+    def at(self, step: int) -> float:
+        """The learning rate on a step."""
+        warm = min(self.warm_up, self.steps // 4)
+        if step < warm:
+            return self.rate * (step + 1) / warm
+        left: float = 1 - (step - warm) / (self.steps - warm)
+        return self.rate * math.pow(left, self.power)
+
+
+Watch = Callable[[Iterator[int], int], Iterator[int]]
+"""Given the steps and how many they are, passes them on, so that it can show progress."""
+
+
+def fit(
+    learned: Sequence[nn.Parameter], loss: Callable[[], Tensor], pace: Pace, watch: Watch | None = None
+) -> list[float]:
+    """Step after step of AdamW; returns each step's loss.
+
+    Args:
+        learned: what changes.
+        loss: draws a slice and says how wrong the model is on it.
+        pace: see there.
+        watch: see there.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    optimiser = torch.optim.AdamW(learned, lr=pace.rate, weight_decay=pace.decay)
+    said = []
+    steps = iter(range(pace.steps))
+    for step in steps if watch is None else watch(steps, pace.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = pace.at(step)
+        wrong = loss()
+        said.append(wrong.item())
+        if not math.isfinite(said[-1]):
+            raise TrainingError(f"The loss is {said[-1]} at step {step}; fine-tune with a lower rate.")
+        optimiser.zero_grad(set_to_none=True)
+        wrong.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return said
+
+
+def shrunk(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """(S, S) integers -> (h, w), each cell as its middle has it."""
+    return F.interpolate(labels[None, None].float(), tuple(size), mode="nearest-exact")[0, 0].long()
+
+
+def only(model: nn.Module, names: Sequence[str]) -> list[nn.Parameter]:
+    """Let these parameters of ``model`` learn and no others; the names of buffers are passed over."""
+    model.requires_grad_(False)
+    learned = [p for name, p in model.named_parameters() if name in set(names)]
+    for parameter in learned:
+        parameter.requires_grad_(True)
+    return learned
