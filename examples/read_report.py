@@ -10,10 +10,10 @@ from pathlib import Path
 
 def lines(report: dict) -> list[str]:
     """One line for each object; those whose two decoders disagree come first."""
-    objects = sorted(report["objects"], key=lambda o: o["decoder_agreement"])
+    objects = sorted(report["objects"], key=lambda o: o["decoder_agreement"] or 0)  # null where a model has one decoder
     found = [
         f"{o['class']:20} {o['volume_mm3'] / 1000:8.1f} ml on {o['axis']} {o['slice']}"
-        f"  agreement {o['decoder_agreement']:.2f}"
+        f"  agreement {'unknown' if o['decoder_agreement'] is None else format(o['decoder_agreement'], '.2f')}"
         for o in objects
     ]
     return found + [

@@ -66,6 +66,8 @@ class FakePredictor:
     tolerance: float = 20.0
     error: BaseException | None = None
     seconds: float = 0.0
+    about: str = ""
+    options: tuple[str, ...] = ()
     embedded: list[tuple[int, int]] = field(default_factory=list)
     predicted: list[Prompts] = field(default_factory=list)
 
@@ -141,6 +143,18 @@ class FakePredictor:
         mean = float(pixels[mask].mean()) if mask.any() else 0.0
         near = sorted((n for n in self.vocabulary.names), key=lambda n: abs(ORGAN_HU.get(n, 1e6) - mean))
         return tuple(ClassScore(n, s) for n, s in zip(near, (0.93, 0.05, 0.02), strict=False))
+
+
+@dataclass(eq=False)
+class SilentPredictor(FakePredictor):
+    """Draws and says nothing else, as a published model without IoU head and classes."""
+
+    vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(()))
+
+    def predict(self, embedding: FakeEmbedding, prompts: Prompts) -> Prediction:
+        drawn = super().predict(embedding, prompts)
+        candidates = tuple(Candidate(c.mask) for c in drawn.candidates)
+        return Prediction(drawn.mask, candidates=candidates, window=drawn.window)
 
 
 @dataclass(eq=False)

@@ -120,4 +120,4 @@ def test_the_version_is_one():
 
 
 def test_the_extras_are_those_that_are_documented(setup):
-    assert set(setup["options.extras_require"]) == {"gui", "test", "train", "text", "cluster"}
+    assert set(setup["options.extras_require"]) == {"gui", "test", "train", "text", "boxes", "cluster"}

@@ -78,10 +78,9 @@ def evaluate(
 
 def _loader(model: str, predictor: Predictor) -> Load:
     """What gives another process the model that this one has loaded."""
-    from napari_segsam.io.registry import locate
     from napari_segsam.train.evaluation.workers import load_on_one_core
 
-    return partial(load_on_one_core, locate(model), predictor.device)
+    return partial(load_on_one_core, model, predictor.device)
 
 
 def _csv(rows: list[Row]) -> str:

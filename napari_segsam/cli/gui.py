@@ -25,7 +25,7 @@ _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 def gui(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Scans to open.")] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="A name of `segsam models`, or a .safetensors file.")
+        str | None, typer.Option("--model", help="A name of `segsam models`, or a file, as in `segsam predict`.")
     ] = None,
 ) -> None:
     """Open napari with the dock on PATH."""
@@ -36,9 +36,9 @@ def gui(
     if (missing := why_no_window()) is not None:
         raise SegsamError(missing)
     if model is not None:
-        from napari_segsam.io.registry import locate
+        from napari_segsam.io.registry import resolve
 
-        locate(model)  # refuse here, in one sentence, rather than later in the window
+        resolve(model)  # refuse here, in one sentence, rather than later in the window
     raise typer.Exit(run_window(napari_command(scans), model))
 
 

@@ -6,13 +6,14 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from napari_segsam.cli.console import say
 from napari_segsam.core.errors import OutsideImageError, SegsamError, UnknownNameError
+from napari_segsam.core.model_choice import ModelChoice
 from napari_segsam.core.slices import AXES
 from napari_segsam.core.volume import MODALITIES, Volume, Window
 
@@ -23,7 +24,14 @@ SeriesOption = Annotated[str | None, typer.Option("--series", help="UID of the s
 ResampleOption = Annotated[
     bool, typer.Option("--resample", help="Make uneven DICOM slices even; every output records it.")
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="A name of `segsam models`, or a .safetensors file.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="A name of `segsam models`, or a file: FILE@FAMILY where those of several families are alike, "
+        "FILE@base=FILE for one that is a difference to another.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 ModalityOption = Annotated[
     str | None, typer.Option("--modality", help="ct, mr, pet, us, xray or rgb, where the file does not say.")
@@ -58,8 +66,10 @@ def inputs(path: Path, model: str) -> tuple[Path, ...]:
     from napari_segsam.io.formats import files_of
     from napari_segsam.io.registry import registry, where
 
-    weights = where(registry()[model]) if model in registry() else Path(model)
-    return (*files_of(path), *([] if weights is None else [weights]))
+    choice = ModelChoice.of(model)
+    names = [name for name in (choice.model, choice.base) if name is not None]
+    weights = [where(registry()[name]) if name in registry() else Path(name) for name in names]
+    return (*files_of(path), *(file for file in weights if file is not None))
 
 
 def load_model(name: str, device: str) -> Predictor:
@@ -70,13 +80,12 @@ def load_model(name: str, device: str) -> Predictor:
     """
     if not _DEVICE.fullmatch(device):
         raise SegsamError(f"--device '{device}' is not there; choose auto, cpu or cuda.")
-    from napari_segsam.io.registry import locate
+    from napari_segsam.io.registry import resolve
 
-    path = locate(name)
-    from napari_segsam.engine.predictor import load_predictor
+    found = resolve(name)
+    from napari_segsam.engine.loading import load_model as load
 
-    # Its embeddings are its own, which the protocol can say in words only.
-    predictor = cast("Predictor", load_predictor(path, device))
+    predictor = load(found.path, device, found.name, words=found.words, base=found.base)
     say(f"model {predictor.name} on {predictor.device}")
     return predictor
 

@@ -15,6 +15,7 @@ from napari_segsam.cli.prompt_file import check_classes, place_objects, read_pro
 from napari_segsam.cli.report import report as report_of
 from napari_segsam.cli.report import summary
 from napari_segsam.cli.segmentation import Segmentation
+from napari_segsam.core.errors import SegsamError
 
 STDOUT = Path("-")
 
@@ -40,12 +41,14 @@ def predict(
         volume = loading.load_volume(path, series, modality, resample=resample)
         objects = place_objects(wanted, volume)
         predictor = loading.load_model(model, device)
+        if semantic is not None and not predictor.vocabulary:
+            raise SegsamError(f"{predictor.name} has no classes for a semantic map: leave out --semantic {semantic}.")
         check_classes(objects, predictor.vocabulary)
         run = Segmentation(volume, predictor, asked)
         run.seconds["load"] = time.perf_counter() - begun
         for entry in track(objects, len(objects), "objects"):
             run.answer(entry)
-        if semantic is not None or report is not None:
+        if (semantic is not None or report is not None) and predictor.vocabulary:
             run.suggest_around_prompts()
         finish(run, staging, labels=out, semantic=semantic, report=report)
 

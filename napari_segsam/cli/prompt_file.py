@@ -18,6 +18,7 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import AXES, SliceView
 from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume
+from napari_segsam.engine.names import class_name
 from napari_segsam.io.faults import first_fault
 
 _MAX_BYTES = 64 * 2**20
@@ -198,8 +199,11 @@ def _ijk(place: Place, grid: Grid) -> NDArray[np.float64]:
 def check_classes(objects: tuple[PlacedObject, ...], vocabulary: Vocabulary) -> None:
     """Refuse a class that the model cannot name, and one object of two classes, however they are spelled.
 
+    To a model that names nothing by itself, any name will do.
+
     Raises:
         UnknownNameError: names the nearest classes.
+        BadLabelsError: to a model without classes, a word that cannot be a name.
         BadPromptsError: names the object and both classes.
     """
     names: dict[int, str] = {}
@@ -207,7 +211,8 @@ def check_classes(objects: tuple[PlacedObject, ...], vocabulary: Vocabulary) -> 
         if entry.name is None:
             continue
         before = names.setdefault(entry.value, entry.name)
-        if vocabulary.id_of(entry.name) != vocabulary.id_of(before):
+        same = vocabulary.id_of if vocabulary else class_name
+        if same(entry.name) != same(before):
             raise BadPromptsError(
                 f"Object {entry.value} is called both '{before}' and '{entry.name}'; one id is one object."
             )

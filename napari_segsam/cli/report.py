@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from napari_segsam.cli.segmentation import Answer, Segmentation
+from napari_segsam.engine.names import unnamed
 from napari_segsam.engine.records import object_record, suggestion_record
+
+_SCORES = {"iou_predicted": "IoU", "decoder_agreement": "decoders agree"}
+"""What a report says of a mask where the model does, and how it is read out."""
 
 
 def report(run: Segmentation) -> dict[str, Any]:
@@ -31,10 +35,10 @@ def report(run: Segmentation) -> dict[str, Any]:
 def summary(run: Segmentation) -> Iterator[str]:
     """What a person wants to know of the run, line by line."""
     for item in (_object(run, a) for a in run.answers):
-        yield (
-            f"object {item['id']} {item['class']}, {item['axis']} {item['slice']}: {item['voxels']} voxels, "
-            f"IoU {item['iou_predicted']:.2f}, decoders agree {item['decoder_agreement']:.2f}"
-        )
+        named = item["class"] if item["class"] == unnamed(item["id"]) else f"object {item['id']} {item['class']}"
+        said = [f"{named}, {item['axis']} {item['slice']}: {item['voxels']} voxels"]
+        said += [f"{word} {item[k]:.2f}" for k, word in _SCORES.items() if item[k] is not None]
+        yield ", ".join(said)
     yield from (f"note: {w}" for w in run.warnings)
 
 

@@ -20,6 +20,7 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
+from napari_segsam.engine.names import own_name, unnamed
 from napari_segsam.engine.protocols import Embedding, Predictor
 
 _SAME_OBJECT_DICE = 0.5
@@ -156,9 +157,8 @@ class Segmentation:
             total = scores.setdefault(answer.object.value, Counter())
             for c in answer.prediction.classes:
                 total[c.name] += c.score  # type: ignore[assignment]  # a Counter of floats
-        chosen = {v: max(total, key=total.__getitem__) if total else f"object {v}" for v, total in scores.items()}
-        canonical = self.predictor.vocabulary.canonical
-        return chosen | {value: canonical(name) or name for value, name in given.items()}
+        chosen = {v: max(total, key=total.__getitem__) if total else unnamed(v) for v, total in scores.items()}
+        return chosen | {value: own_name(name, self.predictor.vocabulary) for value, name in given.items()}
 
     def write(self, staging: Staging, labels: Path | None, semantic: Path | None) -> None:
         """Stage the label maps that were asked for, each with its table of names.

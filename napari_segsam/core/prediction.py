@@ -21,10 +21,10 @@ class ClassScore:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One of SAM's alternative masks, (rows, cols) bool, with its predicted IoU."""
+    """One of SAM's alternative masks, (rows, cols) bool, with its predicted IoU where the model predicts one."""
 
     mask: NDArray[np.bool_]
-    iou_predicted: float
+    iou_predicted: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,11 @@ class Suggestion:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one set of prompts gave, in the SliceView's pixels.
+    """What one set of prompts gave, in the SliceView's pixels. What a model does not say is None, or empty.
 
     Attributes:
         mask: (rows, cols) binary mask of the prompted object, from SAM's own decoder.
-        semantic_mask: (rows, cols) mask of the same object from the semantic-aware decoder.
+        semantic_mask: (rows, cols) mask of the same object from a semantic-aware decoder.
         classes: ranked, best first.
         iou_predicted: SAM's estimate of the mask's IoU, 0..1.
         decoder_agreement: Dice of the two masks, 0..1.
@@ -57,10 +57,10 @@ class Prediction:
     """
 
     mask: NDArray[np.bool_]
-    semantic_mask: NDArray[np.bool_]
-    classes: tuple[ClassScore, ...]
-    iou_predicted: float
-    decoder_agreement: float
+    semantic_mask: NDArray[np.bool_] | None = None
+    classes: tuple[ClassScore, ...] = ()
+    iou_predicted: float | None = None
+    decoder_agreement: float | None = None
     candidates: tuple[Candidate, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     window: Window | None = None

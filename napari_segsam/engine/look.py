@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_segsam.core.errors import SegsamError
+from napari_segsam.core.errors import BadPromptsError, SegsamError
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
 from napari_segsam.engine.preprocess import PictureFrame
@@ -33,7 +33,15 @@ class PicturePrompts:
 
     @classmethod
     def of(cls, prompts: Prompts, frame: PictureFrame) -> PicturePrompts:
-        """Prompts on the slice -> on its picture; a mask of which the picture shows nothing is left out."""
+        """Prompts on the slice -> on its picture; a mask of which the picture shows nothing is left out.
+
+        Raises:
+            OutsideImageError: a prompt outside the slice.
+            BadPromptsError: no box and no positive click.
+        """
+        prompts.check_inside((frame.rows, frame.cols))
+        if not prompts:
+            raise BadPromptsError("There is no box and no positive point; click on the object or draw a box around it.")
         last = None if prompts.mask is None else frame.mask(prompts.mask)
         return cls(
             tuple(frame.click(c) for c in prompts.clicks),

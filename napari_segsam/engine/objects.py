@@ -31,20 +31,25 @@ def named(place: Place) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How sure the model was of one mask.
+    """How sure the model was of one mask, where it says so.
 
     Attributes:
         agreement: Dice of both decoders' masks, 0..1.
         iou: predicted IoU, 0..1.
     """
 
-    agreement: float
-    iou: float
+    agreement: float | None
+    iou: float | None
 
     @classmethod
     def of(cls, prediction: Prediction) -> Quality:
         """Of an answer."""
         return cls(prediction.decoder_agreement, prediction.iou_predicted)
+
+
+def _worst(scores: Iterable[float | None]) -> float | None:
+    """The lowest of those that are known."""
+    return min((score for score in scores if score is not None), default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +142,7 @@ class WorkedObject:
     def quality(self) -> Quality | None:
         """Of its worst slices; None where no model drew any."""
         known = [f.quality for f in self.footprints.values() if f.quality]
-        return Quality(min(q.agreement for q in known), min(q.iou for q in known)) if known else None
+        return Quality(_worst(q.agreement for q in known), _worst(q.iou for q in known)) if known else None
 
     def commit(
         self, labels: LabelMap, drawn: Drawn, name: str, keep: Collection[int], locked: Collection[int]

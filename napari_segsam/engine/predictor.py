@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_segsam.core.errors import BadCheckpointError, BadPromptsError, SegsamError
+from napari_segsam.core.errors import BadCheckpointError
 from napari_segsam.core.prediction import Candidate, Prediction, Suggestion, dice
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
@@ -25,6 +22,7 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine import stored_features, zoom
 from napari_segsam.engine.answers import rank_classes, rule_out, suggestions, to_bool
 from napari_segsam.engine.look import Look, PicturePrompts, refuse_unless_finite
+from napari_segsam.engine.on_device import OnDevice, choose_device
 from napari_segsam.engine.preprocess import PictureFrame, choose_window, make_picture
 from napari_segsam.engine.protocols import Embedding
 from napari_segsam.engine.slice_embedding import SliceEmbedding, own
@@ -34,9 +32,6 @@ from napari_segsam.model import checkpoint
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.model.semantic_decoder import Unprompted
 from napari_segsam.model.zoom_encoder import SliceFeatures
-
-log = logging.getLogger(__name__)
-R = TypeVar("R")
 
 
 def look_of(model: SegSam) -> ZoomLook | SliceLook:
@@ -48,25 +43,42 @@ def look_of(model: SegSam) -> ZoomLook | SliceLook:
 class SegSamPredictor:
     """A loaded checkpoint behind the engine's Predictor protocol.
 
-    A CUDA fault, or GPU memory that stays full after making room, is answered by moving to the CPU for good and
-    answering there. Numbers that are not finite are refused instead of drawn.
+    Numbers that are not finite are refused instead of drawn; for what befalls the device, see :class:`OnDevice`.
+
+    Attributes:
+        starts_on: the device that the model is on.
     """
 
     model: SegSam
     header: checkpoint.Header
     name: str
     sha256: str
-    device: str = "cpu"
+    starts_on: str = "cpu"
     vocabulary: Vocabulary = field(init=False)
 
     def __post_init__(self) -> None:
         self.vocabulary = Vocabulary(self.header.names, self.header.aliases, self.header.modalities)
         self._look = look_of(self.model)
-        self._make_room: Callable[[], object] = lambda: None
+        self._on_device = OnDevice(self.model, self.starts_on)
+
+    @property
+    def about(self) -> str:
+        """Nothing: a SEG-SAM does whatever the dock offers."""
+        return ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def device(self) -> str:
+        """Where it runs now."""
+        return self._on_device.device
 
     def when_full(self, make_room: Callable[[], object]) -> None:
         """See ``Predictor.when_full``."""
-        self._make_room = make_room
+        self._on_device.make_room = make_room
 
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
         """See ``preprocess.choose_window``."""
@@ -89,9 +101,8 @@ class SegSamPredictor:
     def digest(self, view: SliceView, window: Window | None) -> str:
         """See ``Predictor.digest``; takes a few milliseconds."""
         picture = make_picture(view, window, PictureFrame.of(view)).contiguous()
-        precision = "fp32" if self.device == "cpu" else "bf16"
-        shape = tuple(picture.shape)
-        digest = sha256(f"{self.sha256} {stored_features.code_version()} {precision} {picture.dtype} {shape}".encode())
+        code, precision, shape = stored_features.code_version(), self._on_device.precision, tuple(picture.shape)
+        digest = sha256(f"{self.sha256} {code} {precision} {picture.dtype} {shape}".encode())
         digest.update(picture.numpy().data)
         return digest.hexdigest()
 
@@ -126,11 +137,7 @@ class SegSamPredictor:
             BadPromptsError: no box and no positive click.
         """
         mine = own(embedding)
-        frame = mine.frame
-        prompts.check_inside((frame.rows, frame.cols))
-        if not prompts:
-            raise BadPromptsError("There is no box and no positive point; click on the object or draw a box around it.")
-        on_picture = PicturePrompts.of(prompts, frame)
+        on_picture = PicturePrompts.of(prompts, mine.frame)
 
         def answer() -> Prediction:
             look = self._look.answer(mine.picture, self._here(mine.features), mine.scale, on_picture)
@@ -195,70 +202,9 @@ class SegSamPredictor:
         assert moved[0] is not None  # tokens always are
         return SliceFeatures(moved[0], moved[1], moved[2])
 
-    def _on_device(self, work: Callable[[], R]) -> R:
-        """Do it where the model is: once more after making room where memory is full, and on the CPU if all fails."""
-        try:
-            return self._run(work)
-        except torch.OutOfMemoryError:
-            if self.device == "cpu":
-                raise
-        except torch.AcceleratorError as error:
-            return self._on_cpu(work, error)
-        # Outside of the handler, whose traceback would keep alive what the failed work had allocated.
-        self._make_room()
-        torch.cuda.empty_cache()
-        try:
-            return self._run(work)
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            return self._on_cpu(work, error)
-
-    def _run(self, work: Callable[[], R]) -> R:
-        with torch.inference_mode(), _precision(self.device):
-            return work()
-
-    def _on_cpu(self, work: Callable[[], R], error: RuntimeError) -> R:
-        """Move to the CPU for good; a fault that took the weights with it cannot be answered there."""
-        log.warning("The GPU failed (%s); answering on the CPU from here on.", type(error).__name__)
-        try:
-            self.model.to("cpu")
-            self.device = "cpu"
-            return self._run(work)
-        except torch.AcceleratorError as lost:
-            raise SegsamError("The GPU failed and took what it held with it; start again with --device cpu.") from lost
-
-
-@contextmanager
-def _precision(device: str) -> Iterator[None]:
-    """bf16 on CUDA, fp32 on the CPU."""
-    if device.startswith("cuda"):
-        with torch.autocast("cuda", torch.bfloat16):
-            yield
-    else:
-        yield
-
-
-def choose_device(asked: str) -> str:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` -> what torch calls it.
-
-    Raises:
-        SegsamError: CUDA is asked for and not there, or an unknown device.
-    """
-    if asked == "cpu":
-        return "cpu"
-    if asked == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if not asked.startswith("cuda"):
-        raise SegsamError(f"Unknown device '{asked}'; use auto, cpu or cuda.")
-    if not torch.cuda.is_available():
-        raise SegsamError(
-            "No CUDA GPU is available to torch; choose the device cpu (in the dock, or --device cpu), "
-            "or see `segsam doctor`."
-        )
-    return "cuda:0" if asked == "cuda" else asked
-
 
 def load_predictor(path: Path, device: str = "auto", name: str | None = None) -> SegSamPredictor:
-    """Load a SEG-SAM checkpoint.
+    """Load a SEG-SAM checkpoint; for any model see :func:`napari_segsam.engine.loading.load_model`.
 
     Args:
         path: a .safetensors file.
@@ -278,9 +224,9 @@ def load_predictor(path: Path, device: str = "auto", name: str | None = None) ->
         raise BadCheckpointError(
             f"{path.name} is no model that can be used here: {error}. Try `segsam models`."
         ) from error
-    return SegSamPredictor(model, header, name or _called(path), digest, chosen)
+    return SegSamPredictor(model, header, name or called(path), digest, chosen)
 
 
-def _called(path: Path) -> str:
+def called(path: Path) -> str:
     """Every training writes a file of the same name; its folder says which run it was."""
     return f"{path.resolve().parent.name}/{path.stem}" if path.stem == "model" else path.stem

@@ -76,7 +76,12 @@ class PictureFrame:
 
 
 def make_picture(view: SliceView, window: Window | None, frame: PictureFrame) -> Tensor:
-    """(1 or 3, H, W) float32 intensities: clipped to ``window`` if any, MONOCHROME1 turned light to dark."""
+    """(1 or 3, H, W) float32 intensities of the slice in its frame, see :func:`intensities`."""
+    return PictureFrame.resize(intensities(view, window), (frame.height, frame.width))
+
+
+def intensities(view: SliceView, window: Window | None) -> Tensor:
+    """(1 or 3, rows, cols) float32: clipped to ``window`` if any, MONOCHROME1 turned light to dark."""
     pixels = np.array(view.pixels, dtype=np.float32, order="C")  # a copy: the scan's own voxels may be read-only
     if view.volume.is_rgb:
         channels = torch.from_numpy(pixels).permute(2, 0, 1)
@@ -86,7 +91,7 @@ def make_picture(view: SliceView, window: Window | None, frame: PictureFrame) ->
             channels = channels.clamp(*window.limits)
         if view.volume.inverted:
             channels = -channels
-    return PictureFrame.resize(channels.contiguous(), (frame.height, frame.width))
+    return channels.contiguous()
 
 
 def _without_padding(view: SliceView, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -47,6 +47,14 @@ class Predictor(Protocol):
         """Of the weights; part of every cache key."""
 
     @property
+    def about(self) -> str:
+        """What it is and what it cannot do, for a person; empty where there is nothing to say."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Words that another way to use it can be asked for with, see :class:`ModelChoice`."""
+
+    @property
     def device(self) -> str:
         """Where it runs, e.g. ``"cpu"``, ``"cuda:0"``; may change to the CPU after a fault."""
 

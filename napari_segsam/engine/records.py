@@ -53,8 +53,8 @@ def suggestion_record(view: SliceView, suggestion: Suggestion, window: Window | 
     }
 
 
-def _score(value: float) -> float:
-    return round(float(value), 4)
+def _score(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
 
 
 def _window(window: Window | None) -> dict[str, Any] | None:
@@ -65,5 +65,5 @@ def in_words(prediction: Prediction, name: str | None) -> str:
     """What a person reads under the image, e.g. ``"liver 0.93"``."""
     scores = {c.name: c.score for c in prediction.classes}
     if name is None:
-        return f"mask {prediction.iou_predicted:.2f}"
+        return "mask" if prediction.iou_predicted is None else f"mask {prediction.iou_predicted:.2f}"
     return f"{name} {scores[name]:.2f}" if name in scores else name

@@ -96,5 +96,5 @@ def _with_candidate(answer: Prediction, index: int) -> Prediction:
     if not 0 < index < len(answer.candidates):
         return answer
     chosen = answer.candidates[index]
-    agreement = dice(chosen.mask, answer.semantic_mask)
+    agreement = None if answer.semantic_mask is None else dice(chosen.mask, answer.semantic_mask)
     return replace(answer, mask=chosen.mask, iou_predicted=chosen.iou_predicted, decoder_agreement=agreement)

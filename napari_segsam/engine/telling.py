@@ -99,10 +99,11 @@ class Telling:
 
     def suggestions(self) -> None:
         """The model was asked what it names on the visible slice."""
-        found = self._to.session.suggestions
+        found, names = self._to.session.suggestions, self._to.session.vocabulary
         self._to.suggestions_changed.emit(found)
         self._to.semantic_changed.emit()
-        self.say(", ".join(f"{s.name} {s.score:.2f}" for s in found) or "The model names nothing on this slice.")
+        nothing = "The model names nothing on this slice." if names else "This model names nothing by itself."
+        self.say(", ".join(f"{s.name} {s.score:.2f}" for s in found) or nothing)
 
     def _rest(self) -> None:
         self._to.object_changed.emit()

@@ -22,7 +22,7 @@ from napari_segsam.gui.class_search import ClassSearch, to_canvas
 from napari_segsam.gui.marks import spoken
 from napari_segsam.gui.workbench import Workbench
 
-_NO_CLASS = "no class yet"
+_NO_CLASS, _SAY_IT = "no class yet", "no class: this model names none, so find or add it here"
 _MOST, _FOUND = 9, 8
 _LEAST_SCORE, _AT_LEAST = 0.01, 3
 """What scores less is left out, but for so many."""
@@ -178,6 +178,6 @@ def _said(session: Session, scores: dict[str, float]) -> str:
     """The object's class in rich text, and who says so."""
     name = session.class_name
     if name is None:
-        return _NO_CLASS
+        return _NO_CLASS if session.vocabulary else _SAY_IT
     by = "chosen" if session.chosen_class else f"{scores[name]:.0%}" if name in scores else ""
     return f"{square(name)} <b>{escape(spoken(name))}</b> {by}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from napari_segsam.core.errors import BadCheckpointError, SegsamError
 from napari_segsam.core.terminology import ClassCard
 from napari_segsam.engine.protocols import Predictor
-from napari_segsam.io.registry import locate
+from napari_segsam.io.class_cards import keep_own
+from napari_segsam.io.model_entry import ModelEntry
+from napari_segsam.io.registry import resolve, take
 
 _MAPPED_FILES = Path("/proc/self/maps")
 
@@ -16,14 +19,33 @@ def load_model(model: str, device: str) -> Predictor:
     """Find, verify and load a model, with the person's own classes; imports torch, so never on the GUI thread.
 
     Args:
-        model: a registry name, or the path of a weights file.
+        model: what a person chose, see :class:`napari_segsam.core.model_choice.ModelChoice`.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
     keep_triton_from_mesa()
-    from napari_segsam.engine.predictor import load_predictor
+    from napari_segsam.engine import loading
     from napari_segsam.train.own_classes import with_own_classes
 
-    return load_predictor(with_own_classes(locate(model)), device)
+    found = resolve(model)
+    path = with_own_classes(found.path)
+    return loading.load_model(path, device, found.name, words=found.words, base=found.base)
+
+
+def take_model(entry: ModelEntry, file: Path) -> Path:
+    """Copy a model's file that a person fetched to where it is looked for; never on the GUI thread.
+
+    Raises:
+        SegsamError: not that model's file, or no room for it.
+    """
+    keep_triton_from_mesa()
+    from napari_segsam.model.zoo.accounts import ModelFileError
+    from napari_segsam.model.zoo.loading import identify
+
+    try:
+        identify(file, entry.family)
+    except ModelFileError as error:
+        raise BadCheckpointError(str(error)) from error
+    return take(entry, file)
 
 
 def learn_class(model: str, card: ClassCard) -> None:
@@ -33,9 +55,14 @@ def learn_class(model: str, card: ClassCard) -> None:
         SegsamError: this model will not name it; says why.
     """
     keep_triton_from_mesa()
+    from napari_segsam.model.checkpoint import is_checkpoint
     from napari_segsam.train.own_classes import learn
 
-    learn(locate(model), card)
+    path = resolve(model).path
+    if not is_checkpoint(path):
+        keep_own(card)
+        raise SegsamError(f"{path.name} learns no classes; a SEG-SAM model will have this one.")
+    learn(path, card)
 
 
 def keep_triton_from_mesa(mapped_files: Path = _MAPPED_FILES) -> bool:

@@ -24,7 +24,7 @@ _STATUS_MARKS = {
 """A sign and its colour: five columns with the words would not leave names any room."""
 _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _IN_MIDDLE = Qt.AlignmentFlag.AlignCenter
-_NOT_DRAWN = 2.0  # above every score: what no model drew need not be looked at first
+_NOT_SAID = 2.0  # above every score: of what nothing is said, nothing need be looked at first
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ObjectRow:
     Attributes:
         span: first and last slice k, None where it has no voxel.
         size: its volume for a person, e.g. ``"12.3 ml"``, and as a number to sort by.
-        agreement: of the decoders on its worst slice, None where no model drew it.
+        agreement: of the decoders on its worst slice, None where no model drew it, or one without two decoders.
     """
 
     value: int
@@ -51,7 +51,7 @@ _COLUMNS: dict[str, Callable[[ObjectRow], object]] = {
     "Object": lambda row: (row.name, row.value),
     "Slices": lambda row: row.span or (-1, -1),
     "Size": lambda row: row.size[1],
-    "Sure": lambda row: _NOT_DRAWN if row.agreement is None else row.agreement,
+    "Sure": lambda row: _NOT_SAID if row.agreement is None else row.agreement,
     "⚑": lambda row: (row.standing.status, row.name),
 }
 """Header -> what its column is sorted by."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container
-from qtpy.QtGui import QShowEvent
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.volume import MODALITIES, Window
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.protocols import Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.actions import open_beside, toggle_layers
 from napari_segsam.gui.file_buttons import OpenButton
 from napari_segsam.gui.key_button import key_button
-from napari_segsam.gui.marks import row_of
+from napari_segsam.gui.marks import UNKNOWN, row_of
+from napari_segsam.gui.model_note import WEIGHTS, ModelNote
+from napari_segsam.gui.model_rows import NOT_HERE, facts, here, missing
 from napari_segsam.gui.orthogonal import OrthogonalViews
 from napari_segsam.gui.windows import AS_OPENED, contrast_limits, windows_of
 from napari_segsam.gui.workbench import Workbench
@@ -23,6 +28,7 @@ from napari_segsam.io.registry import registry
 
 DEVICES = ("auto", "cpu", "cuda")
 _OTHER_MODEL = "Other file…"
+_IDLY = 900  # after whatever a person waits for
 THREE_PLANES = "The other two planes beside the canvas. Shift and move, or a click in them, moves the point they share."
 
 
@@ -36,12 +42,14 @@ class ScanPanel(QWidget):
         super().__init__(parent)
         self._workbench = workbench
         self._in_use: tuple[str, str] | None = None  # the model that answers, and its device
+        self._here: frozenset[str] | None = None  # names of models whose files are here; None until that is known
         self.open = OpenButton(workbench)
         self.scan = ComboBox(
             label="Scan", choices=self._scan_choices, nullable=True, tooltip="The image layer that is segmented"
         )
         self.modality = ComboBox(label="Modality", choices=MODALITIES, tooltip="What the model takes the scan for")
         self.model = ComboBox(label="Model", choices=self._model_choices, value=workbench.model)
+        self.note = ModelNote(workbench, self._look_for_models)
         self.device = ComboBox(label="Device", choices=DEVICES, tooltip="auto: the GPU where there is one")
         self.window_preset = ComboBox(
             label="Window", choices=self._window_choices, tooltip="Contrast of the display; voxels stay as they are"
@@ -70,6 +78,7 @@ class ScanPanel(QWidget):
         self._form.margins = (0, 0, 0, 0)
         layout.addWidget(self.open)
         layout.addWidget(self._form.native)
+        layout.addWidget(self.note)
         layout.addLayout(row_of(self.next_scan, self.layers))
         for widget in self._form:
             # A long layer name must not widen the dock.
@@ -93,20 +102,46 @@ class ScanPanel(QWidget):
     def _follow(self, controller: Controller) -> None:
         controller.predictor_changed.connect(self._model_ready)
         controller.predictor_refused.connect(self._model_refused)
+        self._look_for_models()
 
-    def _model_ready(self, _predictor: object) -> None:
+    def _model_ready(self, predictor: Predictor) -> None:
         self._in_use = (self._workbench.model, self._workbench.device)
+        self._show_model()
+        self.note.describe(predictor)
 
     def _model_refused(self) -> None:
-        """Show what goes on answering."""
+        """Show what goes on answering, and ask where the file did not say all."""
+        refused = self._workbench.model
         if self._in_use is not None:
             self._workbench.model, self._workbench.device = self._in_use
             self._show_model()
+        if self._workbench.unsaid is not None:
+            self.note.ask(self._workbench.unsaid, refused)
 
     def _show_model(self) -> None:
         with self.model.changed.blocked(), self.device.changed.blocked():
+            self.model.native.clear()  # magicgui would put rows whose text changes behind all others
             self.model.reset_choices()
             self.model.value, self.device.value = self._workbench.model, self._workbench.device
+        self._describe_models()
+
+    def _look_for_models(self) -> None:
+        """Which models are here; in the background, since at first that loads what reads the hub's cache."""
+        ignore: Callable[[BaseException], None] = lambda _: None  # noqa: E731 - then none is marked
+        self._workbench.executor.submit(here, self._found_models, ignore, key="models here", priority=_IDLY)
+
+    def _found_models(self, names: frozenset[str]) -> None:
+        self._here = names
+        self._show_model()
+
+    def _describe_models(self) -> None:
+        """A tooltip for each row of the list, grey where the file is not here."""
+        rows = self.model.native
+        for at, (_, name) in enumerate(self._model_choices(None)):
+            if name in registry():
+                is_here = self._here is None or name in self._here
+                rows.setItemData(at, facts(registry()[name], is_here), Qt.ItemDataRole.ToolTipRole)
+                rows.setItemData(at, None if is_here else QColor(UNKNOWN), Qt.ItemDataRole.ForegroundRole)
 
     def show_scan(self) -> None:
         """Another scan is open, or the list of scans changed."""
@@ -145,17 +180,22 @@ class ScanPanel(QWidget):
         """What the registry has, and the file that is used if it is none of these."""
         names, used = list(registry()), self._workbench.model
         files = [(Path(used).name, used)] if used not in names else []
-        return [*((n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]
+        away = frozenset(names) - (frozenset(names) if self._here is None else self._here)
+        return [*((f"{n} ({NOT_HERE})" if n in away else n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]
 
     def _scan_chosen(self, layer: Any) -> None:
         if layer is not None:
             self._workbench.open_scan(layer)
 
     def _model_chosen(self, _value: str) -> None:
-        if self.model.value == _OTHER_MODEL:
+        chosen = self.model.value
+        if chosen == _OTHER_MODEL:
             self._choose_file()
+        elif (away := missing(chosen)) is not None:
+            self.note.offer(away, chosen)
+            self._show_model()
         else:
-            self._workbench.use_model(self.model.value, self.device.value)
+            self._workbench.use_model(chosen, self.device.value)
 
     def _window_chosen(self, _value: object) -> None:
         window: Window = self.window_preset.value
@@ -174,7 +214,7 @@ class ScanPanel(QWidget):
             layer.contrast_limits = opened if window == AS_OPENED else window.limits
 
     def _choose_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Weights of a model", "", "Weights (*.safetensors)")
+        path, _ = QFileDialog.getOpenFileName(self, "Weights of a model", "", WEIGHTS)
         if path:
             self._workbench.use_model(path, self.device.value)
         self._show_model()

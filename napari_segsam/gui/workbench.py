@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,8 @@ from weakref import WeakKeyDictionary
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
-from napari_segsam.core.errors import SegsamError
+from napari_segsam.core.errors import BadCheckpointError, SegsamError, UndecidedModelError
+from napari_segsam.core.model_choice import ModelChoice
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
@@ -75,6 +77,7 @@ class Workbench(QObject):
         super().__init__()
         self.viewer, self.executor, self._load_model = viewer, executor, load_model
         self.model, self.device = model, "auto"
+        self._unsaid: list[UndecidedModelError] = []
         self.right_is_negative = False
         self.controller: Controller | None = None
         self._closed = False
@@ -175,8 +178,13 @@ class Workbench(QObject):
         """Load a model on the inference thread; the last one answers until then."""
         self.model, self.device = model, device
         if self.controller is not None:
-            load = self._load_model
-            self.controller.load_predictor(lambda: load(model, device), model)
+            load, self._unsaid = self._load_model, []
+            self.controller.load_predictor(partial(_load, load, model, device, self._unsaid), model)
+
+    @property
+    def unsaid(self) -> UndecidedModelError | None:
+        """What the model that was refused last does not say of itself, where that is why."""
+        return next(iter(self._unsaid), None)
 
     def arm(self, tool: Tool | None) -> None:
         """Choose what a left click or drag on the canvas means; None gives the mouse back to napari."""
@@ -365,6 +373,16 @@ class Workbench(QObject):
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)
+
+
+def _load(load: LoadModel, model: str, device: str, unsaid: list[UndecidedModelError]) -> Predictor:
+    """Load it on the inference thread; what it does not say of itself is asked in the dock, not in a terminal."""
+    try:
+        return load(model, device)
+    except UndecidedModelError as error:
+        unsaid.append(error)
+        name = Path(ModelChoice.of(model).model).name
+        raise BadCheckpointError(f"{name} does not say all of what it is; say it under 'Scan and model'.") from error
 
 
 def _embeddings() -> EmbeddingCache:

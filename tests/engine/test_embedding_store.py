@@ -97,7 +97,7 @@ def test_everything_that_the_features_depend_on_is_in_the_digest(tmp_path, monke
     digests.append(predictor.digest(picture_view(pixels, (2, 1)), window))
     digests.append(predictor.digest(picture_view(pixels, inverted=True), window))
     digests.append(replace(predictor, sha256="0" * 64).digest(picture_view(pixels), window))
-    digests.append(replace(predictor, device="cuda:0").digest(picture_view(pixels), window))
+    digests.append(replace(predictor, starts_on="cuda:0").digest(picture_view(pixels), window))
     monkeypatch.setattr(stored_features, "code_version", lambda: "another")
     digests.append(predictor.digest(picture_view(pixels), window))
     assert len(set(digests)) == len(digests)

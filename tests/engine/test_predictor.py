@@ -12,7 +12,8 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine import predictor as predicting
-from napari_segsam.engine.predictor import SegSamPredictor, choose_device, load_predictor
+from napari_segsam.engine.on_device import choose_device
+from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
 from napari_segsam.engine.preprocess import LUNG, PictureFrame
 from tests.fakes import FakeEmbedding
 from tests.tiny import NAMES, ZOOM, header_of, loaded, picture_view, saved, tiny, trust_the_prior

@@ -52,7 +52,7 @@ class Memory:
         view: the start slice.
         mask: (rows, cols) the object there, as the person has it.
         drawn: what the model answers there.
-        name: its class as the person sees it.
+        name: its class as the person sees it; None where neither the person nor the model says one.
         span: lowest and highest intensity that is told apart.
         shares: of the mask's pixels, in each bin of intensity.
     """
@@ -60,7 +60,7 @@ class Memory:
     view: SliceView
     mask: Mask
     drawn: Prediction
-    name: str
+    name: str | None
     span: tuple[float, float]
     shares: NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class Memory:
         grey = _intensities(view)
         low, high = np.percentile(grey, _PERCENTILES) if drawn.window is None else drawn.window.limits
         span = float(low), float(max(high, low + 1e-6))
-        return cls(view, mask, drawn, name or drawn.classes[0].name, span, _shares(grey[mask], span))
+        return cls(view, mask, drawn, name or _best(drawn), span, _shares(grey[mask], span))
 
     def misdrawn(self, limits: Limits) -> str:
         """Why the model cannot carry this object at all; empty where it can."""
@@ -85,6 +85,8 @@ class Memory:
     def doubt(self, last: Mask, view: SliceView, said: Prediction, limits: Limits) -> str:
         """Why an answer is not believed, the most telling reason first; empty where it is.
 
+        What the model does not say is no reason.
+
         Args:
             last: (rows, cols) not empty, the mask on the slice before.
             view: the slice that was asked about.
@@ -93,20 +95,30 @@ class Memory:
         """
         if not said.mask.any():
             return "nothing of it was found there"
-        best, at_start = said.classes[0], self.drawn
-        if best.score >= limits.sure and best.name not in (self.name, at_start.classes[0].name):
-            return f"it would be called {best.name}, not {self.name}"
+        best, at_start = _best(said), self.drawn
+        if best is not None and said.classes[0].score >= limits.sure and best not in (self.name, _best(at_start)):
+            return f"it would be called {best}, not {self.name}"
         likeness = float(np.minimum(self.shares, _shares(_intensities(view)[said.mask], self.span)).sum())
         if likeness < limits.likeness:
             return f"what is there looks different from {_name(self.view)} (likeness {likeness:.2f})"
         overlap = dice(said.mask, last)
         if overlap < limits.overlap:
             return f"its mask would jump (overlap {overlap:.2f} with the slice before)"
-        if said.iou_predicted < limits.iou_kept * at_start.iou_predicted:
+        if _fell(said.iou_predicted, at_start.iou_predicted, limits.iou_kept):
             return f"the model is less sure of it (predicted IoU {said.iou_predicted:.2f})"
-        if said.decoder_agreement < limits.agreement_kept * at_start.decoder_agreement:
+        if _fell(said.decoder_agreement, at_start.decoder_agreement, limits.agreement_kept):
             return f"the two decoders draw it differently (agreement {said.decoder_agreement:.2f})"
         return ""
+
+
+def _best(said: Prediction) -> str | None:
+    """The class that the model would choose."""
+    return said.classes[0].name if said.classes else None
+
+
+def _fell(now: float | None, at_start: float | None, kept: float) -> bool:
+    """Whether a score is known and less than this part of what it was."""
+    return now is not None and at_start is not None and now < kept * at_start
 
 
 def _intensities(view: SliceView) -> NDArray[np.float64]:
