@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 XVFB := xvfb-run --auto-servernum --server-args="-screen 0 1400x900x24"
-PYTEST_ARGS ?=
+# Two processes: half of the tests wait for drawing. Whole files, so that what a file prepares once is prepared once.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 DEMO_ARGS ?=
 
 # What Qt's xcb platform and OpenGL link to and a plain Debian lacks, and the screen that tests draw on.

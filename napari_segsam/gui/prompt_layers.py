@@ -21,6 +21,8 @@ _COLOUR = {True: "#1fae5b", False: "#e5322d"}
 _EDGE, _INSIDE = 1, 2
 _POINT_PX = (4, 14)
 """Diameters on the screen: points are so large that the second holds at any zoom; vispy's border is half the first."""
+_SEEN = "segsam_seen"
+"""Where the metadata of an empty boxes layer hold whether it is seen once it has something to show."""
 _AROUND_PIXELS = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
 
 
@@ -33,7 +35,8 @@ def make_points(frame: dict[str, Any]) -> Points:
 
 def make_boxes(frame: dict[str, Any]) -> Shapes:
     """An empty layer for boxes."""
-    return Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **frame)
+    hidden = {"visible": False, "metadata": {_SEEN: True}}
+    return Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **hidden, **frame)
 
 
 def make_preview(frame: dict[str, Any], view: SliceView) -> Labels:
@@ -44,14 +47,17 @@ def make_preview(frame: dict[str, Any], view: SliceView) -> Labels:
 
 
 def show_clicks(layer: Points, placement: Placement, view: SliceView, clicks: Sequence[Click]) -> None:
-    """Replace what a points layer shows."""
+    """Replace what a points layer shows; what it shows already is not drawn again."""
     rc = np.array([(c.row, c.col) for c in clicks], dtype=np.float64).reshape(-1, 2)
-    signs = [c.positive for c in clicks]
+    signs, points = [c.positive for c in clicks], placement.display_points(view, rc)
+    colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
+    if np.array_equal(layer.data, points) and np.allclose(layer.face_color, colours):
+        layer.selected_data = set()
+        return
     if signs:
         layer.current_face_color = _COLOUR[signs[-1]]
     layer.current_size = max(view.shape) / 4
-    layer.data = placement.display_points(view, rc)
-    colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
+    layer.data = points
     # This draws the layer once more, and the usual click only adds a point, which has its colour already.
     if not np.allclose(layer.face_color, colours):
         is_seen = layer.visible
@@ -70,6 +76,9 @@ def show_boxes(
 ) -> None:
     """Replace what a boxes layer shows. The corner pixels belong to a box, so its outline runs round them.
 
+    Where there is none the layer is hidden: napari takes longer to draw an empty Shapes layer than the scan below it,
+    and would do so with every slice. It comes back as visible as it was.
+
     Args:
         layer: of boxes.
         placement: of the scan.
@@ -85,11 +94,19 @@ def show_boxes(
         shapes.append((placement.display_points(view, corners + _AROUND_PIXELS), "polygon"))
     if path is not None:
         shapes.append((placement.display_points(view, path), "path"))
+    corners_now = [corners for corners, _ in shapes]
+    if len(layer.data) == len(shapes) and all(map(np.array_equal, layer.data, corners_now)):
+        return
+    if not shapes:
+        layer.metadata[_SEEN] = layer.visible
+        layer.visible = False
     width = max(view.shape) / 400
     layer.current_edge_width = width
     layer.data = shapes
     if any(was != width for was in layer.edge_width):  # this draws the layer once more
         layer.edge_width = width
+    if shapes and _SEEN in layer.metadata:
+        layer.visible = layer.metadata.pop(_SEEN)
 
 
 def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_segsam.core.prompts import Prompts
+
 LIVER = (10, 8, 5)
 
 
@@ -61,3 +63,33 @@ def test_a_deleted_point_comes_back_while_it_is_a_prompt(clicked):
     points.selected_data = {0}
     points.remove_selected()
     assert len(points.data) == len(clicked.session.prompts.clicks) == 1
+
+
+def test_the_boxes_layer_is_drawn_only_while_there_is_a_box_and_comes_back_as_it_was(ready):
+    scan, boxes = ready.layers[0], ready.layer("prompts: boxes")
+    assert not boxes.visible
+
+    def draw():
+        ready.key(Qt.Key.Key_B)
+        ready.drag(ready.world(scan, (6, 5, 5)), ready.world(scan, (13, 12, 5)))
+        ready.rest()
+
+    draw()
+    assert boxes.visible and len(boxes.data) == 1
+    boxes.visible = False  # by its eye in the list
+    ready.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    ready.rest()
+    assert not boxes.data
+    draw()
+    assert len(boxes.data) == 1 and not boxes.visible
+
+
+def test_prompts_that_are_shown_already_are_not_drawn_again(clicked):
+    drawn, points = [], clicked.layer("prompts: points")
+    points.events.data.connect(lambda event: drawn.append(event))
+    show = clicked.dock.workbench.canvas.prompts._layers.show_prompts
+    show(clicked.session.prompts)
+    assert not drawn
+    show(Prompts())
+    show(clicked.session.prompts)
+    assert drawn and len(points.data) == 1
