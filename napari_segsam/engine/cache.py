@@ -59,8 +59,9 @@ class EmbeddingCache:
 
     def holds(self, view: SliceView, weights_sha256: str) -> bool:
         """Whether this slice has been embedded with these weights, through whatever window."""
+        wanted = view.volume.id, view.axis, view.index, weights_sha256
         with self._lock:
-            return any(k == ViewKey.of(view, k.window, weights_sha256) for k in self._kept)
+            return any((k.volume_id, k.axis, k.index, k.weights_sha256) == wanted for k in self._kept)
 
     def embedding(self, predictor: Predictor, view: SliceView, window: Window | None) -> Embedding:
         """The slice's embedding: from memory, else from the store, else made; on the thread that runs the model."""

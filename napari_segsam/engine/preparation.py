@@ -50,6 +50,8 @@ class Preparation:
         self._run = 0  # its number; what an older one asked for counts no more
         self._todo: list[SliceView] = []
         self._near: list[SliceView] = []
+        self._keys: dict[int, ViewKey] = {}  # by index, of the volume, axis, window and model below
+        self._keys_of: tuple[object, ...] = ()
         self._done = 0
         self._window: Window | None = None
         self._is_waiting = self._is_going_on = False
@@ -127,8 +129,15 @@ class Preparation:
         return self._cache.touch([self._key(v) for v in reversed(self._near)])
 
     def _key(self, view: SliceView) -> ViewKey:
+        """Made once for each slice: a scroll asks for those of the whole axis."""
         predictor = self._inference.model()
-        return ViewKey.of(view, predictor.window_for(view, None, self._window), predictor.sha256)
+        belongs = view.volume.id, view.volume.modality, view.axis, self._window, predictor.sha256
+        if belongs != self._keys_of:
+            self._keys, self._keys_of = {}, belongs
+        if view.index not in self._keys:
+            window = predictor.window_for(view, None, self._window)
+            self._keys[view.index] = ViewKey.of(view, window, predictor.sha256)
+        return self._keys[view.index]
 
     def _say(self) -> None:
         self._changed(Progress(self._done, len(self._near), self._slices))
