@@ -41,6 +41,9 @@ def square(values: Tensor, frame: PictureFrame, how: Preparation) -> Tensor:
     small = _resized(values, (frame.height, frame.width), how.resample)
     if how.intensities == "0..255":
         small = small.round().clamp(0, 255)  # they resize whole numbers
+    else:
+        low, high = small.aminmax()
+        small = (small - low) / (high - low).clamp(min=1e-8)
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (how.mean, how.std))
     padded = F.pad((small - mean) / std, (0, how.side - frame.width, 0, how.side - frame.height))
     return padded if how.slices > 1 else padded[0]
@@ -58,10 +61,7 @@ def values_of(view: SliceView, window: Window | None, how: Preparation) -> Tenso
     pixels = torch.stack([intensities(v, window) for v in _neighbours(view, how.slices)])
     low, high = _limits(view, window, pixels)
     pixels = pixels.clamp(low, high)
-    if how.intensities == "minmax":
-        low, high = float(pixels.min()), float(pixels.max())
-        return (pixels - low) / max(high - low, 1e-8)
-    return ((pixels - low) * (255 / (high - low))).round()
+    return pixels if how.intensities == "minmax" else ((pixels - low) * (255 / (high - low))).round()
 
 
 def _neighbours(view: SliceView, slices: int) -> list[SliceView]:

@@ -24,7 +24,7 @@ SAM_MEAN, SAM_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 class Preparation:
     """From a picture (grey or RGB, already clipped to its window) to the square that the encoder reads.
 
-    The steps are always in this order: intensities, resize, normalise, pad.
+    The steps are always in this order: clip, resize, intensities, normalise, pad.
 
     Attributes:
         side: of the square, in pixels.
