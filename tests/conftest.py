@@ -1,6 +1,8 @@
 """What every test shares: no network, no trace in the user's own settings, and where real scans lie."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -15,6 +17,20 @@ SHARED = Path(os.environ.get("SEGSAM_SHARED", ROOT.parent / "shared"))
 
 settings.register_profile("segsam", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("segsam")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each process of a parallel run has a screen of its own: windows on one screen take the focus from each other."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or not shutil.which("Xvfb"):
+        return
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"]
+    screen = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as said:
+        os.environ["DISPLAY"] = f":{said.readline().strip()}"
+    config.add_cleanup(screen.wait)  # the last that is added goes first
+    config.add_cleanup(screen.terminate)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,20 @@ import pytest
 
 from tests.io.dicom.dicom_files import ct_series, with_a_gap
 
-COMMANDS = ("classes", "convert", "demo", "gui", "info", "predict", "suggest", "evaluate", "train", "models", "doctor")
+COMMANDS = (
+    "classes",
+    "convert",
+    "demo",
+    "gui",
+    "info",
+    "predict",
+    "suggest",
+    "evaluate",
+    "train",
+    "finetune",
+    "models",
+    "doctor",
+)
 
 
 def segsam(*arguments, **variables):

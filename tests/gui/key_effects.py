@@ -196,12 +196,14 @@ def does_again(hand: Any, press: Press) -> None:
 def hides_our_layers_and_shows_those_again_that_were_shown(hand: Any, press: Press) -> None:
     ours = [layer for layer in hand.viewer.layers if layer not in hand.layers]
     hand.layer("semantic").visible = False
+    shown = [layer.name for layer in ours if layer.visible]
     press()
     assert not any(layer.visible for layer in ours)
     assert hand.layers[0].visible
     assert "hidden" in hand.dock.notice.text
     press()
-    assert [layer.name for layer in ours if not layer.visible] == ["semantic"]
+    assert [layer.name for layer in ours if layer.visible] == shown
+    assert "labels" in shown and "semantic" not in shown
     assert not hand.dock.notice.text
     hand.layer("semantic").visible = True
 
