@@ -11,7 +11,7 @@ from napari_segsam.io.dicom.source import read_source
 from napari_segsam.io.labels.files import write_labels
 from napari_segsam.model.image_encoder import VIT_SIZES
 from napari_segsam.model.zoo import samed
-from napari_segsam.model.zoo.published import read_tensors
+from napari_segsam.model.zoo.files.published import read_tensors
 from tests.io.dicom.dicom_files import ct_series
 from tests.model.zoo.small_sam import SMALL, small_sam
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from napari_segsam.model.zoo import table
 from napari_segsam.model.zoo.accounts import ModelFileError, UndecidedError
-from napari_segsam.model.zoo.class_names import as_called
 from napari_segsam.model.zoo.family import Family, Shapes, Tensors, Zoo
-from napari_segsam.model.zoo.published import opened
+from napari_segsam.model.zoo.files.class_names import as_called
+from napari_segsam.model.zoo.files.published import opened
 
 
 def load_zoo(path: Path, *, family: str | None = None, base: Path | None = None) -> tuple[Zoo, Family, Shapes]:

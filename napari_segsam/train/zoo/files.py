@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_segsam.core.errors import WriteError
-from napari_segsam.model.zoo.class_names import names_path
+from napari_segsam.model.zoo.files.class_names import names_path
 
 SUFFIXES = (".safetensors", ".pth")
 

@@ -16,7 +16,7 @@ from napari_segsam.model.zoo import samed as samed_model
 from napari_segsam.model.zoo import table
 from napari_segsam.model.zoo.accounts import ModelFileError
 from napari_segsam.model.zoo.family import Tensors
-from napari_segsam.model.zoo.published import opened
+from napari_segsam.model.zoo.files.published import opened
 from napari_segsam.train.zoo import med_sa, samed
 from napari_segsam.train.zoo.annotated import annotated_slices, numbered
 from napari_segsam.train.zoo.fitting import Watch

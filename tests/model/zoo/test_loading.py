@@ -146,6 +146,8 @@ def test_a_file_that_stands_alone_takes_no_base(save):
 
 
 def test_a_file_is_identified_without_reading_its_tensors(save, monkeypatch):
-    monkeypatch.setattr("napari_segsam.model.zoo.torch_files.read_all", lambda *_: pytest.fail("tensors were read"))
+    monkeypatch.setattr(
+        "napari_segsam.model.zoo.files.torch_files.read_all", lambda *_: pytest.fail("tensors were read")
+    )
     found, shapes = identify(save("d.pth", {"delta": torch.ones(4)}))
     assert found.name == "delta" and shapes == {"delta": (4,)}

@@ -20,8 +20,8 @@ import pytest
 import torch
 
 from napari_segsam.model.zoo.accounts import ModelFileError
-from napari_segsam.model.zoo.pickled import Call, Global, PickleError, describe
-from napari_segsam.model.zoo.published import read_tensors
+from napari_segsam.model.zoo.files.pickled import Call, Global, PickleError, describe
+from napari_segsam.model.zoo.files.published import read_tensors
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 

@@ -16,8 +16,8 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from torch import Tensor
 
 from napari_segsam.model.zoo.accounts import ModelFileError
-from napari_segsam.model.zoo.pickled import PickleError, describe
-from napari_segsam.model.zoo.stored_tensors import Storage, Stored, one_kind_each
+from napari_segsam.model.zoo.files.pickled import PickleError, describe
+from napari_segsam.model.zoo.files.stored_tensors import Storage, Stored, one_kind_each
 
 ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

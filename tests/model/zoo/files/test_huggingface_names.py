@@ -2,7 +2,7 @@
 
 import pytest
 
-from napari_segsam.model.zoo.huggingface_names import sam_names
+from napari_segsam.model.zoo.files.huggingface_names import sam_names
 from tests.model.zoo.golden import keys
 from tests.model.zoo.parity import key_lists
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from napari_segsam.model.zoo.accounts import ModelFileError
-from napari_segsam.model.zoo.class_names import as_called, names_path
+from napari_segsam.model.zoo.files.class_names import as_called, names_path
 from napari_segsam.model.zoo.samed import FAMILY
 
 SHAPES = {"mask_decoder.mask_tokens.weight": (3, 256)}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_segsam.model.zoo.accounts import ModelFileError
-from napari_segsam.model.zoo.pickled import Call, Global, Reference
+from napari_segsam.model.zoo.files.pickled import Call, Global, Reference
 
 _DTYPES = {
     "torch FloatStorage": torch.float32,

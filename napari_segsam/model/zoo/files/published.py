@@ -11,11 +11,11 @@ from typing import IO
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from napari_segsam.model.zoo import torch_files
 from napari_segsam.model.zoo.accounts import ModelFileError
 from napari_segsam.model.zoo.family import Shapes, Tensors
-from napari_segsam.model.zoo.huggingface_names import sam_names
-from napari_segsam.model.zoo.stored_tensors import Stored, stored
+from napari_segsam.model.zoo.files import torch_files
+from napari_segsam.model.zoo.files.huggingface_names import sam_names
+from napari_segsam.model.zoo.files.stored_tensors import Stored, stored
 
 _WRAPPERS = ("model", "state_dict", "net")
 _PREFIXES = ("module.", "sam.")

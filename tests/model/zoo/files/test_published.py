@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from napari_segsam.model.zoo.accounts import ModelFileError
-from napari_segsam.model.zoo.published import opened, read_tensors
+from napari_segsam.model.zoo.files.published import opened, read_tensors
 
 TENSORS = {
     "image_encoder.pos_embed": torch.arange(24.0).reshape(1, 2, 3, 4),

@@ -1,0 +1,1 @@
+"""Files of published weights: opened, taken apart and never run."""
