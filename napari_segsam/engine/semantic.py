@@ -21,6 +21,7 @@ class SemanticLayer:
 
     Attributes:
         map: a LabelMap of class ids; its names are the vocabulary's.
+        revision: another number whenever voxels of ``map`` may have got other values.
     """
 
     def __init__(self, labels: LabelMap, vocabulary: Vocabulary) -> None:
@@ -33,6 +34,7 @@ class SemanticLayer:
         self._masks: dict[Place, PackedVoxels] = {}
         self._object_class = 0
         self._painted = False
+        self.revision = 0
         self.use(vocabulary)
 
     def use(self, vocabulary: Vocabulary) -> None:
@@ -41,6 +43,7 @@ class SemanticLayer:
         self._suggested.fill(0)
         self._masks.clear()
         self._object_class = 0
+        self.revision += 1
         self.map.labels.clear()
         self.map.labels.update({i: Label(i, n) for i, n in enumerate(vocabulary.names, 1)})
         self._class_of, self._known = self._classes_of_labels(), frozenset(self._labels.labels)
@@ -52,6 +55,7 @@ class SemanticLayer:
     def suggest(self, view: SliceView, suggestions: tuple[Suggestion, ...]) -> None:
         """Replace what is suggested on this slice; the best ones lie on top."""
         self._painted = True
+        self.revision += 1
         plane = view.of(self._suggested)
         plane[...] = 0
         for suggestion in reversed(suggestions):
@@ -97,6 +101,7 @@ class SemanticLayer:
         self._painted, touched = True, set[Place]()
         shown, labels, suggested = (a.reshape(-1) for a in (self.map.voxels, self._labels.voxels, self._suggested))
         for indices in places:
+            self.revision += bool(len(indices))
             committed = self._class_of[labels[indices]]
             shown[indices] = np.where(committed > 0, committed, suggested[indices])
             touched |= self._masked_slices_through(indices)
@@ -112,6 +117,7 @@ class SemanticLayer:
         """Of all that it has on other slices, the object still lies on top."""
         self._painted = self._painted or bool(self._masks)
         for place in places if self._object_class else ():
+            self.revision += 1
             self.map.voxels.reshape(-1)[self._masks[place].indices] = self._object_class
 
 

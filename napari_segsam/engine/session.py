@@ -89,6 +89,11 @@ class Session:
         return self._semantic.map
 
     @property
+    def semantic_revision(self) -> int:
+        """Another number whenever `semantic` was repainted."""
+        return self._semantic.revision
+
+    @property
     def place(self) -> Place:
         """(axis, index) of the visible slice."""
         return place_of(self.view)

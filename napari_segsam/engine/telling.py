@@ -39,6 +39,7 @@ class Telling:
 
     def __init__(self, controller: Acting) -> None:
         self._to = controller
+        self._semantic_told = -1  # the revision that was told last
 
     def say(self, text: str) -> None:
         """A sentence for the person."""
@@ -46,6 +47,7 @@ class Telling:
 
     def all(self) -> None:
         """Another slice, session or model: everything may differ."""
+        self._semantic_told = -1
         self.slice()
         self._rest()
 
@@ -55,6 +57,7 @@ class Telling:
         self._to.prompts_changed.emit(session.prompts)
         self._to.prediction_changed.emit(session.prediction)
         self._to.suggestions_changed.emit(session.suggestions)
+        self._semantic()
 
     def step(self, step: Step) -> None:
         """A step was done."""
@@ -93,7 +96,7 @@ class Telling:
         self._to.prediction_changed.emit(session.prediction)
         self._to.suggestions_changed.emit(session.suggestions)
         self._to.object_changed.emit()
-        self._to.semantic_changed.emit()
+        self._semantic()
         beside = wrong_side(session.class_name, session.view, prediction.mask)
         self.say(". ".join(filter(None, (in_words(prediction, session.class_name), beside))))
 
@@ -101,11 +104,18 @@ class Telling:
         """The model was asked what it names on the visible slice."""
         found, names = self._to.session.suggestions, self._to.session.vocabulary
         self._to.suggestions_changed.emit(found)
-        self._to.semantic_changed.emit()
+        self._semantic()
         nothing = "The model names nothing on this slice." if names else "This model names nothing by itself."
         self.say(", ".join(f"{s.name} {s.score:.2f}" for s in found) or nothing)
 
     def _rest(self) -> None:
         self._to.object_changed.emit()
-        self._to.semantic_changed.emit()
+        self._semantic()
         self._to.history_changed.emit()
+
+    def _semantic(self) -> None:
+        """Most steps repaint nothing, and whoever draws needs 10 ms for it."""
+        revision = self._to.session.semantic_revision
+        if revision != self._semantic_told:
+            self._semantic_told = revision
+            self._to.semantic_changed.emit()

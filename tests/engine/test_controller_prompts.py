@@ -22,6 +22,16 @@ def test_a_slice_is_embedded_once_for_all_its_clicks(controller, predictor):
     assert predictor.embedded == [(2, 4)]
 
 
+def test_classes_are_drawn_anew_with_the_answer_and_not_with_the_click(waiting, later):
+    waiting.show(2, 4)
+    drawn = []
+    waiting.semantic_changed.connect(lambda: drawn.append(later.waiting))
+    waiting.click(*LIVER)
+    assert not drawn
+    later.run_all()
+    assert len(drawn) == 1
+
+
 def test_a_negative_click_alone_asks_for_nothing(controller, session, predictor):
     controller.click(*LIVER, positive=False)
     assert session.prediction is None and not predictor.predicted

@@ -136,6 +136,8 @@ class Annotating(RuleBasedStateMachine):
         self.fails = []
         self.controller.failed.connect(self.fails.append)
         self.controller.prediction_changed.connect(self.nothing_stale_is_shown)
+        self.controller.semantic_changed.connect(self.semantic_is_drawn)
+        self.semantic_is_drawn()
         self.begin()
 
     def begin(self):
@@ -301,6 +303,7 @@ class Annotating(RuleBasedStateMachine):
                 assert not allowed
                 return
             assert allowed
+            self.controller.semantic_changed.emit()  # past the controller, which would have told
             self.oracle.draw(view, mask, value, named)
             if not goes_on:
                 self.past.append(before)
@@ -624,6 +627,13 @@ class Annotating(RuleBasedStateMachine):
             assert (np.unravel_index(flat, SHAPE)[axis] == index).all()
             expected.reshape(-1)[flat] = ids[session.class_name]
         assert np.array_equal(session.semantic.voxels, expected)
+
+    def semantic_is_drawn(self):
+        self.drawn = self.session.semantic.voxels.copy()
+
+    @invariant()
+    def whoever_draws_the_classes_was_told_of_every_change(self):
+        assert np.array_equal(self.drawn, self.session.semantic.voxels)
 
     @invariant()
     def it_is_busy_only_while_something_runs(self):
