@@ -76,6 +76,7 @@ ONE_CHANGE = (
     Row("align_stop", "alignment with the other mask held", {"losses": {"alignment_stop_gradient": True}}),
     Row("all_labels", "no partial labels", {"data": {"partial_labels": False}}),
     Row("no_synthetic", "no procedural pictures", {"data": {"synthetic": 0}}),
+    Row("resnet_beside", "a ResNet-34 beside the backbone, as in SAM-UNet", {"method": {"branch": "resnet34"}}),
     Row("frozen_backbone", "backbone frozen", {"method": {"encoder_mode": "frozen"}}),
     Row("focal", "focal instead of cross-entropy", {"losses": {"pixel": "focal"}}),
 )

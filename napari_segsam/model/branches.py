@@ -1,4 +1,4 @@
-"""What can stand beside SAM's ViT in a SEG-SAM: an encoder of two branches under the same decoders."""
+"""What can stand beside a SEG-SAM's encoder: two branches under the same decoders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from napari_segsam.model.config import SegSamConfig
 from napari_segsam.model.dual_branch import DualBranchEncoder, quarters
 from napari_segsam.model.image_encoder import ImageEncoder
 from napari_segsam.model.zoo.aggregation import Aggregation
+from napari_segsam.model.zoo.resnet import CHANNELS as RESNET_CHANNELS
+from napari_segsam.model.zoo.resnet import ResNetStages
 from napari_segsam.model.zoo.sam_unet import TwoEncoders
 
 
@@ -29,6 +31,27 @@ class AggregatingEncoder(nn.Module):
             after.append(x)
         embedding = vit.neck_of(x)
         return embedding, self.aggregation.steps(embedding, [after[i] for i in self.taken])[-1]
+
+
+class ResNetBeside(nn.Module):
+    """A ResNet that sees the same crop as a small encoder and adds to its features at strides 4 to 32.
+
+    After SAM-UNet (arXiv 2408.09886), whose ResNet meets a ViT: here it meets maps of the same strides, through
+    projections that begin at zero, so that training starts from the small encoder alone.
+    """
+
+    def __init__(self, layers: int, widths: tuple[int, ...]) -> None:
+        """``layers`` is 34 or 50; ``widths`` the channels of the small encoder's maps at strides 4, 8, 16 and 32."""
+        super().__init__()
+        self.resnet = ResNetStages(layers)
+        self.onto = nn.ModuleList(nn.Conv2d(c, w, 1) for c, w in zip(RESNET_CHANNELS[layers], widths, strict=True))
+        for parameter in self.onto.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, crops: Tensor, taps: list[Tensor]) -> list[Tensor]:
+        """(P, 3, s, s) crops, maps at strides 2 to 32 -> such maps."""
+        found = zip(taps[1:], self.onto, self.resnet(crops), strict=True)
+        return [taps[0], *(tap + project(x) for tap, project, x in found)]
 
 
 def with_branch(vit: ImageEncoder, config: SegSamConfig) -> nn.Module:

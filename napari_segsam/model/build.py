@@ -34,7 +34,7 @@ def _zoom_encoder(config: SegSamConfig) -> ZoomEncoder:
         raise ValueError("The encoder 'mobilenet' needs zoom: it is too coarse for a whole slice alone.")
     if config.encoder_mode not in ("full", "frozen"):
         raise ValueError(f"encoder_mode '{config.encoder_mode}' is for ViT encoders; 'mobilenet' has full and frozen.")
-    if config.branch != "none":
+    if config.branch not in ("none", "resnet34", "resnet50"):
         raise ValueError(f"branch '{config.branch}' stands beside a ViT, and 'mobilenet' is none.")
     encoder = ZoomEncoder(config, config.zoom)
     encoder.backbone.requires_grad_(config.encoder_mode == "full")

@@ -55,7 +55,8 @@ class SegSamConfig:
         encoder_mode: what of a ViT encoder learns, see ``model/adaptation.py``: ``full``, ``frozen``, ``lora``,
             ``adapters`` or ``sammed2d``; the small encoder of ``nano`` knows ``full`` and ``frozen`` (its backbone).
         branch: what stands beside a ViT and always learns, see ``model/branches.py``: a ``resnet34`` or ``resnet50`` as
-            in SAM-UNet, the ``aggregation`` of MAS-SAM, or a ``pyramid`` after DB-SAM.
+            in SAM-UNet, the ``aggregation`` of MAS-SAM, or a ``pyramid`` after DB-SAM; ResNets also beside the small
+            encoder of ``nano``.
         decoders: ``independent``, as in the paper, or ``shared``: all tokens in SAM's own decoder, the control.
         saw_init: Dec_saw begins as a ``copy`` of SAM's decoder in every part that both have, or at ``random``.
         train_sag: SAM's own decoder learns; otherwise it stays as it begins, and gradients only pass through it.

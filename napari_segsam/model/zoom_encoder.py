@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segsam.model.branches import ResNetBeside
 from napari_segsam.model.config import SegSamConfig, ZoomConfig
 from napari_segsam.model.mobilenet import CHANNELS, MobileNetV2
 
@@ -80,6 +81,8 @@ class ZoomEncoder(nn.Module):
     def __init__(self, config: SegSamConfig, zoom: ZoomConfig) -> None:
         super().__init__()
         self.backbone = MobileNetV2()
+        layers = {"resnet34": 34, "resnet50": 50}.get(config.branch)
+        self.branch = None if layers is None else ResNetBeside(layers, CHANNELS[1:])
         self.slice_neck, self.crop_neck = _Neck(config.dim), _Neck(config.dim)
         self.maps_stem = nn.Conv2d(PROMPT_MAPS, 32, 3, stride=2, padding=1)
         self.maps_stride4 = nn.Conv2d(PROMPT_MAPS, 24, 3, stride=2, padding=1)
@@ -110,6 +113,8 @@ class ZoomEncoder(nn.Module):
         """(P, 3, s, s) crops in [-1, 1], (P, 6, s, s) prompt maps -> (P, C, s/16, s/16), (P, C/8, s, s)."""
         half = F.avg_pool2d(maps, 2)
         taps = self.backbone(crops, self.maps_stem(maps), self.maps_stride4(half))
+        if self.branch is not None:
+            taps = self.branch(crops, taps)
         tokens = self.crop_neck(taps[3], taps[4])
         raw = F.pixel_unshuffle(torch.cat([crops, maps], 1), 2)
         x = tokens

@@ -97,6 +97,22 @@ def test_a_resnet_wants_a_picture_that_halves_five_times():
         branched("resnet34", img_size=80)
 
 
-def test_the_small_encoder_takes_no_branch():
+def test_a_resnet_beside_the_small_encoder_says_nothing_before_it_has_learned_and_then_moves_its_maps():
+    alone, model = tiny(TINY_NANO), tiny(replace(TINY_NANO, branch="resnet34"))
+    encoder, beside = alone.image_encoder, model.image_encoder
+    assert not beside.load_state_dict(encoder.state_dict(), strict=False).unexpected_keys
+    torch.manual_seed(3)
+    crops, maps = torch.randn(2, 3, 64, 64), torch.rand(2, 6, 64, 64)
+    model.train()
+    for mine, theirs in zip(beside.look(crops, maps), encoder.look(crops, maps), strict=True):
+        assert torch.equal(mine, theirs)
+    beside.look(crops, maps)[1].square().mean().backward()
+    assert all(p.grad.abs().sum() > 0 for p in beside.branch.onto.parameters())
+    with torch.no_grad():
+        beside.branch.onto[0].weight += 0.1
+    assert not torch.equal(beside.look(crops, maps)[1], encoder.look(crops, maps)[1])
+
+
+def test_the_small_encoder_takes_no_other_branch():
     with pytest.raises(ValueError, match="'pyramid' stands beside a ViT"):
         tiny(replace(TINY_NANO, branch="pyramid"))
