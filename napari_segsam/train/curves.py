@@ -143,7 +143,8 @@ class _Panel:
         _text(draw, (_LEFT, _TOP - 30 * _FINE), title, _INK, "ls", larger=2)
 
     def _steps_label(self) -> str:
-        width = 2 * _half(len(self.steps)) + 1
+        apart = int(np.median(np.diff(self.steps))) if len(self.steps) > 1 else 1  # a log may hold means of so many
+        width = (2 * _half(len(self.steps)) + 1) * apart
         return f"step (lines: mean over {width} steps)" if width > 1 else "step"
 
     def _draw_line(self, draw: ImageDraw.ImageDraw, steps: Values, values: Values, colour: Colour) -> None:
