@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from napari_segsam.engine.zoo.predictor import ZooPredictor
 from napari_segsam.model.prompt_tokens import BOX_MIN, NEGATIVE, POSITIVE, PromptBatch
-from napari_segsam.model.zoo.family import Abilities, Family, Features, Masks, Preparation
+from napari_segsam.model.zoo.family import NO_PROMPTS, Abilities, Family, Features, Masks, Preparation
 
+M = TypeVar("M", bound=nn.Module)
 KEY = "echo.weight"
 PLAIN = Preparation(side=64, mean=(0, 0, 0), std=(255, 255, 255))
 RADIUS = 6
@@ -26,7 +27,7 @@ class Echo(nn.Module):
     def __init__(self, side: int = 64, masks: int = 4, slices: int = 1) -> None:
         super().__init__()
         self.echo = nn.Linear(1, 1, bias=False)
-        self.side, self.masks, self.slices = side, masks, slices
+        self.side, self.masks, self.slices, self.mask_side = side, masks, slices, side // 4
         self.asked: PromptBatch | None = None
         self.seen: Tensor | None = None
 
@@ -54,11 +55,35 @@ class Echo(nn.Module):
         logits = torch.stack([drawn + 0.1 * n for n in range(self.masks)])[None]
         return Masks(logits, torch.tensor([[0.6, 0.5, 0.9, 0.7][: self.masks]]))
 
+
+def by_brightness(features: Features) -> Tensor:
+    """Dark is background, then come two classes."""
+    grey = features["picture"].mean(1)
+    levels = torch.tensor([0.1, 0.5, 0.9]).reshape(1, 3, 1, 1)
+    return -20 * (grey.unsqueeze(1) - levels).abs()
+
+
+class Labeller(nn.Module):
+    """Takes no prompt; keeps how often it labelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.echo = nn.Linear(1, 1, bias=False)
+        self.labelled = 0
+
+    def encode(self, images: Tensor) -> Features:
+        return {"picture": images}
+
     def semantic(self, features: Features) -> Tensor:
-        """Dark is background, then come two classes by brightness."""
-        grey = features["picture"].mean(1)
-        levels = torch.tensor([0.1, 0.5, 0.9]).reshape(1, 3, 1, 1)
-        return -20 * (grey.unsqueeze(1) - levels).abs()
+        self.labelled += 1
+        return by_brightness(features)
+
+
+class Both(Echo):
+    """Takes prompts and labels the slice."""
+
+    def semantic(self, features: Features) -> Tensor:
+        return by_brightness(features)
 
 
 class Silent(Echo):
@@ -69,7 +94,11 @@ class Silent(Echo):
 
 
 def build(tensors: Mapping[str, Tensor], base: Mapping[str, Tensor] | None) -> Echo:
-    model = Echo()
+    return filled(Echo(), tensors)
+
+
+def filled(model: M, tensors: Mapping[str, Tensor]) -> M:
+    """The model with a file's tensors."""
     model.load_state_dict(dict(tensors))
     return model.eval()
 
@@ -90,18 +119,21 @@ NAMING = replace(
     FAMILY,
     name="naming",
     title="Naming",
-    abilities=Abilities(points=False, boxes=False, mask_prompt="none", iou=False, classes=True),
+    build=lambda tensors, base: filled(Labeller(), tensors),
+    abilities=NO_PROMPTS,
     names=lambda _shapes: ("liver", "Left kidney"),
 )
 
 
 def predictor(
-    family: Family = FAMILY, model: Echo | None = None, how: Preparation = PLAIN, **given: Any
+    family: Family = FAMILY, model: Echo | Labeller | None = None, how: Preparation = PLAIN, **given: Any
 ) -> ZooPredictor:
-    """A predictor over an Echo as large as its preparation says."""
+    """A predictor over an Echo as large as its preparation says, or over a Labeller where the family is NAMING."""
     chosen = replace(family, preparation=lambda _shapes: how)
-    echo = Echo(how.side, slices=how.slices) if model is None else model
-    return ZooPredictor(echo.eval(), chosen, {}, **{"name": "echo", "sha256": "e" * 64, **given})
+    made: Echo | Labeller = Labeller() if family is NAMING else Echo(how.side, slices=how.slices)
+    return ZooPredictor(
+        (made if model is None else model).eval(), chosen, {}, **{"name": "echo", "sha256": "e" * 64, **given}
+    )
 
 
 def written(folder: Path, name: str = "echo.safetensors") -> Path:

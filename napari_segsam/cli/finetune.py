@@ -25,7 +25,9 @@ def finetune(
     labels: LabelsArgument,
     base: Annotated[str, typer.Option("--base", help="The SAM to begin from: a name of `segsam models`, or a file.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write: .pth as published, or .safetensors.")],
-    kind: Annotated[str, typer.Option("--kind", help="samed, samed_s or med_sa.")] = "samed",
+    kind: Annotated[
+        str, typer.Option("--kind", help="samed, samed_s, med_sa, med_sa_lora, ma_sam or ma_sam_boxes.")
+    ] = "samed",
     axis: Annotated[str, typer.Option("--axis", help="Slices run along the voxel axis i, j or k.")] = "k",
     steps: Annotated[int, typer.Option("--steps", help="Slices that are shown, one after the other.", min=1)] = 1000,
     rate: Annotated[float | None, typer.Option("--rate", help="The highest learning rate.")] = None,
@@ -45,7 +47,7 @@ def finetune(
     from napari_segsam.train.zoo.run import KINDS, Choices, fine_tuned
 
     if kind not in KINDS:
-        raise UnknownNameError("kind", kind, KINDS)
+        raise UnknownNameError("kind", kind, tuple(KINDS))
     if rate is not None and not 0 < rate < 1:
         raise SegsamError(f"--rate {rate:g} is no learning rate; leave it out, or write for example 0.001.")
     files.check_suffix(out)

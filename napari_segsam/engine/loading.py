@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import cast
@@ -17,7 +16,7 @@ from napari_segsam.engine.zoo.predictor import ZooPredictor
 from napari_segsam.model import checkpoint
 from napari_segsam.model.zoo import table
 from napari_segsam.model.zoo.accounts import ModelFileError, UndecidedError
-from napari_segsam.model.zoo.family import Family, Zoo
+from napari_segsam.model.zoo.family import Family, Option
 from napari_segsam.model.zoo.loading import load_zoo
 
 
@@ -52,6 +51,8 @@ def load_model(
     family, options = _family_and_options(words)
     try:
         model, found, shapes = load_zoo(path, family=family, base=base)
+        for switch in [_option(found, word) for word in options]:
+            model, found = switch(model, found)
         digest = _digest(path, words, base)
     except ModelFileError as error:
         open_ = error if isinstance(error, UndecidedError) else error.__cause__
@@ -60,8 +61,6 @@ def load_model(
         raise BadCheckpointError(str(error)) from error
     except OSError as error:
         raise BadCheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
-    for switch in [_option(found, word) for word in options]:
-        switch(model)
     if isinstance(model, nn.Module):
         model.to(chosen)
     title = "@".join(filter(None, (name or called(path), ",".join(options))))
@@ -74,7 +73,7 @@ def _family_and_options(words: tuple[str, ...]) -> tuple[str | None, tuple[str, 
     return (families[0] if families else None), tuple(w for w in words if w not in families)
 
 
-def _option(family: Family, word: str) -> Callable[[Zoo], object]:
+def _option(family: Family, word: str) -> Option:
     if word not in family.options:
         known = (*(f.name for f in table.FAMILIES), *family.options)
         raise UnknownNameError(f"family, or option of {family.title},", word, known)

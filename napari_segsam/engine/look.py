@@ -12,6 +12,7 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine import zoom
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.zoom import PromptGeometry, Square
+from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, NEGATIVE, POSITIVE, PromptBatch
 from napari_segsam.model.segsam import SegSamOutput
 
 _COMPARED = 96
@@ -48,6 +49,23 @@ class PicturePrompts:
             None if prompts.box is None else frame.box(prompts.box),
             last if last is not None and bool((last > 0.5).any()) else None,
         )
+
+    @classmethod
+    def in_batch(cls, batch: PromptBatch, row: int, shape: tuple[int, int], side: int) -> PicturePrompts:
+        """One row of a batch in pixels of the padded ``side`` -> on the (H, W) picture that it shows."""
+        scale = side / max(shape)
+        said = batch.labels[row].tolist()
+        at = ((batch.points_xy[row].cpu().flip(-1) + 0.5) / scale - 0.5).tolist()
+        clicks = [Click(r, c, m == POSITIVE) for (r, c), m in zip(at, said, strict=True) if m in (NEGATIVE, POSITIVE)]
+        box = None
+        if BOX_MIN in said:
+            box = Box.between(tuple(at[said.index(BOX_MIN)]), tuple(at[said.index(BOX_MAX)]))
+        last = None
+        if batch.mask_logits is not None and batch.has_mask is not None and batch.has_mask[row]:
+            inside = [max(round(n * scale), 1) for n in shape]
+            full = PictureFrame.resize(batch.mask_logits[row].float().cpu(), (side, side))
+            last = (PictureFrame.resize(full[:, : inside[0], : inside[1]], shape) > 0).float()
+        return cls(tuple(clicks), box, last)
 
     @property
     def is_lone_click(self) -> bool:

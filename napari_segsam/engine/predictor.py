@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,9 +30,13 @@ from napari_segsam.engine.slice_embedding import SliceEmbedding, own
 from napari_segsam.engine.slice_look import SliceLook
 from napari_segsam.engine.zoom_look import ZoomLook
 from napari_segsam.model import checkpoint
+from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.segsam import SegSam
 from napari_segsam.model.semantic_decoder import Unprompted
+from napari_segsam.model.zoo.family import Masks
 from napari_segsam.model.zoom_encoder import SliceFeatures
+
+R = TypeVar("R")
 
 
 def look_of(model: SegSam) -> ZoomLook | SliceLook:
@@ -137,24 +142,44 @@ class SegSamPredictor:
             BadPromptsError: no box and no positive click.
         """
         mine = own(embedding)
-        on_picture = PicturePrompts.of(prompts, mine.frame)
+        return self._asked(mine, prompts, lambda look: self._prediction(mine, look))
 
-        def answer() -> Prediction:
-            look = self._look.answer(mine.picture, self._here(mine.features), mine.scale, on_picture)
-            return self._prediction(mine, look)
+    def logits(self, embedding: Embedding, prompts: Prompts) -> NDArray[np.float32]:
+        """See ``Predictor.logits``."""
+        mine = own(embedding)
+        shape = mine.frame.height, mine.frame.width
+        best = self._asked(mine, prompts, lambda look: mine.frame.back(look.on_picture(shape)[:1])[0])
+        found: NDArray[np.float32] = best.numpy()
+        return found
+
+    @property
+    def side(self) -> int:
+        """Of the square that the encoder reads, in pixels."""
+        return self.model.config.img_size
+
+    def frame_of(self, embedding: Embedding) -> PictureFrame:
+        """Where the slice lies in the square."""
+        mine = own(embedding)
+        return PictureFrame(mine.frame.rows, mine.frame.cols, *zoom.fitted(mine.picture, self.side))
+
+    def masks(self, embedding: Embedding, batch: PromptBatch) -> Masks:
+        """See ``Drawing.masks``; a model with zoom looks at one prompt after another, as it does in ``predict``."""
+        mine = own(embedding)
+        return self._on_device(lambda: self._look.masks(mine.picture, self._here(mine.features), mine.scale, batch))
+
+    def _asked(self, embedding: SliceEmbedding, prompts: Prompts, read: Callable[[Look], R]) -> R:
+        """What is read from the look at one object."""
+        on_picture = PicturePrompts.of(prompts, embedding.frame)
+
+        def answer() -> R:
+            features = self._here(embedding.features)
+            return read(self._look.answer(embedding.picture, features, embedding.scale, on_picture))
 
         return self._on_device(answer)
 
     def class_logits(self, embedding: Embedding, prompts: Prompts) -> Tensor:
         """(K,) class logits of the prompted object as the model gives them: no class ruled out, not calibrated."""
-        mine = own(embedding)
-        on_picture = PicturePrompts.of(prompts, mine.frame)
-
-        def ask() -> Tensor:
-            look = self._look.answer(mine.picture, self._here(mine.features), mine.scale, on_picture)
-            return look.output.semantic.class_logits[0]
-
-        return self._on_device(ask)
+        return self._asked(own(embedding), prompts, lambda look: look.output.semantic.class_logits[0])
 
     def tag_logits(self, embedding: Embedding) -> Tensor:
         """(N_co, K + 1) logits of what stands unprompted on the slice, as the model gives them."""

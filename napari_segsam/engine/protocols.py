@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.prediction import Prediction, Suggestion
+from napari_segsam.core.prediction import Prediction, Proposal, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
@@ -89,8 +90,40 @@ class Predictor(Protocol):
     def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """Answer prompts on the slice that the embedding was made of."""
 
+    def logits(self, embedding: Embedding, prompts: Prompts) -> NDArray[np.float32]:
+        """(rows, cols) logits of the mask that ``predict`` answers with: above zero inside.
+
+        Raises:
+            OutsideImageError, BadPromptsError: as ``predict``.
+        """
+
     def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
         """What the model names by itself on that slice, best first."""
+
+
+class BoxDetector(Protocol):
+    """A detector that a person chose; called from one thread at a time, which need not be the GUI's."""
+
+    @property
+    def name(self) -> str:
+        """Its file's."""
+
+    @property
+    def sha256(self) -> str:
+        """Of that file."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it finds."""
+
+    def propose(self, view: SliceView, window: Window | None, at_least: float) -> tuple[Proposal, ...]:
+        """Boxes on a slice seen through ``window``, best first.
+
+        Args:
+            view: the slice, in whose pixels the boxes are.
+            window: None = percentiles.
+            at_least: score, 0 to 1.
+        """
 
 
 class Executor(Protocol):

@@ -10,7 +10,9 @@ from napari_segsam.engine import zoom
 from napari_segsam.engine.look import Look, PicturePrompts, checked, mask_order
 from napari_segsam.engine.prompting import prompt_batch
 from napari_segsam.engine.zoom import Square
+from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.segsam import SegSam, SegSamOutput
+from napari_segsam.model.zoo.family import Masks
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -47,6 +49,15 @@ class SliceLook:
         output.mask_logits = self._full(output.mask_logits)
         output.semantic.mask_logits = self._full(output.semantic.mask_logits)
         return Look(square, output, mask_order(output, prompts.is_lone_click))
+
+    def masks(self, picture: Tensor, features: SliceFeatures, scale: float, batch: PromptBatch) -> Masks:
+        """See ``ZoomLook.masks``; all prompts at once, masks as the decoder draws them."""
+        del picture, scale
+        here = features.tokens.device
+        rows = features.of(torch.zeros(len(batch), dtype=torch.long, device=here))
+        said: SegSamOutput = self.model(rows, batch.to(here))
+        output = checked(said.to(torch.float32).to(torch.device("cpu")))
+        return Masks(output.mask_logits, output.iou)
 
     def _full(self, logits: Tensor) -> Tensor:
         return F.interpolate(logits, (self.side, self.side), mode="bilinear", align_corners=False)

@@ -16,6 +16,8 @@ PRIOR_LIMIT = 3.0
 """Largest absolute logit that a prompt's own prior may claim."""
 LARGE = 1.25
 """A square with a side of so many crops and more hides thin parts from a first look."""
+OUTSIDE = -20.0
+"""Logit of what a square does not reach."""
 _PIECES = 5
 """Pieces along a square's side, at most."""
 _PERCENTILES = (0.005, 0.995)
@@ -106,7 +108,7 @@ def cut(picture: Tensor, square: Square, crop: int, mode: str = "bilinear") -> T
     return resized.squeeze(0)
 
 
-def paste(logits: Tensor, square: Square, shape: tuple[int, int], outside: float = -20.0) -> Tensor:
+def paste(logits: Tensor, square: Square, shape: tuple[int, int], outside: float = OUTSIDE) -> Tensor:
     """(M, crop, crop) logits -> (M, H, W) on the picture; ``outside`` where the square does not reach."""
     height, width = shape
     full = logits.new_full((len(logits), height, width), outside)

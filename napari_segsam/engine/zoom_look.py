@@ -11,10 +11,13 @@ from torch.nn import functional as F
 from napari_segsam.core.prompts import Click
 from napari_segsam.engine import zoom
 from napari_segsam.engine.look import Look, PicturePrompts, checked, likeliest, mask_order, refuse_unless_finite
+from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.prompting import prompt_batch, zoomed
 from napari_segsam.engine.zoom import Square
 from napari_segsam.model.config import ZoomConfig
+from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.segsam import SegSam, SegSamOutput
+from napari_segsam.model.zoo.family import Masks
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
 _CLICK_SIZES = (0.55, 0.8, 1.15, 1.7)
@@ -55,6 +58,23 @@ class ZoomLook:
             last = start.on_picture((picture.shape[1], picture.shape[2]))[:1] > 0
             prompts = PicturePrompts(prompts.clicks, None, last.float() if last.any() else None)
         return self._closer(picture, features, scale, self._whole(picture, features, scale, prompts))
+
+    def masks(self, picture: Tensor, features: SliceFeatures, scale: float, batch: PromptBatch) -> Masks:
+        """Masks 0 to 3 for each of P prompts in pixels of the padded slice, on all of it, and their predicted IoU.
+
+        Each prompt is looked at on its own, as :meth:`answer` does; (P, 4, side, side) logits.
+        """
+        shape, side = (picture.shape[1], picture.shape[2]), self.model.config.img_size
+        inside = zoom.fitted(picture, side)
+        logits, iou = torch.full((len(batch), 4, side, side), zoom.OUTSIDE), []
+        for row in range(len(batch)):
+            look = self.answer(picture, features, scale, PicturePrompts.in_batch(batch, row, shape, side))
+            full = zoom.paste(look.output.mask_logits[0], look.square, shape)
+            if look.fine is not None:
+                full[look.order[0]] = look.fine[0]
+            logits[row, :, : inside[0], : inside[1]] = PictureFrame.resize(full, inside)
+            iou.append(look.output.iou[0])
+        return Masks(logits, torch.stack(iou))
 
     def _whole(self, picture: Tensor, features: SliceFeatures, scale: float, prompts: PicturePrompts) -> Look:
         """Look at all of the object at once."""

@@ -73,6 +73,16 @@ class Attention(nn.Module):
         out: Tensor = self.proj(seen)
         return out
 
+    def resampled(self, x: Tensor) -> Tensor:
+        """(n, h, w, C) normalised tokens -> the same, no windows; the tables of positions are resampled to h and w."""
+        n, h, w, _ = x.shape
+        q, k, v = self._split(self.qkv(x))
+        at = q.reshape(n, self.heads, h, w, -1)
+        down = torch.einsum("nmhwc,hkc->nmhwk", at, _relative(_resampled(self.rel_pos_h, h), h, h))
+        across = torch.einsum("nmhwc,wkc->nmhwk", at, _relative(_resampled(self.rel_pos_w, w), w, w))
+        out: Tensor = self.proj(attend(q, k, v, down, across, None).reshape(n, h, w, -1))
+        return out
+
     def _in_parts(self, qkv: Tensor, filler: Tensor) -> Tensor:
         """(B, h, w, 3C), (3C,) -> (B, h, w, C): whole windows, those cut at the right, at the bottom, and at both."""
         h, w = qkv.shape[1:3]
@@ -132,6 +142,11 @@ def _relative(table: Tensor, queries: int, keys: int) -> Tensor:
     """(2 s - 1, c) -> (queries, keys, c) the table's row for each query and key."""
     query, key = (torch.arange(n, device=table.device) for n in (queries, keys))
     return table[query.unsqueeze(1) - key.unsqueeze(0) + len(table) // 2]
+
+
+def _resampled(table: Tensor, length: int) -> Tensor:
+    """(2 s - 1, c) -> (2 length - 1, c), linearly."""
+    return F.interpolate(table.T.unsqueeze(0), 2 * length - 1, mode="linear", align_corners=False)[0].T
 
 
 def _beyond(down: Tensor, across: Tensor) -> Tensor:

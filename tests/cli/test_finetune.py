@@ -1,6 +1,7 @@
 """``segsam finetune``: labels on a scan in, a file in a published format out."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.io.dicom.source import read_source
 from napari_segsam.io.labels.files import write_labels
 from napari_segsam.model.image_encoder import VIT_SIZES
-from napari_segsam.model.zoo import samed
+from napari_segsam.model.zoo import ma_sam, med_sa, samed, table
 from napari_segsam.model.zoo.files.published import read_tensors
+from napari_segsam.train.zoo.run import KINDS
 from tests.io.dicom.dicom_files import ct_series
 from tests.model.zoo.small_sam import SMALL, small_sam
 
@@ -48,6 +50,25 @@ def test_labels_become_a_file_in_sameds_format(run, scan, labels, base, tmp_path
     model = samed.FAMILY.build(tensors, load_file(base))
     assert model.semantic(model.encode(torch.zeros(1, 3, 512, 512))).shape == (1, 3, 128, 128)
     assert json.loads((tmp_path / f"own{suffix}.labels.json").read_text()) == {"1": "liver", "2": "cyst"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "knows"),
+    [("med_sa", med_sa.SKILL, False), ("med_sa_lora", med_sa.SKILL, False), ("ma_sam", ma_sam.FAMILY, True),
+     ("ma_sam_boxes", ma_sam.FAMILY, False)],
+)  # fmt: skip
+def test_every_kind_writes_a_file_that_its_family_claims(
+    run, scan, labels, base, tmp_path, monkeypatch, kind, family, knows
+):
+    how = KINDS[kind]
+    monkeypatch.setitem(KINDS, kind, replace(how, preparation=replace(how.preparation, side=64)))
+    out = tmp_path / "own.safetensors"
+    done = run(
+        "finetune", scan, labels, "--base", base, "--out", out, "--kind", kind, "--steps", "2", "--device", "cpu"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert table.find({k: tuple(t.shape) for k, t in load_file(out).items()}) is family
+    assert (tmp_path / "own.safetensors.labels.json").exists() is knows
 
 
 def test_a_file_that_is_no_sam_is_refused(run, scan, labels, tmp_path):

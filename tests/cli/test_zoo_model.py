@@ -105,6 +105,16 @@ def test_what_a_model_does_not_say_is_left_empty_in_an_evaluation(run, tmp_path,
     assert [figures[k] for k in ("class_accuracy", "tags_f1", "semantic_mask_dice", "suggestions")] == [None] * 4
 
 
+def test_of_the_study_a_model_that_takes_boxes_is_asked_its_boxes(run, tmp_path, monkeypatch):
+    file = knows(monkeypatch, tmp_path, BOXES)
+    sa_med2d.write(tmp_path / "data")
+    done = run("evaluate", tmp_path / "data", "--prompt", "study", "--model", file, "--limit", "2")
+    assert done.exit_code == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert set(figures["by_mode"]) == set("345") and figures["modes_not_asked"] == ["1", "2"]
+    assert "of its modes 1, 2 were not asked" in done.stderr
+
+
 # -- which model a file is
 
 
@@ -118,11 +128,16 @@ def test_of_families_whose_files_are_alike_the_one_that_is_named_is_loaded(tmp_p
 
 
 def test_an_option_of_a_family_is_a_word_too_and_makes_another_model_of_it(run, scan, tmp_path, monkeypatch):
-    family = replace(FAMILY, options={"upside_down": lambda model: setattr(model, "turned", True)})
+    def turn(model, family):
+        model.turned = True
+        return model, replace(family, title="Turned")
+
+    family = replace(FAMILY, options={"upside_down": turn})
     file = knows(monkeypatch, tmp_path, family)
     plain, turned = load_model(file, "cpu"), load_model(file, "cpu", words=("upside_down",))
     assert turned.model.turned and not hasattr(plain.model, "turned") and plain.sha256 != turned.sha256
     assert (plain.name, turned.name) == ("echo", "echo@upside_down")
+    assert (plain.family.title, turned.family.title) == ("Echo", "Turned")
     done = run("suggest", scan, "--out", tmp_path / "s.nii.gz", "--model", f"{file}@upside_dwon")
     assert done.exit_code == 2 and "Did you mean: upside_down" in done.stderr
 

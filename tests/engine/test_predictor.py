@@ -1,26 +1,23 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from napari_segsam.core.errors import BadCheckpointError, BadPromptsError, OutsideImageError, SegsamError
+from napari_segsam.core.errors import BadPromptsError, OutsideImageError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.prediction import dice
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine import predictor as predicting
-from napari_segsam.engine.on_device import choose_device
-from napari_segsam.engine.predictor import SegSamPredictor, load_predictor
+from napari_segsam.engine.predictor import SegSamPredictor
 from napari_segsam.engine.preprocess import LUNG, PictureFrame
+from napari_segsam.model import build as building
+from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, PAD, POSITIVE, PromptBatch
+from tests.engine.asked import BOX, CLICK, KINDS, ask, check, noise, same
 from tests.fakes import FakeEmbedding
-from tests.tiny import NAMES, ZOOM, header_of, loaded, picture_view, saved, tiny, trust_the_prior
-
-BOX = Prompts(box=Box(10, 14, 29, 43))
-CLICK = Prompts((Click(20, 30),))
-KINDS = {"box": BOX, "click": CLICK, "clicks": Prompts((Click(20, 30), Click(24, 33), Click(5, 5, False)))}
+from tests.tiny import NAMES, SLIM_VIT, TINY_VIT, ZOOM, header_of, loaded, picture_view, tiny, trust_the_prior
 
 
 @pytest.fixture(scope="module")
@@ -38,35 +35,6 @@ def obedient(model_folder):
     """Draws the ellipse in the box, a disk at the click: masks that a test can foresee."""
     model = trust_the_prior(tiny())
     return SegSamPredictor(model, header_of(model), "obedient", "0" * 64)
-
-
-def noise(shape=(48, 64), dtype=np.uint8):
-    return np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
-
-
-def ask(predictor, view, prompts, window=None):
-    return predictor.predict(predictor.embed(view, window), prompts)
-
-
-def same(a, b):
-    assert np.array_equal(a.mask, b.mask)
-    assert np.array_equal(a.semantic_mask, b.semantic_mask)
-    assert [(c.name, c.score) for c in a.classes] == [(c.name, c.score) for c in b.classes]
-    assert a.iou_predicted == b.iou_predicted
-
-
-def check(answer, shape):
-    """What holds of every answer."""
-    masks = [answer.mask, answer.semantic_mask, *(c.mask for c in answer.candidates)]
-    assert all(m.shape == shape and m.dtype == bool for m in masks)
-    assert np.array_equal(answer.candidates[0].mask, answer.mask)
-    numbers = [answer.iou_predicted, answer.decoder_agreement, *(c.iou_predicted for c in answer.candidates)]
-    numbers += [c.score for c in answer.classes] + [s.score for s in answer.suggestions]
-    assert all(0 <= n <= 1 for n in numbers)  # and so none is NaN
-    assert {c.name for c in answer.classes} == set(NAMES)
-    assert sum(c.score for c in answer.classes) == pytest.approx(1, abs=1e-5)
-    assert answer.decoder_agreement == dice(answer.mask, answer.semantic_mask)
-    assert all(s.mask.shape == shape and s.mask.any() for s in answer.suggestions)
 
 
 # --- any slice
@@ -194,6 +162,73 @@ def test_a_correction_starts_from_the_last_mask(obedient):
     assert dice(answer.mask, last) > 0.9
 
 
+# --- logits, and the decoder itself
+
+
+@pytest.fixture(scope="module", params=["zoom", "slice"])
+def either(request, predictor, model_folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(building._VITS, "vit_b", SLIM_VIT)
+        yield predictor if request.param == "zoom" else loaded(tiny(TINY_VIT), model_folder)
+
+
+@pytest.mark.parametrize("prompts", KINDS.values(), ids=KINDS)
+def test_the_logits_are_above_zero_where_the_answer_is(either, prompts):
+    embedding = either.embed(picture_view(noise(), (2, 1)), None)
+    logits = either.logits(embedding, prompts)
+    assert logits.dtype == np.float32 and logits.shape == (48, 64)
+    assert np.array_equal(logits > 0, either.predict(embedding, prompts).mask)
+
+
+def in_square(predictor, embedding, *prompts):
+    """Lone clicks, or boxes, as a batch in the encoder's square."""
+    frame = predictor.frame_of(embedding)
+    points, labels = [], []
+    for p in prompts:
+        if p.box is None:
+            click = frame.click(p.clicks[0])
+            points.append([[click.col, click.row], [0, 0]])
+            labels.append([POSITIVE, PAD])
+        else:
+            box = frame.box(p.box)
+            points.append([[box.col_min, box.row_min], [box.col_max, box.row_max]])
+            labels.append([BOX_MIN, BOX_MAX])
+    return PromptBatch(torch.tensor(points), torch.tensor(labels))
+
+
+def test_the_decoder_answers_many_prompts_in_its_own_square_as_each_alone(either):
+    embedding = either.embed(picture_view(noise((40, 64))), None)
+    asked = in_square(either, embedding, BOX, CLICK, Prompts((Click(5, 50),)))
+    together = either.masks(embedding, asked)
+    assert together.logits.shape[:2] == together.iou.shape == (3, 4)
+    for row in range(3):
+        alone = either.masks(embedding, PromptBatch(asked.points_xy[row : row + 1], asked.labels[row : row + 1]))
+        assert torch.allclose(alone.logits[0], together.logits[row], atol=1e-4)
+        assert torch.allclose(alone.iou[0], together.iou[row], atol=1e-4)
+
+
+@pytest.mark.parametrize("prompts", [BOX, CLICK])
+def test_what_is_drawn_in_the_square_lies_where_the_answer_lies(obedient, prompts):
+    embedding = obedient.embed(picture_view(noise((48, 60)), (1.5, 1)), None)
+    frame = obedient.frame_of(embedding)
+    assert max(frame.height, frame.width) == obedient.side
+    logits = obedient.masks(embedding, in_square(obedient, embedding, prompts)).logits[0]
+    back = frame.back(logits[:, : frame.height, : frame.width]).numpy() > 0
+    assert all(dice(mask, obedient.predict(embedding, prompts).mask) > 0.9 for mask in back)
+    assert not bool((logits[:, frame.height :] > 0).any() | (logits[:, :, frame.width :] > 0).any())
+
+
+def test_the_square_shows_a_mask_that_is_to_be_corrected(obedient):
+    embedding = obedient.embed(picture_view(noise()), None)
+    last = torch.full((1, 1, 16, 16), -5.0)
+    last[..., 4:8, 6:12] = 5
+    nothing = PromptBatch(torch.zeros(1, 1, 2), torch.full((1, 1), PAD), last, torch.ones(1, dtype=torch.bool))
+    seen = obedient.masks(embedding, nothing).logits[0, 0] > 0
+    there = torch.zeros(64, 64, dtype=torch.bool)
+    there[16:32, 24:48] = True
+    assert dice(seen.numpy(), there.numpy()) > 0.9
+
+
 # --- what is refused
 
 
@@ -261,170 +296,3 @@ def test_a_predictions_suggestions_leave_out_the_prompted_object(monkeypatch):
 def test_the_checkpoint_says_from_which_score_to_suggest():
     predictor = talkative(threshold=1.1)
     assert predictor.suggest(predictor.embed(picture_view(noise()), None)) == ()
-
-
-# --- devices
-
-GPU = "cpu:0"
-"""Torch takes this for the CPU and the predictor does not: a GPU that every machine has."""
-
-
-class Failing:
-    """Raises ``error`` on the first ``times`` calls, then does what it stands for."""
-
-    def __init__(self, work, error, times=1):
-        self.work, self.error, self.times, self.calls = work, error, times, 0
-
-    def __call__(self, *args, **kwargs):
-        self.calls += 1
-        if self.calls <= self.times:
-            raise self.error
-        return self.work(*args, **kwargs)
-
-
-@pytest.fixture
-def on_gpu():
-    model = tiny()
-    return SegSamPredictor(model, header_of(model), "tiny", "2" * 64, GPU)
-
-
-FULL, FAULT = torch.OutOfMemoryError("full"), torch.AcceleratorError("fault")
-METHODS = ("encode", "forward", "unprompted")
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_full_memory_is_made_room_in_and_asked_once_more(on_gpu, monkeypatch, method):
-    freed = []
-    on_gpu.when_full(lambda: freed.append(1))
-    failing = Failing(getattr(on_gpu.model, method), FULL)
-    monkeypatch.setattr(on_gpu.model, method, failing)
-    embedding = on_gpu.embed(picture_view(noise()), None)
-    check(on_gpu.predict(embedding, BOX), (48, 64))
-    on_gpu.suggest(embedding)
-    assert freed == [1] and failing.calls == 2 and on_gpu.device == GPU
-
-
-@pytest.mark.parametrize(("error", "times"), [(FULL, 2), (FAULT, 1)], ids=["full", "fault"])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_fault_of_the_gpu_is_answered_on_the_cpu_for_good(
-    on_gpu, monkeypatch, predictor, error, times, method, caplog
-):
-    failing = Failing(getattr(on_gpu.model, method), error, times)
-    monkeypatch.setattr(on_gpu.model, method, failing)
-    embedding = on_gpu.embed(picture_view(noise()), None)
-    answer, found = on_gpu.predict(embedding, BOX), on_gpu.suggest(embedding)
-    assert on_gpu.device == "cpu"
-    assert failing.calls == times + 1
-    assert "answering on the CPU" in caplog.text
-    check(answer, (48, 64))
-    expected = predictor.embed(picture_view(noise()), None)
-    same(answer, predictor.predict(expected, BOX))
-    assert len(found) == len(predictor.suggest(expected))
-
-
-def test_features_that_a_gpu_made_in_bf16_are_read_on_the_cpu(on_gpu, monkeypatch):
-    embedding = on_gpu.embed(picture_view(noise()), None)
-    embedding.features.detail = embedding.features.detail.bfloat16()
-    embedding.features.local = embedding.features.local.bfloat16()
-    monkeypatch.setattr(on_gpu.model, "forward", Failing(on_gpu.model.forward, FULL, 2))
-    check(on_gpu.predict(embedding, BOX), (48, 64))
-    check(on_gpu.predict(embedding, CLICK), (48, 64))
-
-
-def test_a_fault_that_took_the_weights_with_it_says_what_to_do(on_gpu, monkeypatch):
-    fault = torch.AcceleratorError("illegal memory access")
-    monkeypatch.setattr(on_gpu.model, "encode", Failing(on_gpu.model.encode, fault))
-    monkeypatch.setattr(on_gpu.model, "to", Failing(on_gpu.model.to, fault))
-    with pytest.raises(SegsamError, match="--device cpu"):
-        on_gpu.embed(picture_view(noise()), None)
-
-
-@pytest.mark.parametrize("broken", ["tokens", "mask_logits", "iou", "class_logits", "co_class_logits", "size"])
-@pytest.mark.parametrize("prompts", KINDS.values(), ids=KINDS)
-def test_numbers_that_are_none_are_refused_and_never_drawn(monkeypatch, model_folder, broken, prompts):
-    predictor = loaded(tiny(), model_folder)
-    model, nan = predictor.model, float("nan")
-    encode, forward = model.encode, model.forward
-    if broken == "tokens":
-        monkeypatch.setattr(model, "encode", lambda x: spoilt(encode(x), "tokens"))
-    elif broken == "size":
-        monkeypatch.setattr(model.size_head, "forward", lambda *_: torch.full((1, ZOOM.size_bins), nan))
-    else:
-        monkeypatch.setattr(model, "forward", lambda *a: spoilt(forward(*a), broken))
-    if broken == "size" and prompts.box is not None:
-        check(ask(predictor, picture_view(noise()), prompts), (48, 64))  # nobody asks how large a boxed object is
-        return
-    with pytest.raises(SegsamError, match="no number here, so there is no mask"):
-        ask(predictor, picture_view(noise()), prompts)
-
-
-def spoilt(said, name):
-    """With one value that is no number in one of its tensors."""
-    tensor = getattr(said if hasattr(said, name) else said.semantic, name)
-    tensor[tuple(n - 1 for n in tensor.shape)] = float("nan")
-    return said
-
-
-def test_suggestions_of_numbers_that_are_none_are_refused(monkeypatch, model_folder):
-    predictor = loaded(tiny(), model_folder)
-    unprompted = predictor.model.unprompted
-    monkeypatch.setattr(predictor.model, "unprompted", lambda f: spoilt(unprompted(f), "co_class_logits"))
-    with pytest.raises(SegsamError, match="no number"):
-        predictor.suggest(predictor.embed(picture_view(noise()), None))
-
-
-def test_a_fault_of_the_cpu_is_not_hidden(predictor, monkeypatch):
-    monkeypatch.setattr(predictor.model, "encode", Failing(predictor.model.encode, torch.OutOfMemoryError("full")))
-    with pytest.raises(torch.OutOfMemoryError):
-        predictor.embed(picture_view(noise()), None)
-
-
-@pytest.mark.parametrize(
-    ("asked", "there", "chosen"),
-    [
-        ("cpu", False, "cpu"),
-        ("cpu", True, "cpu"),
-        ("auto", False, "cpu"),
-        ("auto", True, "cuda:0"),
-        ("cuda", True, "cuda:0"),
-        ("cuda:1", True, "cuda:1"),
-    ],
-)
-def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, asked, there, chosen):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert choose_device(asked) == chosen
-
-
-@pytest.mark.parametrize(("asked", "said"), [("cuda", "No CUDA GPU"), ("cuda:0", "No CUDA GPU"), ("tpu", "'tpu'")])
-def test_a_device_that_is_not_there_is_refused(monkeypatch, asked, said):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SegsamError, match=said):
-        choose_device(asked)
-
-
-# --- loading
-
-
-def test_a_predictor_is_named_after_its_file_and_knows_its_hash(model_folder):
-    path = saved(tiny(), model_folder, "mine")
-    predictor = load_predictor(path, "cpu")
-    assert (predictor.name, predictor.device) == ("mine", "cpu")
-    assert len(predictor.sha256) == 64
-    assert predictor.vocabulary.canonical("Hepar") == "liver"
-    assert load_predictor(path, "cpu", "nano").name == "nano"
-
-
-@pytest.mark.parametrize("given", ["run-7/model.safetensors", "model.safetensors"])
-def test_a_file_that_is_called_as_every_runs_is_named_with_its_folder(tmp_path, monkeypatch, given):
-    run = tmp_path / "run-7"
-    run.mkdir()
-    saved(tiny(), run, "model")
-    monkeypatch.chdir(tmp_path if "/" in given else run)
-    assert load_predictor(Path(given), "cpu").name == "run-7/model"
-
-
-def test_a_file_that_is_no_model_is_refused_by_name(tmp_path):
-    (tmp_path / "notes.safetensors").write_text("not a model")
-    for path in (tmp_path / "notes.safetensors", tmp_path / "absent.safetensors", tmp_path):
-        with pytest.raises(BadCheckpointError, match=path.name):
-            load_predictor(path, "cpu")

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Candidate, Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
@@ -20,14 +23,14 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine.answers import to_bool
 from napari_segsam.engine.look import refuse_unless_finite
 from napari_segsam.engine.on_device import OnDevice
-from napari_segsam.engine.preprocess import PictureFrame, choose_window
+from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.protocols import Embedding
 from napari_segsam.engine.stored_features import array_of, code_version, tensor_of
 from napari_segsam.engine.zoo import preparing, semantic
 from napari_segsam.engine.zoo.embedding import ZooEmbedding, own
 from napari_segsam.engine.zoo.prompting import batch_for, prompts_for
-from napari_segsam.model.prompt_tokens import PromptTokens
-from napari_segsam.model.zoo.family import Family, Features, Masks, Shapes, Zoo
+from napari_segsam.model.prompt_tokens import PromptBatch
+from napari_segsam.model.zoo.family import Family, Features, Labelling, Masks, Prompted, Shapes, Zoo
 
 _CODE = (
     ("model", "model/zoo"),
@@ -56,10 +59,8 @@ class ZooPredictor:
         self.model, self.family, self.name, self.sha256 = model, family, name, sha256
         self.preparation = family.preparation(shapes)
         self.vocabulary = Vocabulary(tuple("_".join(n.lower().split()) for n in family.names(shapes)))
-        module = model if isinstance(model, nn.Module) else nn.Module()
-        encoders = [m for m in module.modules() if isinstance(m, PromptTokens)]
-        self._mask_side: int = encoders[0].mask_input_size[0] if encoders else self.preparation.side // 4
-        self._on_device = OnDevice(module, device)
+        self._on_device = OnDevice(model if isinstance(model, nn.Module) else nn.Module(), device)
+        self._named: WeakKeyDictionary[ZooEmbedding, tuple[Suggestion, ...]] = WeakKeyDictionary()
 
     @property
     def about(self) -> str:
@@ -82,16 +83,8 @@ class ZooPredictor:
         self._on_device.make_room = make_room
 
     def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
-        """``asked``; in CT the family's own, else by the prompted region; None for all else.
-
-        Unsigned voxels are no Hounsfield units, which reach far below zero in air, whatever the modality.
-        """
-        if asked is not None or view.volume.voxels.dtype.kind == "u":
-            return asked
-        if self.preparation.window_hu is None or view.volume.modality != "ct":
-            return choose_window(view, prompts, None)
-        low, high = self.preparation.window_hu
-        return Window((low + high) / 2, high - low, self.family.title)
+        """See :func:`preparing.window_for`."""
+        return preparing.window_for(view, prompts, asked, self.preparation, self.family.title)
 
     def embed(self, view: SliceView, window: Window | None) -> ZooEmbedding:
         """Encode the slice."""
@@ -134,36 +127,79 @@ class ZooPredictor:
             OutsideImageError: a prompt outside the slice.
             BadPromptsError: no box and no positive click, or a prompt that the family does not take.
         """
-        mine, takes = own(embedding), self.family.abilities
-        if not (takes.points or takes.boxes):
+        mine = own(embedding)
+        if not isinstance(self.model, Prompted):
             shape = mine.frame.rows, mine.frame.cols
             prompts.check_inside(shape)
             return replace(semantic.picked(prompts, self.suggest(mine), shape), window=mine.window)
-        on_picture = prompts_for(self.family, prompts, mine.frame)
-        batch = batch_for(self.family, on_picture, self.preparation.side, self._mask_side)
+        said, order = self._ask(mine, prompts)
+        return self._prediction(mine, said, order)
+
+    def logits(self, embedding: Embedding, prompts: Prompts) -> NDArray[np.float32]:
+        """See ``Predictor.logits``; BadPromptsError from a family that takes no prompts, too."""
+        mine = own(embedding)
+        said, order = self._ask(mine, prompts)
+        found: NDArray[np.float32] = self._on_slice(mine.frame, said.logits[0, order[0]]).numpy()
+        return found
+
+    def masks(self, embedding: Embedding, batch: PromptBatch) -> Masks:
+        """See ``Drawing.masks``; prompts are taken as they are, whatever the family takes."""
+        mine, model = own(embedding), self._prompted()
 
         def answer() -> Masks:
-            return self.model.answer(self._here(mine.features), batch.to(torch.device(self.device)))
+            return model.answer(self._here(mine.features), batch.to(torch.device(self.device)))
 
         said = self._on_device(answer)
         refuse_unless_finite(said.logits, said.iou)
-        return self._prediction(mine, said, on_picture.is_lone_click or takes.best_of_three)
+        return Masks(said.logits.float().cpu(), None if said.iou is None else said.iou.float().cpu())
+
+    @property
+    def side(self) -> int:
+        """Of the square, in pixels."""
+        return self.preparation.side
+
+    def frame_of(self, embedding: Embedding) -> PictureFrame:
+        """Where the slice lies in the square."""
+        return own(embedding).frame
 
     def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
         """Each of its classes that it finds on the slice; nothing where it has none."""
-        mine = own(embedding)
-        if not self.family.abilities.classes:
+        mine, model = own(embedding), self.model
+        if not isinstance(model, Labelling):
             return ()
-        logits = self._on_device(lambda: self.model.semantic(self._here(mine.features)))
-        refuse_unless_finite(logits)
-        return semantic.named(self._covered(logits[0], mine.frame), self.vocabulary.names, mine.frame)
+        if mine not in self._named:
+            logits = self._on_device(lambda: model.semantic(self._here(mine.features)))
+            refuse_unless_finite(logits)
+            self._named.clear()  # masks are as large as the slice: those of the last one are kept
+            covered = self._covered(logits[0], mine.frame)
+            self._named[mine] = semantic.named(covered, self.vocabulary.names, mine.frame)
+        return self._named[mine]
 
-    def _prediction(self, embedding: ZooEmbedding, said: Masks, ambiguous: bool) -> Prediction:
-        iou = None if said.iou is None or not self.family.abilities.iou else said.iou[0].float().cpu().clamp(0, 1)
+    def _prompted(self) -> Prompted:
+        if isinstance(self.model, Prompted):
+            return self.model
+        raise BadPromptsError(
+            f"{self.family.title} labels a slice by itself and takes neither points nor boxes; choose another model."
+        )
+
+    def _ask(self, embedding: ZooEmbedding, prompts: Prompts) -> tuple[Masks, list[int]]:
+        """What the decoder says to one object's prompts, and its masks best first."""
+        mask_side = self._prompted().mask_side
+        on_picture = prompts_for(self.family, prompts, embedding.frame)
+        said = self.masks(embedding, batch_for(self.family, on_picture, self.preparation.side, mask_side))
+        iou = said.iou[0].clamp(0, 1) if said.iou is not None and self.family.abilities.iou else None
+        ambiguous = on_picture.is_lone_click or self.family.abilities.best_of_three
+        return Masks(said.logits, None if iou is None else iou[None]), ranked(said.logits.shape[1], iou, ambiguous)
+
+    def _on_slice(self, frame: PictureFrame, logits: Tensor) -> Tensor:
+        """(h, w) logits on the whole square -> (rows, cols)."""
+        return frame.back(self._covered(logits[None], frame))[0]
+
+    def _prediction(self, embedding: ZooEmbedding, said: Masks, order: list[int]) -> Prediction:
         frame, candidates = embedding.frame, []
-        for n in ranked(said.logits.shape[1], iou, ambiguous):
-            on_slice = frame.back(self._covered(said.logits[0, n : n + 1], frame))  # one at a time: slices may be large
-            candidates.append(Candidate(to_bool(on_slice[0]), None if iou is None else float(iou[n])))
+        for n in order:  # one at a time: slices may be large
+            mask = to_bool(self._on_slice(frame, said.logits[0, n]))
+            candidates.append(Candidate(mask, None if said.iou is None else float(said.iou[0, n])))
         best = candidates[0]
         others = tuple(s for s in self.suggest(embedding) if not (s.mask & best.mask).any())
         return Prediction(

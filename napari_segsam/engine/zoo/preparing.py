@@ -14,9 +14,10 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
-from napari_segsam.engine.preprocess import PictureFrame, intensities
+from napari_segsam.engine.preprocess import PictureFrame, choose_window, intensities
 from napari_segsam.engine.zoom import percentile_limits
 from napari_segsam.model.zoo.family import Preparation
 
@@ -34,6 +35,21 @@ def frame_for(view: SliceView, how: Preparation) -> PictureFrame:
     sides = rows * (row_mm / fine), cols * (col_mm / fine)
     height, width = (max(math.floor(n * how.side / max(sides) + 0.5), 1) for n in sides)  # as SAM rounds
     return PictureFrame(rows, cols, height, width)
+
+
+def window_for(
+    view: SliceView, prompts: Prompts | None, asked: Window | None, how: Preparation, title: str = ""
+) -> Window | None:
+    """``asked``; in CT the family's own, else by the prompted region; None for all else.
+
+    Unsigned voxels are no Hounsfield units, which reach far below zero in air, whatever the modality.
+    """
+    if asked is not None or view.volume.voxels.dtype.kind == "u":
+        return asked
+    if how.window_hu is None or view.volume.modality != "ct":
+        return choose_window(view, prompts, None)
+    low, high = how.window_hu
+    return Window((low + high) / 2, high - low, title)
 
 
 def square(values: Tensor, frame: PictureFrame, how: Preparation) -> Tensor:
@@ -58,13 +74,14 @@ def values_of(view: SliceView, window: Window | None, how: Preparation) -> Tenso
             fed with them, and all others are clipped to percentiles.
         how: the family's.
     """
-    pixels = torch.stack([intensities(v, window) for v in _neighbours(view, how.slices)])
+    pixels = torch.stack([intensities(v, window) for v in neighbours(view, how.slices)])
     low, high = _limits(view, window, pixels)
     pixels = pixels.clamp(low, high)
     return pixels if how.intensities == "minmax" else ((pixels - low) * (255 / (high - low))).round()
 
 
-def _neighbours(view: SliceView, slices: int) -> list[SliceView]:
+def neighbours(view: SliceView, slices: int) -> list[SliceView]:
+    """So many slices round a slice; of those beyond the volume's ends, the outermost slice takes the place."""
     last, reach = view.volume.grid.shape[view.axis] - 1, slices // 2
     indices = (min(max(view.index + offset, 0), last) for offset in range(-reach, reach + 1))
     return [SliceView(view.volume, view.axis, index) for index in indices]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -57,7 +57,6 @@ class Abilities:
         mask_prompt: how it takes the last mask: as ``logits``, as probabilities (``sigmoid``), or not at all.
         best_of_three: the best of masks 1 to 3 answers a clear prompt too: it was not trained to draw mask 0.
         iou: it predicts the IoU of its masks; otherwise candidates keep their order and no figure is shown.
-        classes: it labels the slice by itself, without a prompt (``Zoo.semantic``).
     """
 
     points: bool = True
@@ -65,7 +64,10 @@ class Abilities:
     mask_prompt: Literal["logits", "sigmoid", "none"] = "logits"
     best_of_three: bool = False
     iou: bool = True
-    classes: bool = False
+
+
+NO_PROMPTS = Abilities(points=False, boxes=False, mask_prompt="none", iou=False)
+"""Of a family that labels the slice by itself."""
 
 
 @dataclass
@@ -87,11 +89,29 @@ class Zoo(Protocol):
     def encode(self, images: Tensor) -> Features:
         """(1, 3, S, S) prepared picture, or (1, slices, 3, S, S), -> features; the slow step, once for each slice."""
 
+
+@runtime_checkable
+class Prompted(Zoo, Protocol):
+    """One that answers prompts."""
+
+    @property
+    def mask_side(self) -> int:
+        """Of the last mask as its prompt encoder reads it, in pixels."""
+
     def answer(self, features: Features, prompts: PromptBatch) -> Masks:
         """Masks for P prompts in pixels of the square."""
 
+
+@runtime_checkable
+class Labelling(Zoo, Protocol):
+    """One that labels the slice by itself, without a prompt."""
+
     def semantic(self, features: Features) -> Tensor:
-        """(1, C + 1, h, w) logits of the classes, the background first; only where ``Abilities.classes``."""
+        """(1, C + 1, h, w) logits of the classes, the background first."""
+
+
+Option = Callable[[Zoo, "Family"], tuple[Zoo, "Family"]]
+"""Another way to use a built model: what it becomes, and its family where that takes or answers something else then."""
 
 
 @dataclass(frozen=True)
@@ -125,4 +145,4 @@ class Family:
     licence: str
     base: str | None = None
     names: Callable[[Shapes], tuple[str, ...]] = field(default=lambda _shapes: ())
-    options: Mapping[str, Callable[[Zoo], object]] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)

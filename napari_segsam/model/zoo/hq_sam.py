@@ -120,9 +120,10 @@ def built(tensors: Tensors, sizes: ViTSizes | None = None) -> HqSam:
     return model.eval()
 
 
-def _hq_only(model: Zoo) -> None:
+def _hq_only(model: Zoo, family: Family) -> tuple[Zoo, Family]:
     assert isinstance(model, HqSam)  # only such a model is offered the word
     model.hq_only = True
+    return model, family
 
 
 FAMILY = Family(

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
+import torch
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from napari_segsam.model.image_encoder import Block, ImageEncoder, ViTSizes
+from napari_segsam.model.image_encoder import ImageEncoder, ViTSizes
 from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.zoo.accounts import ModelFileError, load_exactly
 from napari_segsam.model.zoo.decoder import SamDecoder
-from napari_segsam.model.zoo.family import Abilities, Family, Features, Masks, Preparation, Shapes, Tensors
-from napari_segsam.model.zoo.sam import Sam, shapes_of, vit_sizes
+from napari_segsam.model.zoo.family import (
+    NO_PROMPTS,
+    Abilities,
+    Family,
+    Features,
+    Masks,
+    Preparation,
+    Shapes,
+    Tensors,
+    Zoo,
+)
+from napari_segsam.model.zoo.sam import SamParts, shapes_of, vit_sizes
 from napari_segsam.model.zoo.samed import check_width, complete, encoder_of, no_prompt
+from napari_segsam.model.zoo.slice_blocks import SliceBlock
 
 SIDE, SLICES = 512, 5
-_DIM, _CHANNELS, _DROPPED = 256, 384, 0.1
+BOXED_HU = (-50, 200)
+"""What CT is clipped to where tumours are asked for with a box (MA-SAM, dataset_bbox.py)."""
+_DIM = 256
 _HEAD = "mask_decoder.mask_tokens.weight"
 _ADAPTER_PARTS = [
     ("linear_down", "weight"), ("linear_up", "weight"), ("conv", "weight"), ("conv", "bias"), ("norm", "weight"),
@@ -32,68 +46,7 @@ _BTCV = (
 """Classes of the published CT file, in their order (MA-SAM, test.py; the veins under their full names)."""
 
 
-class FacTQKV(nn.Linear):
-    """A projection to query, key and value: query and value are updated by three factors, the outer two shared.
-
-    Source: FacT, the tensor train (Jie and Deng 2023), as MA-SAM has it.
-    """
-
-    def __init__(self, plain: nn.Linear, u: nn.Linear, v: nn.Linear) -> None:
-        super().__init__(plain.in_features, plain.out_features)
-        self.load_state_dict(plain.state_dict())
-        self.shared = (u, v)  # in a tuple, where torch does not count them as this layer's own
-        rank = u.out_features
-        self.q_FacTs, self.v_FacTs = (nn.Linear(rank, rank, bias=False) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., 3C)."""
-        u, v = self.shared
-        low, width = u(x), self.in_features
-        out = super().forward(x)
-        out[..., :width] += v(F.dropout(self.q_FacTs(low), _DROPPED, self.training))
-        out[..., -width:] += v(F.dropout(self.v_FacTs(low), _DROPPED, self.training))
-        return out
-
-
-class AcrossSlices(nn.Module):
-    """What a token learns of those at its place on the slices before and after."""
-
-    def __init__(self, width: int, slices: int) -> None:
-        super().__init__()
-        self.slices = slices
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.linear_down = nn.Linear(width, _CHANNELS, bias=False)
-        self.conv = nn.Conv3d(_CHANNELS, _CHANNELS, (3, 1, 1), padding=(1, 0, 0))
-        self.linear_up = nn.Linear(_CHANNELS, width, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B * slices, h, w, C) -> the same."""
-        low = self.linear_down(self.norm(x))
-        stacked = low.unflatten(0, (-1, self.slices)).permute(0, 4, 1, 2, 3)  # (B, c, slices, h, w)
-        seen = self.conv(stacked).permute(0, 2, 3, 4, 1).flatten(0, 1)
-        added: Tensor = self.linear_up(F.gelu(seen))
-        return x + added
-
-
-class SliceBlock(Block):
-    """SAM's block that looks at the neighbouring slices before its attention and before its MLP."""
-
-    def __init__(
-        self, width: int, heads: int, window: int, side: int, *, slices: int, u: nn.Linear, v: nn.Linear
-    ) -> None:
-        super().__init__(width, heads, window, side)
-        self.attn.qkv = FacTQKV(self.attn.qkv, u, v)
-        self.first, self.second = (AcrossSlices(width, slices) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B * slices, h, w, C) -> the same."""
-        x = self.first(x)
-        x = self.second(x + self.attn(self.norm1(x)))
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
-
-
-class MaSam(Sam):
+class MaSam(SamParts):
     """SAM for ``slices`` neighbours at once, with as many masks as classes and one, as fine as the picture."""
 
     def __init__(self, sizes: ViTSizes, classes: int, rank: int = 32, side: int = SIDE, slices: int = SLICES) -> None:
@@ -108,18 +61,26 @@ class MaSam(Sam):
         """(1, slices, 3, S, S) in 0..1 -> the embedding of each slice."""
         return {"embedding": self.image_encoder(images.flatten(0, 1))}
 
-    def each_slice(self, features: Features) -> Tensor:
-        """(slices, C + 1, S, S) logits, the background first."""
-        return self._decode(features, no_prompt(features["embedding"]))[0]
+    def each_slice(self, features: Features, prompts: PromptBatch | None = None) -> Tensor:
+        """(slices, C + 1, S, S) logits, the background first; with ``prompts``, one for each slice.
+
+        Of a single slice's features, (P, C + 1, S, S) for P prompts.
+        """
+        return self._decode(features, no_prompt(features["embedding"]) if prompts is None else prompts)[0]
+
+    def middle_of(self, features: Features) -> Features:
+        """Those of the slice that was asked for."""
+        middle = self.slices // 2
+        return {"embedding": features["embedding"][middle : middle + 1]}
 
     def semantic(self, features: Features) -> Tensor:
         """(1, C + 1, S, S) logits of the middle slice, the background first."""
-        middle = self.slices // 2
-        return self.each_slice({"embedding": features["embedding"][middle : middle + 1]})
+        return self.each_slice(self.middle_of(features))
 
-    def answer(self, features: Features, prompts: PromptBatch) -> Masks:
-        """There is none; see ``FAMILY.abilities``."""
-        raise NotImplementedError("MA-SAM takes no prompt")
+    def published(self) -> dict[str, Tensor]:
+        """The tensors of a file in the published format, under its names and in its order, on the CPU."""
+        held = self.state_dict()
+        return {name: held[name_here(name)].cpu().contiguous() for name in self.names()}
 
     def names(self) -> list[str]:
         """The names of a published file, in its order."""
@@ -161,7 +122,9 @@ def _fine(decoder: SamDecoder) -> SamDecoder:
     return decoder
 
 
-def built(tensors: Tensors, base: Tensors, side: int = SIDE, sizes: ViTSizes | None = None) -> MaSam:
+def built(
+    tensors: Tensors, base: Tensors, side: int = SIDE, sizes: ViTSizes | None = None, slices: int = SLICES
+) -> MaSam:
     """The model of a published file and of the SAM that it is a difference to, for squares of ``side`` pixels.
 
     Raises:
@@ -174,10 +137,57 @@ def built(tensors: Tensors, base: Tensors, side: int = SIDE, sizes: ViTSizes | N
     except KeyError as error:
         raise ModelFileError(f"it lacks the tensor {error}") from error
     check_width(width, sizes)
-    model = MaSam(sizes, classes, rank, side)
+    model = MaSam(sizes, classes, rank, side, slices)
     complete(tensors, model.names())
     load_exactly(model, encoder_of(base, sizes, side) | {name_here(k): t for k, t in tensors.items()})
     return model.eval()
+
+
+class BoxedMaSam(nn.Module):
+    """A MA-SAM that is asked with a box, as its authors train it on tumours (their sam_bbox.py).
+
+    Its file has the names of one without boxes, so that a person has to say which it is.
+    """
+
+    def __init__(self, plain: MaSam) -> None:
+        super().__init__()
+        self.plain = plain
+
+    @property
+    def mask_side(self) -> int:
+        """See ``Prompted.mask_side``."""
+        side: int = self.plain.prompt_encoder.mask_input_size[0]
+        return side
+
+    def encode(self, images: Tensor) -> Features:
+        """(1, slices, 3, S, S) in 0..1 -> the embedding of the middle slice."""
+        return self.plain.middle_of(self.plain.encode(images))
+
+    def answer(self, features: Features, prompts: PromptBatch) -> Masks:
+        """What is of any class in each of P boxes, and behind it each class where there are several: (P, M, S, S)."""
+        logits = self.plain.each_slice(features, prompts)
+        anything = logits[:, 1:].logsumexp(1, keepdim=True) - logits[:, :1]
+        if logits.shape[1] == 2:
+            return Masks(anything, None)
+        all_ = logits.logsumexp(1, keepdim=True)
+        chances = (logits[:, 1:] - all_).exp().clamp(1e-6, 1 - 1e-6)
+        return Masks(torch.cat([anything, chances.logit()], 1), None)
+
+
+def with_boxes(model: Zoo, family: Family) -> tuple[Zoo, Family]:
+    """The same weights, asked with a box."""
+    assert isinstance(model, MaSam)  # only such a model is offered the word
+
+    def preparation(shapes: Shapes) -> Preparation:
+        return replace(family.preparation(shapes), window_hu=BOXED_HU)
+
+    return BoxedMaSam(model), replace(
+        family,
+        preparation=preparation,
+        abilities=Abilities(points=False, mask_prompt="none", iou=False),
+        limits="It takes boxes only, sees five slices and gives no predicted IoU; its file must have been trained so.",
+        names=lambda _shapes: (),
+    )
 
 
 def _build(tensors: Tensors, base: Tensors | None) -> MaSam:
@@ -199,13 +209,14 @@ FAMILY = Family(
     preparation=lambda _shapes: Preparation(
         SIDE, "squash", "bicubic", "minmax", mean=(0, 0, 0), std=(1, 1, 1), window_hu=(-200, 250), slices=SLICES
     ),
-    abilities=Abilities(points=False, boxes=False, mask_prompt="none", iou=False, classes=True),
+    abilities=NO_PROMPTS,
     limits=(
-        "It labels a slice by itself from five neighbours and takes no prompt; the published files are differences to "
-        "SAM ViT-H, which needs a GPU in practice."
+        "It labels a slice by itself from five neighbours and takes no prompt, unless its file was trained with boxes "
+        "(boxes); the published files are differences to SAM ViT-H, which needs a GPU in practice."
     ),
     source="https://github.com/cchen-cc/MA-SAM",
     licence="Apache-2.0",
     base="sam",
     names=_names,
+    options={"boxes": with_boxes},
 )

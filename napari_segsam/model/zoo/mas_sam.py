@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -10,35 +11,20 @@ from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segsam.model.adaptation import LoraQKV
 from napari_segsam.model.image_encoder import PATCH, VIT_SIZES, Block, ImageEncoder
-from napari_segsam.model.prompt_tokens import PromptBatch, PromptTokens
+from napari_segsam.model.prompt_tokens import PromptTokens
 from napari_segsam.model.zoo.accounts import load_exactly
 from napari_segsam.model.zoo.aggregation import Aggregation, ConvNorm
 from napari_segsam.model.zoo.decoder import SamDecoder
-from napari_segsam.model.zoo.family import Abilities, Family, Features, Masks, Preparation, Shapes, Tensors
+from napari_segsam.model.zoo.family import NO_PROMPTS, Family, Features, Preparation, Shapes, Tensors
 
 _DIM, _RANK, _BOTTLENECK = 256, 4, 64
 _TAKEN = (2, 5, 8, 11)
 """Blocks whose output the decoder reads."""
+_WAYS = {"a": "down", "b": "up"}
 _READ = 32
 """Channels that a step's two logits are read from."""
-
-
-class LoraQkv(nn.Module):
-    """A block's query, key and value projection with low-rank updates of query and value."""
-
-    def __init__(self, plain: nn.Linear) -> None:
-        super().__init__()
-        width = plain.in_features
-        self.qkv = plain
-        self.linear_a_q, self.linear_a_v = (nn.Linear(width, _RANK, bias=False) for _ in range(2))
-        self.linear_b_q, self.linear_b_v = (nn.Linear(_RANK, width, bias=False) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., 3C)."""
-        q, v = self.linear_b_q(self.linear_a_q(x)), self.linear_b_v(self.linear_a_v(x))
-        updated: Tensor = self.qkv(x) + torch.cat([q, torch.zeros_like(q), v], -1)
-        return updated
 
 
 class QuickGelu(nn.Module):
@@ -114,13 +100,13 @@ class LoraSam(nn.Module):
         cells = side // PATCH
         self.image_encoder = ImageEncoder(VIT_SIZES["vit_b"], side)
         for block in cast(Iterable[Block], self.image_encoder.blocks):
-            block.attn.qkv = LoraQkv(block.attn.qkv)  # type: ignore[assignment]  # the attention only calls it
+            block.attn.qkv = LoraQKV(block.attn.qkv, _RANK)
         self.prompt_encoder = PromptTokens(_DIM, (cells, cells), (side, side), 16)
         self.mask_decoder = MasDecoder()
 
 
 class MasSam(nn.Module):
-    """The whole model, under its published names."""
+    """The whole model, under its published names but for those of the updates, see :func:`name_here`."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -149,9 +135,11 @@ class MasSam(nn.Module):
         final = decoder.desam(image.transpose(1, 2).reshape(tokens.shape), depths)[-1]
         return F.interpolate(final, (self.side, self.side), mode="bilinear", align_corners=False)
 
-    def answer(self, features: Features, prompts: PromptBatch) -> Masks:
-        """There is none; see ``FAMILY.abilities``."""
-        raise NotImplementedError("MAS-SAM takes no prompt")
+
+def name_here(name: str) -> str:
+    """A tensor's name in a published file -> in the model: ``qkv.linear_b_q`` is ``lora_q_up``, ``qkv.qkv`` plain."""
+    name = name.replace(".attn.qkv.qkv.", ".attn.qkv.")
+    return re.sub(r"\.linear_([ab])_([qv])\.", lambda m: f".lora_{m[2]}_{_WAYS[m[1]]}.", name)
 
 
 def _side(shapes: Shapes) -> int:
@@ -160,7 +148,7 @@ def _side(shapes: Shapes) -> int:
 
 def _build(tensors: Tensors, _base: Tensors | None) -> MasSam:
     model = MasSam(tensors["sam.image_encoder.pos_embed"].shape[1] * PATCH)
-    load_exactly(model, tensors)
+    load_exactly(model, {name_here(name): tensor for name, tensor in tensors.items()})
     return model.eval()
 
 
@@ -172,7 +160,7 @@ FAMILY = Family(
     preparation=lambda shapes: Preparation(
         side=_side(shapes), fit="squash", mean=(124.55, 118.90, 102.94), std=(56.77, 55.97, 57.50)
     ),
-    abilities=Abilities(points=False, boxes=False, mask_prompt="none", iou=False, classes=True),
+    abilities=NO_PROMPTS,
     limits="It takes no prompt and tells one foreground from the background.",
     source="https://github.com/Drchip61/MAS-SAM",
     licence="no weights are published; the code has no licence",

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+import torch
+from torch import Tensor
 
 from napari_segsam.model.image_encoder import PATCH, Block, ImageEncoder, ViTSizes
 from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.zoo import efficient_layers
 from napari_segsam.model.zoo.accounts import ModelFileError, load_exactly
+from napari_segsam.model.zoo.adapter_block import AdapterBlock
 from napari_segsam.model.zoo.decoder import SamDecoder
-from napari_segsam.model.zoo.family import Abilities, Family, Features, Masks, Preparation, Shapes, Tensors
+from napari_segsam.model.zoo.family import (
+    Abilities,
+    Family,
+    Features,
+    Masks,
+    Preparation,
+    Shapes,
+    Tensors,
+    Zoo,
+)
 from napari_segsam.model.zoo.lora import LoraLinear, LoraQueryValue
 from napari_segsam.model.zoo.positions import bicubic
 from napari_segsam.model.zoo.sam import Sam, shapes_of, vit_sizes
 from napari_segsam.model.zoo.samed import complete
 
-SIDE = 1024
-_BESIDE_MLP = 0.5
+SIDE, SLICES = 1024, 5
+_LIMITS = "It takes clicks only and gives one mask without a predicted IoU"
 _TOKENS = "mask_decoder.mask_tokens.weight"
 _LORA_A = "image_encoder.blocks.0.attn.qkv.lora_A"
 _OTHER_NAMES = {
@@ -29,42 +40,10 @@ _OTHER_NAMES = {
     ".mlp.layers.0.0.": ".mlp.lin1.",
     ".mlp.fc.": ".mlp.lin2.",
 }
+_UPDATE = re.compile(
+    r"(?:module\.)?(?:image_encoder\.)?(blocks\.\d+\.(?:attn\.qkv|mlp\.lin[12])\.lora_[AB]|blocks\.\d+\.attn\.rel_[hw])"
+)
 _ADAPTER = re.compile(r"(?:module\.)?(?:image_encoder\.)?(blocks\.\d+\.(?:MLP|Space|Depth)_Adapter\.D_fc[12]\.\w+)")
-
-
-class Adapter(nn.Module):
-    """A quarter of the width and back; zero at first, so that fine-tuning begins from SAM's features."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.D_fc1, self.D_fc2 = nn.Linear(width, width // 4), nn.Linear(width // 4, width)
-        nn.init.zeros_(self.D_fc2.weight)
-        nn.init.zeros_(self.D_fc2.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> the same."""
-        added: Tensor = self.D_fc2(F.gelu(self.D_fc1(x)))
-        return added
-
-
-class AdapterBlock(Block):
-    """SAM's block with an adapter after its attention and one beside its MLP.
-
-    Incomplete windows are filled before the norm, not after it as in SAM, so that what fills them is the norm's bias.
-    ``Depth_Adapter`` belongs to a mode for volumes that is not built here; it is read and written with the others.
-    """
-
-    def __init__(self, width: int, heads: int, window: int, side: int) -> None:
-        super().__init__(width, heads, window, side)
-        self.MLP_Adapter, self.Space_Adapter, self.Depth_Adapter = (Adapter(width) for _ in range(3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, h, w, C) -> the same."""
-        attended = self.attn(self.norm1(x), pad=self.norm1.bias)
-        x = x + attended + self.Space_Adapter(attended)
-        normed = self.norm2(x)
-        out: Tensor = x + self.mlp(normed) + _BESIDE_MLP * self.MLP_Adapter(normed)
-        return out
 
 
 def _updated(width: int, heads: int, window: int, side: int, rank: int) -> Block:
@@ -90,14 +69,51 @@ class MedSa(Sam):
         if whole:
             efficient_layers.put_into(self.mask_decoder.transformer)
 
+    def encode(self, images: Tensor) -> Features:
+        """(B, 3, S, S) normalised -> the embedding; of (1, slices, 3, S, S) that of the middle slice."""
+        if images.ndim == 4:
+            return super().encode(images)
+        middle = images.shape[1] // 2
+        return {"embedding": super().encode(images.flatten(0, 1))["embedding"][middle : middle + 1]}
+
     def answer(self, features: Features, prompts: PromptBatch) -> Masks:
         """The first mask for each of P prompts on one picture, or for one on each of P."""
         return Masks(self._decode(features, prompts)[0][:, :1], None)
 
-    def adapters(self) -> dict[str, Tensor]:
-        """The tensors of a file with nothing but adapters, as the authors publish them; on the CPU."""
-        held = self.state_dict()
-        return {k: t.cpu().contiguous() for k, t in held.items() if "_Adapter." in k}
+    def skill(self) -> dict[str, Tensor]:
+        """The tensors of a file with nothing but adapters, as the authors publish them; on the CPU.
+
+        Or with nothing but the updates, and the tables of relative positions under Med-SA's names: its own training
+        leaves those at zero, and a file without them is taken to be of that training.
+        """
+        held = {k: t.cpu().contiguous() for k, t in self.state_dict().items()}
+        if not any("lora_" in k for k in held):
+            return {k: held[k] for k in self.learned()}
+        tables = {k.replace(".rel_pos_", ".rel_"): t for k, t in held.items() if ".rel_pos_" in k}
+        return {k: held[k] for k in self.learned()} | tables
+
+    def learned(self) -> list[str]:
+        """The names of what is added to SAM's encoder."""
+        return [k for k in self.state_dict() if "_Adapter." in k or "lora_" in k]
+
+
+def with_depth(model: Zoo, family: Family) -> tuple[Zoo, Family]:
+    """The same weights as their authors' training on volumes (-thd) uses them, five slices at a time.
+
+    Raises:
+        ModelFileError: the file holds low-rank updates, which have no such mode.
+    """
+    assert isinstance(model, MedSa)  # only such a model is offered the word
+    blocks = [block for block in model.modules() if isinstance(block, AdapterBlock)]
+    if not blocks:
+        raise ModelFileError("Med-SA's low-rank updates have no mode for volumes; leave out the word depth.")
+    for block in blocks:
+        block.slices = SLICES
+
+    def preparation(shapes: Shapes) -> Preparation:
+        return replace(family.preparation(shapes), slices=SLICES)
+
+    return model, replace(family, preparation=preparation, limits=f"{_LIMITS}; it sees five slices.")
 
 
 def plain_name(name: str) -> str:
@@ -123,17 +139,21 @@ def built(tensors: Tensors, side: int = SIDE, sizes: ViTSizes | None = None) -> 
     return model.eval()
 
 
-def with_adapters(tensors: Tensors, base: Tensors, side: int = SIDE, sizes: ViTSizes | None = None) -> MedSa:
-    """A SAM with the adapters of a file that holds nothing else.
+def with_skill(tensors: Tensors, base: Tensors, side: int = SIDE, sizes: ViTSizes | None = None) -> MedSa:
+    """A SAM with the adapters, or the low-rank updates, of a file that holds nothing else.
 
     Raises:
         ModelFileError: a tensor is missing or left over, or the SAM is of another size.
     """
     sizes = vit_sizes(shapes_of(base)) if sizes is None else sizes
-    model = MedSa(sizes, side=side)
     found = {_in_encoder(k): t for k, t in tensors.items()}
-    complete(found, list(model.adapters()))
-    load_exactly(model, at_side(base, sizes, side) | found)
+    rank = found[_LORA_A].shape[0] // 2 if _LORA_A in found else 0
+    model = MedSa(sizes, rank=rank, side=side)
+    complete(found, model.learned())
+    below = at_side(base, sizes, side)
+    if rank:
+        below = {k: torch.zeros_like(t) if ".rel_pos_" in k else t for k, t in below.items()}
+    load_exactly(model, below | {plain_name(k): t for k, t in found.items()})
     return model.eval()
 
 
@@ -151,18 +171,21 @@ def at_side(tensors: Tensors, sizes: ViTSizes, side: int) -> dict[str, Tensor]:
 
 def _in_encoder(name: str) -> str:
     """``module.blocks.0.MLP_Adapter.D_fc1.bias`` -> ``image_encoder.blocks.0.MLP_Adapter.D_fc1.bias``."""
-    match = _ADAPTER.fullmatch(name)
+    match = _ADAPTER.fullmatch(name) or _UPDATE.fullmatch(name)
     return f"image_encoder.{match[1]}" if match else name
 
 
 def _build_skill(tensors: Tensors, base: Tensors | None) -> MedSa:
     if base is None:
-        raise ModelFileError("it holds only adapters, and no SAM is given to put them into")
-    return with_adapters(tensors, base)
+        raise ModelFileError("it holds only what is added to a SAM, and no SAM is given to add it to")
+    return with_skill(tensors, base)
 
 
 def _is_skill(shapes: Shapes) -> bool:
-    return bool(shapes) and all(_ADAPTER.fullmatch(k) for k in shapes)
+    return bool(shapes) and (
+        all(_ADAPTER.fullmatch(k) for k in shapes)
+        or (all(_UPDATE.fullmatch(k) for k in shapes) and any("lora_" in k for k in shapes))
+    )
 
 
 def _is_whole(shapes: Shapes) -> bool:
@@ -170,6 +193,7 @@ def _is_whole(shapes: Shapes) -> bool:
 
 
 _ABILITIES = Abilities(boxes=False, mask_prompt="none", iou=False)
+_OPTIONS = {"depth": with_depth}
 
 FAMILY = Family(
     name="med_sa",
@@ -178,13 +202,14 @@ FAMILY = Family(
     build=lambda tensors, _base: built(tensors),
     preparation=lambda _shapes: Preparation(SIDE, "squash"),
     abilities=_ABILITIES,
-    limits="It takes clicks only and gives one mask without a predicted IoU; its mode for volumes is not built.",
+    limits=f"{_LIMITS}; a file that was trained on volumes sees five slices with the word depth.",
     source="https://github.com/SuperMedIntel/Medical-SAM-Adapter",
     licence="none published; the authors' code is GPL-3.0",
+    options=_OPTIONS,
 )
 SKILL = Family(
     name="med_sa_skill",
-    title="Med-SA adapters",
+    title="Med-SA skill",
     recognises=_is_skill,
     build=_build_skill,
     preparation=lambda _shapes: Preparation(SIDE, "squash"),
@@ -196,4 +221,5 @@ SKILL = Family(
     source="https://huggingface.co/KidsWithTokens/Medical-Adapter-Zoo",
     licence="Apache-2.0",
     base="sam",
+    options=_OPTIONS,
 )

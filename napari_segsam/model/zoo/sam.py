@@ -17,8 +17,8 @@ _DIM = 256
 _POSITIONS = "image_encoder.pos_embed"
 
 
-class Sam(nn.Module):
-    """An image encoder, a prompt encoder and a mask decoder, under SAM's names.
+class SamParts(nn.Module):
+    """An image encoder, a prompt encoder and a mask decoder, under SAM's names; what is asked of them differs.
 
     Args:
         image_encoder: (B, 3, side, side) -> (B, 256, cells, cells).
@@ -37,11 +37,6 @@ class Sam(nn.Module):
         """(B, 3, S, S) normalised -> the embedding."""
         return {"embedding": self.image_encoder(images)}
 
-    def answer(self, features: Features, prompts: PromptBatch) -> Masks:
-        """Four masks, in SAM's order, for each of P prompts on one picture, or for one on each of P."""
-        logits, iou, _, _ = self._decode(features, prompts)
-        return Masks(logits, iou)
-
     def _decode(self, features: Features, prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What the decoder says: masks, IoU, pixels, tokens."""
         encoder = self.prompt_encoder
@@ -52,9 +47,20 @@ class Sam(nn.Module):
         )
         return said
 
-    def semantic(self, features: Features) -> Tensor:
-        """There is none; see ``FAMILY.abilities``."""
-        raise NotImplementedError("SAM has no classes")
+
+class Sam(SamParts):
+    """One that answers prompts."""
+
+    @property
+    def mask_side(self) -> int:
+        """See ``Prompted.mask_side``."""
+        side: int = self.prompt_encoder.mask_input_size[0]
+        return side
+
+    def answer(self, features: Features, prompts: PromptBatch) -> Masks:
+        """Four masks, in SAM's order, for each of P prompts on one picture, or for one on each of P."""
+        logits, iou, _, _ = self._decode(features, prompts)
+        return Masks(logits, iou)
 
 
 def vit_sizes(shapes: Shapes) -> ViTSizes:

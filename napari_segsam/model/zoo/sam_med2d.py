@@ -36,11 +36,12 @@ class AdaptedBlock(Block):
         return out if self.Adapter is None else out + self.Adapter(normed)
 
 
-def without_adapters(model: Zoo) -> None:
+def without_adapters(model: Zoo, family: Family) -> tuple[Zoo, Family]:
     """Drop the adapters for good, and two thirds of the model's size: what its paper calls SAM-Med2D*."""
     assert isinstance(model, Sam)  # only this family is offered the word
     for block in cast(ImageEncoder, model.image_encoder).blocks:
         cast(AdaptedBlock, block).Adapter = None
+    return model, family
 
 
 def built(tensors: Tensors, sizes: ViTSizes = VIT_SIZES["vit_b"], side: int = SIDE) -> Sam:

@@ -127,16 +127,22 @@ class SamUnet(TwoEncoders):
         embedding, fine = self(images)
         return {"embedding": embedding, "fine": fine}
 
+    @property
+    def mask_side(self) -> int:
+        """See ``Prompted.mask_side``."""
+        side: int = self._prompts.mask_input_size[0]
+        return side
+
+    @property
+    def _prompts(self) -> PromptTokens:
+        return cast(PromptTokens, self.prompt_encoder["sam_prompt_encoder"])
+
     def answer(self, features: Features, prompts: PromptBatch) -> Masks:
         """One mask for each prompt, a quarter of the square's side; no IoU is predicted."""
-        encoder = cast(PromptTokens, self.prompt_encoder["sam_prompt_encoder"])
+        encoder = self._prompts
         tokens = features["embedding"] + encoder.dense(prompts)
         pe = encoder.get_dense_pe().expand(len(tokens), -1, -1, -1)
         return Masks(self.mask_decoder(tokens, pe, encoder.sparse(prompts), features["fine"]), None)
-
-    def semantic(self, features: Features) -> Tensor:
-        """There is none; see ``FAMILY.abilities``."""
-        raise NotImplementedError("SAM-UNet names nothing")
 
 
 def _side(shapes: Shapes) -> int:

@@ -14,10 +14,10 @@ from napari_segsam.model.image_encoder import Block, ImageEncoder, ViTSizes
 from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.zoo.accounts import ModelFileError, load_exactly
 from napari_segsam.model.zoo.decoder import SamDecoder
-from napari_segsam.model.zoo.family import Abilities, Family, Features, Masks, Preparation, Shapes, Tensors
+from napari_segsam.model.zoo.family import NO_PROMPTS, Family, Features, Preparation, Shapes, Tensors
 from napari_segsam.model.zoo.lora import LoraLinear
 from napari_segsam.model.zoo.positions import resized
-from napari_segsam.model.zoo.sam import Sam, shapes_of, vit_sizes
+from napari_segsam.model.zoo.sam import SamParts, shapes_of, vit_sizes
 
 SIDE = 512
 _LAYERS = 2
@@ -28,7 +28,7 @@ _SYNAPSE = ("spleen", "right kidney", "left kidney", "gallbladder", "liver", "st
 """Classes of all three published files, in their order (the README of hitachinsk/SAMed)."""
 
 
-class Samed(Sam):
+class Samed(SamParts):
     """SAM with low-rank updates of every block's query and value, and as many masks as classes and one.
 
     Attributes:
@@ -52,10 +52,6 @@ class Samed(Sam):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, S, S) in 0..1 -> (B, C + 1, S/4, S/4) logits."""
         return self.semantic(self.encode(images))
-
-    def answer(self, features: Features, prompts: PromptBatch) -> Masks:
-        """There is none; see ``FAMILY.abilities``."""
-        raise NotImplementedError("SAMed takes no prompt")
 
     def published(self) -> dict[str, Tensor]:
         """The tensors of a file in the published format, under its names and in its order, on the CPU."""
@@ -172,7 +168,7 @@ FAMILY = Family(
     preparation=lambda _shapes: Preparation(
         SIDE, "squash", "cubic_twice", mean=(0, 0, 0), std=(255, 255, 255), window_hu=(-125, 275)
     ),
-    abilities=Abilities(points=False, boxes=False, mask_prompt="none", iou=False, classes=True),
+    abilities=NO_PROMPTS,
     limits=(
         "It labels a slice by itself and takes no prompt; a file of eight classes is taken for the published one of "
         "abdominal organs in CT where nothing beside it names them."

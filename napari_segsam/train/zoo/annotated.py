@@ -9,15 +9,17 @@ from torch.nn import functional as F
 
 from napari_segsam.core.errors import GridMismatchError, UnreadableInputError
 from napari_segsam.core.slices import SliceView
-from napari_segsam.core.volume import Volume, Window
-from napari_segsam.engine.preprocess import choose_window
-from napari_segsam.engine.zoo.preparing import frame_for, square, values_of
+from napari_segsam.core.volume import Volume
+from napari_segsam.engine.preprocess import PictureFrame
+from napari_segsam.engine.zoo.preparing import frame_for, neighbours, square, values_of, window_for
 from napari_segsam.model.zoo.family import Preparation
 from napari_segsam.train.zoo.fitting import Slices
 
 
 def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how: Preparation) -> Slices:
     """Every slice on which something is labelled, prepared as a family has it; on the others nothing is known.
+
+    Where the family sees neighbours, they come with each slice.
 
     Args:
         volume: the scan.
@@ -35,32 +37,31 @@ def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how
     indices = np.flatnonzero((labels != 0).any(axis=across))
     if not indices.size:
         raise UnreadableInputError("Nothing is labelled on this scan; label a few slices first.")
-    pairs = [_prepared(SliceView(volume, axis, int(i)), labels, how) for i in indices]
+    known = frozenset(indices.tolist())
+    pairs = [_prepared(SliceView(volume, axis, i), labels, how, known) for i in sorted(known)]
     pictures, truths = zip(*pairs, strict=True)
     return Slices(torch.stack(pictures), torch.stack(truths))
 
 
 def _prepared(
-    view: SliceView,
-    labels: NDArray[np.integer],
-    how: Preparation,
+    view: SliceView, labels: NDArray[np.integer], how: Preparation, known: frozenset[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     frame = frame_for(view, how)
-    picture = square(values_of(view, _window(view, how), how), frame, how)
+    picture = square(values_of(view, window_for(view, None, None, how), how), frame, how)
+    truths = [_truth(each, labels, frame, how, each.index in known) for each in neighbours(view, how.slices)]
+    return picture, torch.stack(truths) if how.slices > 1 else truths[0]
+
+
+def _truth(
+    view: SliceView, labels: NDArray[np.integer], frame: PictureFrame, how: Preparation, known: bool
+) -> torch.Tensor:
+    """(S, S) what is labelled on a slice, -1 where nothing is known of it."""
+    if not known:
+        return torch.full((how.side, how.side), -1)
     truth = torch.from_numpy(np.ascontiguousarray(view.of(labels)).astype(np.int64))
     size = (frame.height, frame.width)
     resized = F.interpolate(truth[None, None].double(), size, mode="nearest-exact")[0, 0].long()
-    return picture, F.pad(resized, (0, how.side - frame.width, 0, how.side - frame.height))
-
-
-def _window(view: SliceView, how: Preparation) -> Window | None:
-    """As ``ZooPredictor.window_for`` has it: the family's own in CT; unsigned voxels are no Hounsfield units."""
-    if view.volume.voxels.dtype.kind == "u":
-        return None
-    if how.window_hu is None or view.volume.modality != "ct":
-        return choose_window(view, None, None)
-    low, high = how.window_hu
-    return Window((low + high) / 2, high - low)
+    return F.pad(resized, (0, how.side - frame.width, 0, how.side - frame.height))
 
 
 def numbered(labels: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[int]]:

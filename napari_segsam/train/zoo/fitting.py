@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_segsam.model.image_encoder import ViTSizes
+from napari_segsam.model.zoo.family import Tensors
+from napari_segsam.model.zoo.sam import shapes_of, vit_sizes
 from napari_segsam.train.augment import Bend
 from napari_segsam.train.trainer import TrainingError
 
+M = TypeVar("M", bound=nn.Module)
 _BENT = 0.5
 """Share of steps on which the slice is turned, stretched and sheared a little."""
 
@@ -23,23 +28,31 @@ class Slices:
     """Annotated slices as the model sees them.
 
     Attributes:
-        pictures: (n, 3, S, S) prepared as the family has it.
-        labels: (n, S, S) integers, 0 for the background; every slice holds some class.
+        pictures: (n, 3, S, S) prepared as the family has it, or (n, d, 3, S, S) with d - 1 neighbours of each.
+        labels: (n, S, S) integers, 0 for the background; every slice holds some class. With neighbours (n, d, S, S),
+            and -1 on those of which nothing is known.
     """
 
     pictures: Tensor
     labels: Tensor
 
     def drawn(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """A slice at random, bent or as it is: (1, 3, S, S) and (S, S), which holds some class."""
+        """A slice at random, bent or as it is: (1, ...) of the pictures and (...) of the labels, with some class."""
         i = int(rng.integers(len(self.pictures)))
         picture, labels = self.pictures[i], self.labels[i]
         if rng.random() < _BENT:
-            how, values = Bend.drawn(rng), torch.from_numpy(np.unique(labels.numpy()))
-            bent = values[how((labels == values.reshape(-1, 1, 1)).float()).argmax(0)]
-            if bent.any():  # nothing was moved out of the picture altogether
-                picture, labels = how(picture), bent
+            how = Bend.drawn(rng)
+            bent = _bent(labels, how)
+            if (bent > 0).any():  # not everything was moved out of the picture
+                picture, labels = how(picture.reshape(-1, *picture.shape[-2:])).view_as(picture), bent
         return picture.unsqueeze(0), labels
+
+
+def _bent(labels: Tensor, how: Bend) -> Tensor:
+    """(..., S, S) integers -> the same, bent; 0 where nothing is."""
+    values = torch.tensor([0, *(int(v) for v in np.unique(labels.numpy()) if v)])
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    return torch.stack([values[how((p == values.reshape(-1, 1, 1)).float()).argmax(0)] for p in planes]).view_as(labels)
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,54 @@ Watch = Callable[[Iterator[int], int], Iterator[int]]
 """Given the steps and how many they are, passes them on, so that it can show progress."""
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a model is fine-tuned.
+
+    Attributes:
+        pace: how fast and how long.
+        seed: of what begins at random and of the order.
+        sizes: of the encoder, None for the published ones.
+        device: where to learn.
+        watch: shows progress.
+    """
+
+    pace: Pace
+    seed: int = 0
+    sizes: ViTSizes | None = None
+    device: str = "cpu"
+    watch: Watch | None = None
+
+    def sizes_of(self, base: Tensors) -> ViTSizes:
+        """Of the encoder of a SAM.
+
+        Raises:
+            ModelFileError: ``base`` has no ViT of a published size.
+        """
+        return vit_sizes(shapes_of(base)) if self.sizes is None else self.sizes
+
+
+Wrong = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
+"""A picture on the device and its labels, as :meth:`Slices.drawn` has them -> the loss; may draw what is asked."""
+
+
+def fine_tuned(model: M, names: Sequence[str], wrong: Wrong, slices: Slices, course: Course) -> M:
+    """The model once the parameters of these names have learned, on the CPU and in evaluation mode.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    model.to(course.device).train()
+    rng = np.random.default_rng(course.seed)
+
+    def loss() -> Tensor:
+        picture, labels = slices.drawn(rng)
+        return wrong(picture.to(course.device), labels, rng)
+
+    fit(only(model, names), loss, course.pace, course.watch)
+    return model.cpu().eval()
+
+
 def fit(
     learned: Sequence[nn.Parameter], loss: Callable[[], Tensor], pace: Pace, watch: Watch | None = None
 ) -> list[float]:
@@ -101,6 +162,12 @@ def fit(
         wrong.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return said
+
+
+def one_of(labels: Tensor, rng: np.random.Generator) -> Tensor:
+    """(S, S) labels -> the mask of one of their classes."""
+    there = [int(value) for value in np.unique(labels.numpy()) if value > 0]
+    return labels == there[int(rng.integers(len(there)))]
 
 
 def shrunk(labels: Tensor, size: Sequence[int]) -> Tensor:

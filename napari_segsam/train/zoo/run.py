@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,17 +11,60 @@ from torch import Tensor
 from napari_segsam.core.errors import BadCheckpointError
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.volume import Volume
+from napari_segsam.model.zoo import ma_sam as ma_sam_model
 from napari_segsam.model.zoo import med_sa as med_sa_model
 from napari_segsam.model.zoo import samed as samed_model
 from napari_segsam.model.zoo import table
 from napari_segsam.model.zoo.accounts import ModelFileError
-from napari_segsam.model.zoo.family import Tensors
+from napari_segsam.model.zoo.family import Preparation, Tensors
 from napari_segsam.model.zoo.files.published import opened
-from napari_segsam.train.zoo import med_sa, samed
+from napari_segsam.train.zoo import ma_sam, med_sa, samed
 from napari_segsam.train.zoo.annotated import annotated_slices, numbered
-from napari_segsam.train.zoo.fitting import Watch
+from napari_segsam.train.zoo.fitting import Course, Pace, Slices, Watch
 
-KINDS = ("samed", "samed_s", "med_sa")
+Learn = Callable[[Tensors, Slices, int, Course], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes:
+        learn: a SAM's tensors, annotated slices, how many classes they have, the course -> the file's tensors.
+        preparation: of its slices.
+        pace: the published one.
+        knows_classes: it holds one mask for each class.
+    """
+
+    learn: Learn
+    preparation: Preparation
+    pace: Pace
+    knows_classes: bool = True
+
+
+def _samed(*, small: bool) -> Learn:
+    return lambda base, slices, n, course: samed.fine_tune(base, slices, n, course, small=small).published()
+
+
+def _med_sa(*, rank: int) -> Learn:
+    return lambda base, slices, _, course: med_sa.fine_tune(base, slices, course, rank=rank).skill()
+
+
+def _ma_sam(*, boxes: bool) -> Learn:
+    return lambda base, slices, n, course: ma_sam.fine_tune(base, slices, n, course, boxes=boxes).published()
+
+
+_SAMED, _SKILL, _MA_SAM = (f.preparation({}) for f in (samed_model.FAMILY, med_sa_model.SKILL, ma_sam_model.FAMILY))
+_BOXED = replace(_MA_SAM, window_hu=ma_sam_model.BOXED_HU)
+KINDS = {
+    "samed": Kind(_samed(small=False), _SAMED, samed.PACE),
+    "samed_s": Kind(_samed(small=True), _SAMED, samed.PACE),
+    "med_sa": Kind(_med_sa(rank=0), _SKILL, med_sa.PACE, knows_classes=False),
+    "med_sa_lora": Kind(_med_sa(rank=med_sa.RANK), _SKILL, med_sa.PACE, knows_classes=False),
+    "ma_sam": Kind(_ma_sam(boxes=False), _MA_SAM, ma_sam.PACE),
+    "ma_sam_boxes": Kind(_ma_sam(boxes=True), _BOXED, ma_sam.PACE, knows_classes=False),
+}
+"""What ``segsam finetune --kind`` takes."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +130,11 @@ def fine_tuned(base: Path, volume: Volume, labels: LabelMap, choices: Choices, w
 
 def _of(base: Tensors, volume: Volume, labels: LabelMap, choices: Choices, watch: Watch | None) -> Made:
     values, kinds = numbered(labels.voxels)
-    family, pace = (med_sa_model.SKILL, med_sa.PACE) if choices.kind == "med_sa" else (samed_model.FAMILY, samed.PACE)
-    pace = replace(pace, steps=choices.steps or pace.steps, rate=choices.rate or pace.rate)
-    slices = annotated_slices(volume, values, choices.axis, family.preparation({}))
-    n, seed, device = len(slices.pictures), choices.seed, choices.device
-    if choices.kind == "med_sa":
-        skill = med_sa.fine_tune(base, slices, pace, seed=seed, device=device, watch=watch)
-        return Made(skill.adapters(), None, n)
-    small = choices.kind == "samed_s"
-    model = samed.fine_tune(base, slices, len(kinds), pace, small=small, seed=seed, device=device, watch=watch)
+    kind = KINDS[choices.kind]
+    pace = replace(kind.pace, steps=choices.steps or kind.pace.steps, rate=choices.rate or kind.pace.rate)
+    slices = annotated_slices(volume, values, choices.axis, kind.preparation)
+    course = Course(pace, choices.seed, device=choices.device, watch=watch)
     names = {k: labels.labels[v].name if v in labels.labels else f"label {v}" for k, v in enumerate(kinds, 1)}
-    return Made(model.published(), names, n)
+    return Made(
+        kind.learn(base, slices, len(kinds), course), names if kind.knows_classes else None, len(slices.pictures)
+    )

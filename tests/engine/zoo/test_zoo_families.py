@@ -14,6 +14,7 @@ from napari_segsam.core.volume import Volume
 from napari_segsam.engine.zoo.predictor import ZooPredictor
 from napari_segsam.model.image_encoder import ImageEncoder, ViTSizes
 from napari_segsam.model.zoo import hq_sam, ma_sam, medsam, sam, sam_med2d, samed
+from napari_segsam.model.zoo.family import Labelling, Prompted
 from tests.tiny import picture_view
 
 SLIM, SIDE = ViTSizes(width=32, depth=2, heads=2, global_blocks=(1,)), 64
@@ -82,6 +83,11 @@ def test_clicks_and_the_last_mask_are_taken_or_refused_as_the_family_says(small)
         assert any(not np.array_equal(a.mask, b.mask) for a, b in zip(first.candidates, second.candidates, strict=True))
 
 
+def test_what_a_model_can_do_is_what_its_family_says(small):
+    takes = small.family.abilities
+    assert isinstance(small.model, Prompted) == (takes.points or takes.boxes) != isinstance(small.model, Labelling)
+
+
 @pytest.mark.parametrize("name", ["sam_med2d", "hq_sam"])
 def test_an_options_word_changes_the_answer(name):
     family, make = MADE[name]
@@ -95,6 +101,7 @@ def test_an_options_word_changes_the_answer(name):
     predictor = ZooPredictor(model, how, {}, name=name, sha256="a" * 64)
     plain = [c.mask for c in predictor.predict(predictor.embed(view, None), BOX).candidates]
     (switch,) = family.options.values()
-    switch(model)
-    changed = [c.mask for c in predictor.predict(predictor.embed(view, None), BOX).candidates]
+    other, its_family = switch(model, how)
+    switched = ZooPredictor(other, its_family, {}, name=name, sha256="a" * 64)
+    changed = [c.mask for c in switched.predict(switched.embed(view, None), BOX).candidates]
     assert len(plain) != len(changed) or any(not np.array_equal(a, b) for a, b in zip(plain, changed, strict=True))

@@ -14,14 +14,14 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.embedding_store import EmbeddingStore
-from napari_segsam.engine.preprocess import LUNG, SOFT_TISSUE
+from napari_segsam.engine.preprocess import LUNG, SOFT_TISSUE, PictureFrame
 from napari_segsam.engine.zoo.predictor import ranked
-from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptTokens
+from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
 from napari_segsam.model.zoo.family import Abilities
 from tests.engine.test_predictor import GPU, Failing
 from tests.fakes import FakeEmbedding
 from tests.tiny import picture_view
-from tests.zoo import BOXES, FAMILY, NAMING, PLAIN, Echo, Silent, predictor
+from tests.zoo import BOXES, FAMILY, NAMING, PLAIN, Both, Echo, Labeller, Silent, predictor
 
 BOX = Prompts(box=Box(10, 14, 29, 43))
 CLICK = Prompts((Click(20, 30),))
@@ -125,9 +125,9 @@ def test_a_family_without_mask_prompts_is_given_none_and_its_lone_click_stays_am
     assert echo.asked.mask_logits is None and answer.iou_predicted == pytest.approx(0.9)
 
 
-def test_the_mask_prompt_is_as_large_as_the_models_own_prompt_encoder_reads_it():
+def test_the_mask_prompt_is_as_large_as_the_model_reads_it():
     echo = Echo()
-    echo.prompt_encoder = PromptTokens(8, (32, 32), (64, 64), 4)
+    echo.mask_side = 128
     ask(predictor(model=echo), picture_view(noise()), Prompts((Click(20, 30), Click(5, 5, False)), mask=LAST))
     assert echo.asked.mask_logits.shape[-2:] == (128, 128)
 
@@ -185,6 +185,33 @@ def test_another_predictors_embedding_is_not_taken():
         predictor().predict(FakeEmbedding(np.zeros((3, 3))), BOX)
 
 
+@pytest.mark.parametrize("prompts", [BOX, CLICK, Prompts((Click(20, 30), Click(5, 5, False)), mask=LAST)])
+def test_the_logits_are_above_zero_where_the_answer_is(prompts):
+    model, view = predictor(), picture_view(noise((48, 61)))
+    embedding = model.embed(view, None)
+    logits = model.logits(embedding, prompts)
+    assert logits.dtype == np.float32
+    assert np.array_equal(logits > 0, model.predict(embedding, prompts).mask)
+
+
+def test_the_decoder_can_be_asked_in_its_own_square():
+    model, echo = predictor(), Echo()
+    model.model = echo
+    embedding = model.embed(picture_view(noise((48, 61))), None)
+    batch = PromptBatch(torch.tensor([[[20.0, 30.0], [0, 0]]]), torch.tensor([[POSITIVE, PAD]]))
+    said = model.masks(embedding, batch)
+    assert torch.equal(echo.asked.points_xy, batch.points_xy)
+    assert said.logits.shape == (1, 4, 64, 64) and said.iou.shape == (1, 4) and model.side == 64
+    assert said.logits[0, 0, 30, 20] > 0 > said.logits[0, 0, 20, 30]
+    assert model.frame_of(embedding) == PictureFrame(48, 61, 50, 64)
+
+
+def test_a_family_that_takes_no_prompts_says_so_when_its_decoder_is_asked():
+    model = predictor(NAMING)
+    with pytest.raises(BadPromptsError, match="Naming labels a slice by itself and takes neither points nor boxes"):
+        model.logits(model.embed(picture_view(noise()), None), CLICK)
+
+
 # -- classes
 
 
@@ -221,14 +248,26 @@ def test_a_model_that_takes_no_prompts_answers_them_with_what_it_labelled_there(
     assert answer.mask.any() and [s.name for s in answer.suggestions] == others
 
 
+def test_a_slice_is_labelled_once_whatever_is_asked_on_it():
+    model, labeller = predictor(NAMING), Labeller()
+    model.model = labeller
+    first, second = (model.embed(two_organs(), None) for _ in range(2))
+    for _ in range(3):
+        model.predict(first, Prompts((Click(40, 5),)))
+        model.suggest(first)
+    assert labeller.labelled == 1
+    model.suggest(second)
+    assert labeller.labelled == 2
+
+
 def test_where_it_labelled_nothing_its_answer_is_empty():
     answer = ask(predictor(NAMING), two_organs(), Prompts((Click(2, 2),)))
     assert not answer.mask.any() and answer.classes == () and len(answer.suggestions) == 2
 
 
 def test_a_model_with_prompts_and_classes_does_not_suggest_what_was_prompted():
-    both = replace(NAMING, abilities=Abilities(classes=True))
-    answer = ask(predictor(both), two_organs(), Prompts(box=Box(30, 4, 44, 20)))
+    both = replace(NAMING, abilities=Abilities())
+    answer = ask(predictor(both, Both()), two_organs(), Prompts(box=Box(30, 4, 44, 20)))
     assert [s.name for s in answer.suggestions] == ["left_kidney"]
 
 

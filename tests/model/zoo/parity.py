@@ -38,6 +38,8 @@ class Parity:
         run: its outputs on the golden's input, by the names of the golden's arrays; all of them.
         mutations: what must break it, by a few words for the table -> what changes the model in place.
         stored_as: a tensor's name in the file -> in the model.
+        tensors: of the file, all of which the model holds; where test_parity.py tests it, else None: models at 1024 px
+            are tested beside their family, so that the encoder runs once.
     """
 
     row: str
@@ -47,6 +49,7 @@ class Parity:
     run: Callable[[nn.Module], Arrays]
     mutations: Mapping[str, Callable[[nn.Module], object]]
     stored_as: Callable[[str], str] = same
+    tensors: int | None = None
 
     def difference(self, model: nn.Module) -> float:
         """The largest difference to any of the golden's arrays, over that array's own range."""

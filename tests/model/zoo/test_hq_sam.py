@@ -137,7 +137,7 @@ def test_the_new_tokens_mask_is_added_to_each_of_sams_or_stands_alone():
         features = model.encode(plain.picture())
         logits, iou, _, _ = model._decode(features, batch)
         both = model.answer(features, batch)
-        FAMILY.options["hq_only"](model)
+        FAMILY.options["hq_only"](model, FAMILY)
         alone = model.answer(features, batch)
     assert torch.allclose(both.logits, logits + alone.logits, atol=1e-5)
     assert alone.logits.shape[1] == 1

@@ -1,12 +1,11 @@
-import numpy as np
 import pytest
 import torch
 
 from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, PromptBatch
 from napari_segsam.model.zoo.accounts import ModelFileError
 from napari_segsam.model.zoo.lite_medsam import FAMILY, SIDE
-from tests.model.zoo.golden import fill, golden, keys, picture
-from tests.model.zoo.parity import Parity, largest
+from tests.model.zoo.golden import fill, keys, picture
+from tests.model.zoo.parity import Parity
 
 NAME, KEYS = "litemedsam", "litemedsam_full"
 BOX = PromptBatch(torch.tensor([[[10.0, 20.0], [120.0, 200.0]]]), torch.tensor([[BOX_MIN, BOX_MAX]]))
@@ -35,37 +34,14 @@ def with_heads_side_by_side(model):
                 )
 
 
-PARITY = (Parity("LiteMedSAM", NAME, KEYS, built, outputs, {"q, k, v as in SAM": with_heads_side_by_side}),)
+PARITY = (
+    Parity("LiteMedSAM", NAME, KEYS, built, outputs, {"q, k, v as in SAM": with_heads_side_by_side}, tensors=435),
+)
 
 
 @pytest.fixture(scope="module")
 def model():
     return built()
-
-
-@pytest.fixture(scope="module")
-def answered(model):
-    with torch.inference_mode():
-        return outputs(model)
-
-
-def test_it_answers_as_the_published_model(answered):
-    assert largest(answered, golden(NAME)) < 1e-4
-
-
-def test_every_tensor_of_the_published_file_is_in_the_model(model):
-    assert PARITY[0].consumed(model) == (435, 435)
-
-
-def test_a_golden_array_that_moves_by_a_twentieth_is_noticed(answered):
-    for name, array in golden(NAME).items():
-        assert largest(answered, golden(NAME) | {name: array + 0.05 * np.ptp(array)}) > 1e-2
-
-
-def test_the_order_of_heads_shows():
-    changed = built()
-    with_heads_side_by_side(changed)
-    assert PARITY[0].difference(changed) > 1e-2
 
 
 def test_each_box_gets_one_mask_and_its_iou(model):

@@ -1,12 +1,11 @@
-import numpy as np
 import pytest
 import torch
 
 from napari_segsam.model.zoo.accounts import ModelFileError
 from napari_segsam.model.zoo.aggregation import Aggregation
-from napari_segsam.model.zoo.mas_sam import FAMILY
-from tests.model.zoo.golden import fill, golden, picture
-from tests.model.zoo.parity import Parity, largest
+from napari_segsam.model.zoo.mas_sam import FAMILY, name_here
+from tests.model.zoo.golden import fill, keys, picture
+from tests.model.zoo.parity import Parity
 
 KEYS, GOLDEN = "massam_vit_b", "massam_vit_b_img512"
 
@@ -29,7 +28,7 @@ def without_adapters(model):
 def with_query_and_value_exchanged(model):
     for block in model.sam.image_encoder.blocks:
         lora = block.attn.qkv
-        lora.linear_b_q, lora.linear_b_v = lora.linear_b_v, lora.linear_b_q
+        lora.lora_q_up, lora.lora_v_up = lora.lora_v_up, lora.lora_q_up
 
 
 def without_the_bug(model):
@@ -41,44 +40,15 @@ MUTATIONS = {
     "LoRA of query and value exchanged": with_query_and_value_exchanged,
     "block 3 read as it was meant": without_the_bug,
 }
-PARITY = (Parity("MAS-SAM", GOLDEN, KEYS, built, outputs, MUTATIONS),)
+PARITY = (Parity("MAS-SAM", GOLDEN, KEYS, built, outputs, MUTATIONS, name_here, 698),)
 
 
-@pytest.fixture(scope="module")
-def model():
-    return built()
+def test_its_files_are_recognised():
+    assert FAMILY.recognises(keys(KEYS))
 
 
-@pytest.fixture(scope="module")
-def answered(model):
-    with torch.inference_mode():
-        return outputs(model)
-
-
-def test_it_answers_as_the_published_model(answered):
-    assert largest(answered, golden(GOLDEN)) < 1e-4
-
-
-def test_every_tensor_of_a_file_is_in_the_model(model):
-    assert PARITY[0].consumed(model) == (698, 698)
-    assert FAMILY.recognises({name: tuple(t.shape) for name, t in model.state_dict().items()})
-
-
-def test_a_golden_array_that_moves_by_a_twentieth_is_noticed(answered):
-    theirs = golden(GOLDEN)["mask_sub"]
-    assert largest(answered, {"mask_sub": theirs + 0.05 * np.ptp(theirs)}) > 1e-2
-
-
-def test_what_is_exchanged_shows(model):
-    with_query_and_value_exchanged(model)
-    try:
-        assert PARITY[0].difference(model) > 1e-2
-    finally:
-        with_query_and_value_exchanged(model)
-
-
-def test_a_file_without_one_of_its_tensors_is_refused_by_name(model):
-    tensors = dict(model.state_dict())
+def test_a_file_without_one_of_its_tensors_is_refused_by_name():
+    tensors = fill(KEYS)
     del tensors["adapter.11.IN.bias"]
     with pytest.raises(ModelFileError, match=r"adapter\.11\.IN\.bias"):
         FAMILY.build(tensors, None)

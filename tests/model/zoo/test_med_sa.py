@@ -8,10 +8,11 @@ import torch
 from napari_segsam.model.image_encoder import VIT_SIZES
 from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
 from napari_segsam.model.zoo.accounts import ModelFileError
+from napari_segsam.model.zoo.adapter_block import AdapterBlock, closest
 from napari_segsam.model.zoo.family import SAM_MEAN, SAM_STD
 from napari_segsam.model.zoo.lora import LoraLinear, LoraQueryValue
-from napari_segsam.model.zoo.med_sa import FAMILY, SKILL, MedSa, built, plain_name, with_adapters
-from tests.model.zoo.golden import fill, golden, picture
+from napari_segsam.model.zoo.med_sa import FAMILY, SKILL, MedSa, built, plain_name, with_skill
+from tests.model.zoo.golden import fill, golden, keys, picture
 from tests.model.zoo.parity import Parity, largest
 from tests.model.zoo.small_sam import SMALL, small_sam
 
@@ -133,7 +134,11 @@ def randomised(model, seed=1):
 
 
 def adapters(seed=1):
-    return randomised(MedSa(SMALL, side=64), seed).adapters()
+    return randomised(MedSa(SMALL, side=64), seed).skill()
+
+
+def updates(seed=1):
+    return randomised(MedSa(SMALL, rank=4, side=64), seed).skill()
 
 
 @pytest.mark.parametrize("prefix", ["image_encoder.", "module.image_encoder.", "module.", ""])
@@ -141,7 +146,7 @@ def test_a_file_of_adapters_alone_is_put_into_a_sam(prefix):
     base, tensors = small_sam(), adapters()
     named = {prefix + k.removeprefix("image_encoder."): t for k, t in tensors.items()}
     assert SKILL.recognises({k: tuple(t.shape) for k, t in named.items()})
-    held = with_adapters(named, base, 64, SMALL).state_dict()
+    held = with_skill(named, base, 64, SMALL).state_dict()
     assert all(torch.equal(held[k], t) for k, t in (tensors | base).items())
     assert len(held) == len(tensors) + len(base)
 
@@ -154,10 +159,39 @@ def test_a_file_of_adapters_has_the_names_and_shapes_that_the_authors_publish():
     assert len(theirs) == 144
 
 
+def test_a_file_of_updates_has_the_names_and_shapes_that_the_authors_publish_and_the_tables_beside_them():
+    with torch.device("meta"):
+        model = MedSa(VIT_SIZES["vit_b"], rank=4, side=1024)
+    theirs = {name: tuple(t.shape) for name, t in fill("medsa_sam_lora_only").items()}
+    assert {k: tuple(t.shape) for k, t in model.state_dict().items() if "lora_" in k} == theirs
+    assert len(theirs) == 72 and SKILL.recognises(theirs)
+    tables = {k: t for k, t in keys("medsa_sam_lora").items() if ".rel_" in k}
+    assert {f"image_encoder.blocks.{i}.attn.rel_{axis}" for i in range(12) for axis in "hw"} == set(tables)
+
+
+@pytest.mark.parametrize("tables", [True, False], ids=["ours", "of the authors' training"])
+def test_a_file_of_updates_alone_is_put_into_a_sam(tables):
+    base, tensors = small_sam(), updates()
+    if not tables:
+        tensors = {k: t for k, t in tensors.items() if ".rel_" not in k}
+    assert SKILL.recognises({k: tuple(t.shape) for k, t in tensors.items()})
+    held = with_skill(tensors, base, 64, SMALL).state_dict()
+    assert all(torch.equal(held[plain_name(k)], t) for k, t in tensors.items())
+    theirs = {k: t for k, t in base.items() if ".rel_pos_" not in k}
+    assert all(torch.equal(held[k], t) for k, t in theirs.items())
+    assert tables or not any(held[k].any() for k in base if ".rel_pos_" in k)
+
+
+def test_a_file_of_updates_that_lacks_one_is_refused_by_its_name():
+    lost = "image_encoder.blocks.1.mlp.lin2.lora_B"
+    with pytest.raises(ModelFileError, match=lost):
+        with_skill({k: t for k, t in updates().items() if k != lost}, small_sam(), 64, SMALL)
+
+
 def test_other_adapters_give_another_embedding():
     base, images = small_sam(), torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        models = [with_adapters(adapters(seed), base, 64, SMALL) for seed in (1, 2)]
+        models = [with_skill(adapters(seed), base, 64, SMALL) for seed in (1, 2)]
         one, other = (model.encode(images)["embedding"] for model in models)
     assert (one - other).abs().max() > 1e-2 * np.ptp(one.numpy())
 
@@ -192,6 +226,77 @@ def test_a_model_of_low_rank_updates_computes_the_same_when_they_are_merged():
     assert (after - before).abs().max() < 1e-5 * np.ptp(before.numpy())
 
 
+def through_by_hand(block, x, slices):
+    """The mode for volumes, window by window and place by place, as adapter_block.py of the authors has it."""
+    n, h, w, width = x.shape
+    side = block.window or h
+    rows, cols = -(-h // side), -(-w // side)
+    whole = torch.zeros(n, rows * side, cols * side, width)
+    whole[:, :h, :w] = x
+    at = [(i, r, c) for i in range(n) for r in range(rows) for c in range(cols)]
+    cut = lambda i, r, c: whole[i, r * side : (r + 1) * side, c * side : (c + 1) * side]  # noqa: E731
+    out = torch.zeros_like(whole)
+    plain = deepcopy(block.attn)
+    plain.window = 0
+    for axis, size in (("h", 1), ("w", slices)):
+        table = getattr(block.attn, f"rel_pos_{axis}").T[None]
+        resized = torch.nn.functional.interpolate(table, 2 * size - 1, mode="linear")[0].T
+        setattr(plain, f"rel_pos_{axis}", torch.nn.Parameter(resized))
+    for first in range(0, len(at), slices):
+        group = at[first : first + slices]
+        tokens = block.norm1(torch.stack([cut(*place) for place in group]))
+        for row in range(side):
+            for col in range(side):
+                seen = block.Depth_Adapter(plain(tokens[None, None, :, row, col]))[0, 0]
+                for (i, r, c), value in zip(group, seen, strict=True):
+                    out[i, r * side + row, c * side + col] = value
+    return out[:, :h, :w]
+
+
+@pytest.mark.parametrize("window", [0, 3])
+def test_on_volumes_each_place_sees_what_the_authors_training_lets_it_see(window):
+    torch.manual_seed(0)
+    block = AdapterBlock(8, 2, window, 4)
+    for p in block.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    x = torch.randn(5, 4, 4, 8)
+    with torch.inference_mode():
+        alone = block(x)
+        block.slices = 5
+        together = block(x)
+        attended = block.attn(block.norm1(x), pad=block.norm1.bias)
+        inside = x + attended + block.Space_Adapter(attended) + through_by_hand(block, x, 5)
+        normed = block.norm2(inside)
+        expected = inside + block.mlp(normed) + 0.5 * block.MLP_Adapter(normed)
+    assert torch.allclose(together, expected, atol=1e-4)
+    assert (alone - together).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("n", "factors"), [(4, (1, 4)), (5, (1, 5)), (6, (2, 3)), (9, (1, 9)), (12, (3, 4)), (96, (8, 12))]
+)
+def test_slices_are_laid_out_as_published(n, factors):
+    assert closest(n) == factors
+
+
+def test_a_skill_that_was_trained_on_volumes_sees_the_slices_beside_the_one_that_is_asked_about():
+    model, family = SKILL.options["depth"](with_skill(adapters(), small_sam(), 64, SMALL), SKILL)
+    assert family.preparation({}).slices == 5
+    torch.manual_seed(0)
+    images = torch.randn(1, 5, 3, 64, 64)
+    other = images.clone()
+    other[:, 0] = 0
+    with torch.inference_mode():
+        one, two = (model.encode(i)["embedding"] for i in (images, other))
+    assert one.shape == (1, 256, 4, 4)
+    assert (one - two).abs().max() > 1e-3 * np.ptp(one.numpy())
+
+
+def test_updates_have_no_mode_for_volumes():
+    with pytest.raises(ModelFileError, match="no mode for volumes"):
+        SKILL.options["depth"](with_skill(updates(), small_sam(), 64, SMALL), SKILL)
+
+
 def test_a_whole_file_is_recognised_by_its_adapters_or_its_updates():
     whole = {k: tuple(t.shape) for k, t in MedSa(SMALL, side=64).state_dict().items()}
     updated = {k: tuple(t.shape) for k, t in MedSa(SMALL, rank=4, side=64).state_dict().items()}
@@ -200,18 +305,19 @@ def test_a_whole_file_is_recognised_by_its_adapters_or_its_updates():
     assert not SKILL.recognises(whole)
     assert not FAMILY.recognises({k: tuple(t.shape) for k, t in small_sam().items()})
     assert not FAMILY.recognises({k: tuple(t.shape) for k, t in adapters().items()})
+    assert not FAMILY.recognises({k: tuple(t.shape) for k, t in updates().items()})
 
 
 def test_a_file_that_lacks_an_adapter_is_refused_by_its_name():
     lost = "image_encoder.blocks.1.Space_Adapter.D_fc2.bias"
     with pytest.raises(ModelFileError, match=lost):
-        with_adapters({k: t for k, t in adapters().items() if k != lost}, small_sam(), 64, SMALL)
+        with_skill({k: t for k, t in adapters().items() if k != lost}, small_sam(), 64, SMALL)
 
 
 def test_adapters_for_a_larger_sam_are_refused():
     tensors = adapters() | {"image_encoder.blocks.2.Space_Adapter.D_fc2.bias": torch.zeros(32)}
     with pytest.raises(ModelFileError, match=r"blocks\.2"):
-        with_adapters(tensors, small_sam(), 64, SMALL)
+        with_skill(tensors, small_sam(), 64, SMALL)
 
 
 def test_adapters_without_a_sam_are_refused():

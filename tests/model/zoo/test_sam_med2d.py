@@ -23,7 +23,7 @@ BOX = PromptBatch(torch.tensor([[[10.0, 20.0], [120.0, 200.0]]]), torch.tensor([
 def loaded(adapters=True):
     model = FAMILY.build(fill(KEYS), None)
     if not adapters:
-        FAMILY.options["without_adapters"](model)
+        without_adapters(model, FAMILY)
     return model
 
 
@@ -60,7 +60,7 @@ WITH = Parity(
     KEYS,
     loaded,
     outputs,
-    {"adapters left out": without_adapters, "channel gates left out": without_gates},
+    {"adapters left out": lambda model: without_adapters(model, FAMILY), "channel gates left out": without_gates},
 )
 WITHOUT = Parity(
     "SAM-Med2D*, adapters off",
@@ -108,7 +108,7 @@ def test_a_golden_array_that_moves_by_a_twentieth_is_noticed(answered):
 def test_without_its_adapters_it_answers_as_the_published_model_without_them(file, answered):
     assert largest(answered, golden(WITHOUT.golden)) > 1e-2
     bare = FAMILY.build(file, None)
-    FAMILY.options["without_adapters"](bare)
+    without_adapters(bare, FAMILY)
     assert WITHOUT.difference(bare) < 1e-4
     assert sum(p.numel() for p in bare.parameters()) < 92e6
 
@@ -165,7 +165,7 @@ def test_a_file_without_one_of_its_tensors_is_refused_by_name(small):
 
 def test_ft_sam_has_no_adapters_and_is_none_the_worse(small):
     plain = built({k: t for k, t in small.state_dict().items() if ".Adapter." not in k}, SLIM, SMALL)
-    FAMILY.options["without_adapters"](plain)
+    without_adapters(plain, FAMILY)
     with torch.inference_mode():
         assert plain.encode(torch.zeros(1, 3, SMALL, SMALL))["embedding"].shape == (1, 256, 4, 4)
 

@@ -9,8 +9,8 @@ from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, NEGATIVE, PAD, P
 from napari_segsam.model.zoo.accounts import ModelFileError
 from napari_segsam.model.zoo.family import SAM_MEAN, SAM_STD
 from napari_segsam.model.zoo.sam_unet import FAMILY, SamUnet
-from tests.model.zoo.golden import fill, golden, picture
-from tests.model.zoo.parity import Parity, largest
+from tests.model.zoo.golden import fill, keys, picture
+from tests.model.zoo.parity import Parity
 
 BOX = [[10.0, 20.0, 120.0, 200.0]]
 
@@ -51,51 +51,21 @@ def with_bridges_in_the_other_order(model):
 
 MUTATIONS = {"ResNet left out": without_the_resnet, "bridges in reverse": with_bridges_in_the_other_order}
 PARITY = tuple(
-    Parity(f"SAM-UNet, ResNet-{n}", keys, keys, partial(built, keys), outputs, MUTATIONS)
-    for n in (34, 50)
+    Parity(f"SAM-UNet, ResNet-{n}", keys, keys, partial(built, keys), outputs, MUTATIONS, tensors=tensors)
+    for n, tensors in ((34, 559), (50, 661))
     for keys in [f"samunet_res{n}_sam_unet"]
 )
-
-
-@pytest.fixture(scope="module", params=PARITY, ids=lambda p: p.row)
-def held(request):
-    return request.param, request.param.build()
-
-
-def test_it_answers_as_the_published_model(held):
-    parity, model = held
-    assert parity.difference(model) < 1e-4
-
-
-def test_every_tensor_of_the_published_file_is_in_the_model(held):
-    parity, model = held
-    taken, of = parity.consumed(model)
-    assert (taken, of) == ({"34": 559, "50": 661}[parity.row[-2:]],) * 2
-    assert FAMILY.recognises({name: tuple(t.shape) for name, t in model.state_dict().items()})
-
-
-def test_a_golden_array_that_moves_by_a_twentieth_is_noticed(held):
-    parity, model = held
-    with torch.inference_mode():
-        ours = parity.run(model)
-    theirs = dict(golden(parity.golden))
-    logits = theirs["low_res_logits"]
-    assert largest(ours, theirs | {"low_res_logits": logits + 0.05 * np.ptp(logits)}) > 1e-2
-
-
-def test_bridges_in_the_other_order_show(held):
-    parity, model = held
-    with_bridges_in_the_other_order(model)
-    try:
-        assert parity.difference(model) > 1e-2
-    finally:
-        with_bridges_in_the_other_order(model)
 
 
 @pytest.fixture(scope="module")
 def small():
     torch.manual_seed(0)
     return FAMILY.build(SamUnet(34, 64).state_dict(), None)
+
+
+@pytest.mark.parametrize("parity", PARITY, ids=lambda p: p.row)
+def test_its_files_are_recognised(parity):
+    assert FAMILY.recognises(keys(parity.keys))
 
 
 def test_clicks_boxes_and_the_last_mask_all_count(small):

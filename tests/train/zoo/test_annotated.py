@@ -53,6 +53,17 @@ def test_a_picture_that_keeps_its_shape_is_padded_and_its_labels_with_it():
     assert not slices.labels[:, rows + 1 :].any() and not slices.labels[:, :, cols + 1 :].any()
 
 
+def test_neighbours_come_with_a_slice_and_those_without_a_label_are_not_known():
+    volume = block_volume()
+    labels = np.zeros(volume.grid.shape, np.uint16)
+    labels[2:6, 2:6, [0, 3, 4]] = 5
+    slices = annotated_slices(volume, labels, 2, replace(HOW, slices=3))
+    assert slices.pictures.shape == (3, 3, 3, SIDE, SIDE) and slices.labels.shape == (3, 3, SIDE, SIDE)
+    known = (slices.labels >= 0).flatten(2).all(2)
+    assert known.tolist() == [[True, True, False], [False, True, True], [True, True, False]]
+    assert (slices.labels == 5).flatten(2).any(2).equal(known)
+
+
 def test_labels_of_nothing_and_of_another_scan_are_refused():
     volume = block_volume()
     with pytest.raises(UnreadableInputError, match="label a few"):

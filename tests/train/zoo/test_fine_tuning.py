@@ -7,12 +7,13 @@ import torch
 from torch.nn import functional as F
 
 from napari_segsam.model.image_encoder import ViTSizes
-from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
+from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, PAD, POSITIVE, PromptBatch
+from napari_segsam.model.zoo import ma_sam as ma_sam_model
 from napari_segsam.model.zoo import samed as samed_model
-from napari_segsam.model.zoo.med_sa import with_adapters
+from napari_segsam.model.zoo.med_sa import with_skill
 from napari_segsam.train.trainer import TrainingError
-from napari_segsam.train.zoo import med_sa, samed
-from napari_segsam.train.zoo.fitting import Pace, Slices, fit, shrunk
+from napari_segsam.train.zoo import ma_sam, med_sa, samed
+from napari_segsam.train.zoo.fitting import Course, Pace, Slices, fit, shrunk
 from tests.model.zoo.small_sam import small_sam
 
 SIDE = 96
@@ -47,7 +48,7 @@ def base():
 @pytest.fixture(scope="module", params=[False, True], ids=["SAMed", "SAMed_s"])
 def learned(request, base):
     pace = Pace(120, rate=0.005, warm_up=250, decay=0.1)
-    return samed.fine_tune(base, two_discs(), 2, pace, small=request.param, sizes=SIZES)
+    return samed.fine_tune(base, two_discs(), 2, Course(pace, sizes=SIZES), small=request.param)
 
 
 def test_samed_learns_the_classes_of_one_slice(learned):
@@ -72,21 +73,80 @@ def test_samed_leaves_sams_encoder_as_it_was(learned, base):
     assert any(held[samed_model.name_here(f"w_b_{i:03d}")].any() for i in range(4))
 
 
-def test_med_sas_adapters_learn_what_a_click_on_one_slice_means():
+@pytest.mark.parametrize("rank", [0, 4], ids=["adapters", "updates"])
+def test_med_sas_skills_learn_what_a_click_on_one_slice_means(rank):
     sizes = ViTSizes(width=192, depth=2, heads=4, global_blocks=(1,))
     base, both = small_sam(SIDE, sizes=sizes), two_discs()
     for name in base:  # a decoder of random weights hardly speaks up, and it does not learn
         if "output_hypernetworks_mlps.0" in name or "output_upscaling.3.weight" in name:
             base[name] = 3 * base[name]
     disc = Slices(both.pictures, (both.labels == 1).long())
-    learned = med_sa.fine_tune(base, disc, Pace(250, rate=3e-3, warm_up=50), sizes=sizes)
-    model = with_adapters(learned.adapters(), base, SIDE, sizes)
+    course = Course(Pace(250, rate=1e-2 if rank else 3e-3, warm_up=50), sizes=sizes)
+    learned = med_sa.fine_tune(base, disc, course, rank=rank)
+    model = with_skill(learned.skill(), base, SIDE, sizes)
     click = PromptBatch(torch.tensor([[[30.0, 34.0], [0.0, 0.0]]]), torch.tensor([[POSITIVE, PAD]]))
     with torch.inference_mode():
         mask = found(model.answer(model.encode(disc.pictures), click).logits)[0, 0] > 0
     assert dice(mask, disc.labels[0] == 1) > 0.95
     held = learned.state_dict()
     assert all(torch.equal(held[k], t) for k, t in base.items())
+
+
+NARROW, SMALLER = ViTSizes(width=32, depth=2, heads=2, global_blocks=(1,)), 64
+HERE = slice(10, 10 + SMALLER)
+
+
+def stack(classes=(1, 2)):
+    """A part of :func:`two_discs`, less than a third of its size, three times; of the first nothing is known."""
+    one = two_discs()
+    labels = one.labels[0, HERE, HERE]
+    labels = labels * torch.isin(labels, torch.tensor(classes))
+    pictures = one.pictures[:, None, :, HERE, HERE].repeat(1, 3, 1, 1, 1)
+    return Slices(pictures, torch.stack([torch.full_like(labels, -1), labels, labels])[None])
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    return small_sam(SMALLER, sizes=NARROW)
+
+
+def test_ma_sam_learns_the_classes_of_a_stack_and_its_file_computes_the_same(narrow):
+    course, seen = Course(Pace(80, rate=3e-3, warm_up=10), sizes=NARROW), stack()
+    learned = ma_sam.fine_tune(narrow, seen, 2, course, rank=8)
+    again = ma_sam_model.built(learned.published(), narrow, SMALLER, NARROW, slices=3)
+    with torch.inference_mode():
+        said = learned.semantic(learned.encode(seen.pictures))
+        assert torch.equal(again.semantic(again.encode(seen.pictures)), said)
+    assert all(dice(said.argmax(1) == c, seen.labels[:, 1] == c) > 0.8 for c in (1, 2))
+    held = learned.state_dict()
+    assert all(torch.equal(held[k], t) for k, t in narrow.items() if k.startswith("image_encoder."))
+
+
+def test_ma_sam_with_boxes_draws_what_the_box_lies_round(narrow):
+    course, seen = Course(Pace(60, rate=3e-3, warm_up=10), sizes=NARROW), stack(classes=(1,))
+    learned = ma_sam.fine_tune(narrow, seen, 1, course, rank=8, boxes=True)
+    model, family = ma_sam_model.with_boxes(learned, ma_sam_model.FAMILY)
+    disc = seen.labels[0, 1] == 1
+    rows, cols = disc.nonzero().unbind(1)
+    round_it = torch.tensor([[cols.min(), rows.min()], [cols.max(), rows.max()]])
+    boxes = torch.stack([round_it, torch.tensor([[1, 50], [9, 60]])]).float()
+    with torch.inference_mode():
+        features = model.encode(seen.pictures)
+        said = model.answer(features, PromptBatch(boxes, torch.tensor([[BOX_MIN, BOX_MAX]] * 2))).logits
+    assert said.shape == (2, 1, SMALLER, SMALLER) and not family.abilities.points
+    assert dice(said[0, 0] > 0, disc) > 0.8
+    assert not torch.allclose(said[0], said[1], atol=1e-3)
+
+
+def test_a_stack_that_is_bent_keeps_what_is_known_of_each_slice():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        picture, labels = stack().drawn(rng)
+        assert picture.shape == (1, 3, 3, SMALLER, SMALLER) and labels.shape == (3, SMALLER, SMALLER)
+        assert bool((labels[0] < 0).any()) and bool((labels[1:] >= 0).all())
+        assert torch.equal(labels[1], labels[2])
+        inside = picture[0, 1, 0][labels[1] == 1]
+        assert abs(float(inside.median()) - 0.9) < 0.1
 
 
 def test_samed_weighs_cross_entropy_and_dice_as_published():
@@ -132,5 +192,6 @@ def test_labels_are_shrunk_without_mixing_them():
 
 
 def test_the_same_seed_gives_the_same_file(base):
-    files = [samed.fine_tune(base, two_discs(), 2, Pace(3, 0.01), sizes=SIZES, seed=4).published() for _ in range(2)]
+    course = Course(Pace(3, 0.01), seed=4, sizes=SIZES)
+    files = [samed.fine_tune(base, two_discs(), 2, course).published() for _ in range(2)]
     assert all(torch.equal(t, files[1][k]) for k, t in files[0].items())
