@@ -56,7 +56,7 @@ class FakePredictor:
     """Grows a region of like intensity from the first positive prompt; its class is the one with the nearest HU.
 
     A negative click takes its connected region away. ``error``, where set, is raised by ``embed`` and ``predict``;
-    ``seconds`` is what it says that an embedding took.
+    ``seconds`` is what it says that an embedding took, and ``sure`` how large its logits are.
     """
 
     name: str = "fake"
@@ -66,6 +66,7 @@ class FakePredictor:
     tolerance: float = 20.0
     error: BaseException | None = None
     seconds: float = 0.0
+    sure: float = 4.0
     about: str = ""
     options: tuple[str, ...] = ()
     embedded: list[tuple[int, int]] = field(default_factory=list)
@@ -110,6 +111,10 @@ class FakePredictor:
             suggestions=tuple(s for s in self.suggest(embedding) if not (s.mask & mask).any()),
             window=embedding.window,
         )
+
+    def logits(self, embedding: FakeEmbedding, prompts: Prompts) -> NDArray[np.float32]:
+        mask = self._mask(embedding.pixels, prompts)
+        return np.where(mask, np.float32(self.sure), np.float32(-self.sure))
 
     def suggest(self, embedding: FakeEmbedding) -> tuple[Suggestion, ...]:
         found = ((n, np.abs(embedding.pixels - hu) <= self.tolerance) for n, hu in ORGAN_HU.items())

@@ -34,7 +34,7 @@ from napari_segsam.io.registry import locate
 from napari_segsam.train.data.dataset import LoadedSample, load
 from napari_segsam.train.data.listing import CLASSES, SAMed2D
 from napari_segsam.train.evaluation import bootstrap
-from napari_segsam.train.evaluation.run import Picture
+from napari_segsam.train.evaluation.picture import Picture
 from napari_segsam.train.evaluation.unet import Lesson, UNet, named_masks, train_unet
 
 LEAST_PIXELS = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError
 from napari_segsam.core.terminology import ClassCard
-from napari_segsam.engine.protocols import Predictor
+from napari_segsam.engine.protocols import BoxDetector, Predictor
 from napari_segsam.io.class_cards import keep_own
 from napari_segsam.io.model_entry import ModelEntry
 from napari_segsam.io.registry import resolve, take
@@ -24,11 +24,24 @@ def load_model(model: str, device: str) -> Predictor:
     """
     keep_triton_from_mesa()
     from napari_segsam.engine import loading
+    from napari_segsam.train.learning import that_learns
     from napari_segsam.train.own_classes import with_own_classes
 
     found = resolve(model)
     path = with_own_classes(found.path)
-    return loading.load_model(path, device, found.name, words=found.words, base=found.base)
+    return that_learns(loading.load_model(path, device, found.name, words=found.words, base=found.base))
+
+
+def load_detector(path: Path) -> BoxDetector:
+    """A detector from its file; imports torch, so never on the GUI thread.
+
+    Raises:
+        SegsamError: no detector, or what runs it is not installed; says what to do.
+    """
+    keep_triton_from_mesa()
+    from napari_segsam.engine.zoo import slice_detector
+
+    return slice_detector.load_detector(path)
 
 
 def take_model(entry: ModelEntry, file: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Generator, Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class OnlineSettings:
         base: channels of the network at full size.
         batch: crops of one step: the newest, and others drawn from the queue.
         queue: crops that are remembered.
+        piece: crops of a batch that are learnt from at once; the gradient is that of the whole batch in any case.
         side: pixels of the square that a crop is resized to; a multiple of 16, at least 32.
         rate, weight_decay: of AdamW.
         seed: of the first weights and of the draws.
@@ -47,13 +49,14 @@ class OnlineSettings:
     base: int = BASE // 4
     batch: int = 8
     queue: int = 32
+    piece: int = 1
     side: int = 128
     rate: float = 5e-4
     weight_decay: float = 5e-4
     seed: int = 0
 
 
-PUBLISHED = OnlineSettings(base=BASE, batch=32)
+PUBLISHED = OnlineSettings(base=BASE, batch=32, piece=8)
 """The authors' own: each step looks at the whole queue."""
 
 
@@ -70,17 +73,27 @@ class Answer(NamedTuple):
 
 
 class _Crop(NamedTuple):
-    """One remembered correction: (4, S, S) uint8 picture and SAM's mask, (1, S, S) bool corrected mask."""
+    """One remembered correction.
+
+    Attributes:
+        seen: (4, S, S) uint8, the picture and SAM's mask.
+        mask: (1, S, S) bool, the corrected mask.
+        of: whose it is.
+        unseen: (1, S, S) the network's logits from before it ever learnt from this object.
+    """
 
     seen: Tensor
     mask: Tensor
+    of: Hashable = None
+    unseen: Tensor = torch.empty(0)
 
 
 class _Served(NamedTuple):
     """What answers are made with; replaced as a whole, so that an answer never sees half of a step."""
 
     net: AuxUNet
-    best_alphas: tuple[float, ...]
+    best_alphas: tuple[tuple[Hashable, float], ...]
+    corrections: int
 
 
 class OnlineLearner:
@@ -104,12 +117,22 @@ class OnlineLearner:
         self._optimiser = torch.optim.AdamW(self._net.parameters(), s.rate, weight_decay=s.weight_decay)
         self._queue: deque[_Crop] = deque(maxlen=s.queue)
         self._draws = np.random.default_rng(s.seed)
-        self._serve(())
+        self._serve((), 0)
 
     @property
     def alpha(self) -> float:
         """SAM's share in the next answer; 1 until there were five corrections."""
         return _mean_of_last(self._served.best_alphas)
+
+    @property
+    def lacks(self) -> int:
+        """How many more objects it has to learn from before SAM is not alone."""
+        return MEMORY - len(self._served.best_alphas)
+
+    @property
+    def corrections(self) -> int:
+        """How many objects it has learnt from."""
+        return self._served.corrections
 
     def answer(self, crop: Picture, sam_logits: Logits) -> Answer:
         """SAM's logits for a crop, fused with the network's.
@@ -132,16 +155,26 @@ class OnlineLearner:
             fused = alpha * torch.from_numpy(sam_logits.astype(np.float32)) + (1 - alpha) * ours
         return Answer(fused.numpy(), alpha)
 
-    def learn(self, crop: Picture, sam_logits: Logits, corrected: NDArray[np.bool_]) -> float:
-        """One step, after a person corrected or confirmed an object.
+    def learn(self, crop: Picture, sam_logits: Logits, corrected: NDArray[np.bool_], of: Hashable = None) -> float:
+        """One step, after a person corrected or confirmed an object; see :meth:`lesson`.
+
+        Returns:
+            The alpha that would have been best for this crop, judged with the network as it was before the step.
+        """
+        for _ in self.lesson(crop, sam_logits, corrected, of):
+            pass
+        return self._served.best_alphas[-1][1]
+
+    def lesson(
+        self, crop: Picture, sam_logits: Logits, corrected: NDArray[np.bool_], of: Hashable = None
+    ) -> Generator[None, None, None]:
+        """The same step in pieces, between which other things can be done; a reset meanwhile ends it.
 
         Args:
             crop: as it was given to :meth:`answer`.
             sam_logits: too; SAM's own, and not the fused ones.
             corrected: (rows, cols) what the object truly is.
-
-        Returns:
-            The alpha that would have been best for this crop, judged with the network as it was before the step.
+            of: whose correction it is: takes the place of an earlier one of the same; None is nobody's.
 
         Raises:
             ValueError: shapes that do not fit.
@@ -149,28 +182,39 @@ class OnlineLearner:
         _check(crop, sam_logits, corrected)
         truth = torch.from_numpy(corrected.astype(np.float32))
         mask = _resized(truth[None], (self.settings.side, self.settings.side)) >= 0.5
-        self._queue.append(_Crop(self._square(crop, sam_logits), mask))
-        ours = self._step()
-        best = best_alpha(torch.from_numpy(sam_logits.astype(np.float32)), _resized(ours, sam_logits.shape)[0], truth)
-        self._serve((*self._served.best_alphas, best)[-MEMORY:])
-        return best
+        newest = _Crop(self._square(crop, sam_logits), mask, of)
+        earlier = next((c for c in self._queue if of is not None and c.of == of), None)
+        others, net = [c for c in self._queue if c is not earlier], self._net
+        before = yield from self._step(newest, others)
+        if net is not self._net:
+            return
+        unseen = before if earlier is None else earlier.unseen
+        self._queue = deque([*others, newest._replace(unseen=unseen)], self.settings.queue)
+        ours = _resized(unseen, sam_logits.shape)[0]
+        best = best_alpha(torch.from_numpy(sam_logits.astype(np.float32)), ours, truth)
+        alphas = tuple((who, alpha) for who, alpha in self._served.best_alphas if of is None or who != of)
+        self._serve((*alphas, (of, best))[-MEMORY:], self._served.corrections + (earlier is None))
 
-    def _step(self) -> Tensor:
-        """Learn from a batch of the queue -> (1, S, S) logits of the newest crop, from before the step."""
-        others = len(self._queue) - 1
-        drawn = self._draws.permutation(others)[: self.settings.batch - 1]
-        crops = [self._queue[int(i)] for i in (*drawn, others)]
-        logits = self._net(self._batch([c.seen for c in crops]))
-        loss = structure_loss(logits, torch.stack([c.mask for c in crops]).float().to(self.device))
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
-        newest: Tensor = logits[-1].detach().cpu()
-        return newest
+    def _step(self, newest: _Crop, others: list[_Crop]) -> Generator[None, None, Tensor]:
+        """Learn from the newest crop and some of the others, piece by piece -> (1, S, S) its logits from before."""
+        net, optimiser = self._net, self._optimiser
+        drawn = self._draws.permutation(len(others))[: self.settings.batch - 1]
+        crops = [newest, *(others[int(i)] for i in drawn)]
+        before: list[Tensor] = []
+        optimiser.zero_grad()
+        for first in range(0, len(crops), self.settings.piece):
+            some = crops[first : first + self.settings.piece]
+            logits = net(self._batch([c.seen for c in some]))
+            loss = structure_loss(logits, torch.stack([c.mask for c in some]).float().to(self.device))
+            (loss * (len(some) / len(crops))).backward()  # type: ignore[no-untyped-call]
+            before += [] if before else [logits[0].detach().cpu()]
+            yield
+        optimiser.step()
+        return before[0]
 
-    def _serve(self, best_alphas: tuple[float, ...]) -> None:
+    def _serve(self, best_alphas: tuple[tuple[Hashable, float], ...], corrections: int) -> None:
         net = copy.deepcopy(self._net).requires_grad_(False).eval()
-        self._served = _Served(net, best_alphas)
+        self._served = _Served(net, best_alphas, corrections)
 
     def _square(self, crop: Picture, sam_logits: Logits) -> Tensor:
         """(4, S, S) uint8: the crop's colours and SAM's mask."""
@@ -220,8 +264,8 @@ def region(shape: tuple[int, int], mask: NDArray[np.bool_], box: Box | None) -> 
     return rows, cols
 
 
-def _mean_of_last(best_alphas: tuple[float, ...]) -> float:
-    return 1.0 if len(best_alphas) < MEMORY else float(np.mean(best_alphas[-MEMORY:]))
+def _mean_of_last(best_alphas: tuple[tuple[Hashable, float], ...]) -> float:
+    return 1.0 if len(best_alphas) < MEMORY else float(np.mean([alpha for _, alpha in best_alphas]))
 
 
 def _resized(values: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from napari_segsam.model.zoo import aux_unet
 from napari_segsam.train import online
 from napari_segsam.train.online import PUBLISHED, OnlineLearner, OnlineSettings, best_alpha, region
 
-SMALL = OnlineSettings(base=8, side=32)
+SMALL = OnlineSettings(base=8, side=32, piece=8)
 
 
 def stream(n, seed=0, side=64):
@@ -86,10 +88,46 @@ def test_each_correction_is_one_step_on_the_newest_crop_and_others_of_the_queue(
     for crop, logits, truth in stream(11):
         learner.learn(crop, logits, truth)
         masks.append(learner._queue[-1].mask.float())
-        assert torch.equal(batches[-1][-1], masks[-1])
+        assert torch.equal(batches[-1][0], masks[-1])
     assert [len(b) for b in batches] == [1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]
     drawn = batches[-1]
     assert len({mask.numpy().tobytes() for mask in drawn}) == len(drawn)  # none twice
+
+
+def test_learnt_in_pieces_a_batch_teaches_the_same():
+    at_once, in_pieces = OnlineLearner(SMALL), OnlineLearner(replace(SMALL, piece=3))
+    for crop, logits, truth in stream(7):
+        at_once.learn(crop, logits, truth)
+        pieces = sum(1 for _ in in_pieces.lesson(crop, logits, truth))
+    assert pieces == 3
+    for a, b in zip(at_once._net.parameters(), in_pieces._net.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=2e-4)
+
+
+def test_another_correction_of_the_same_object_takes_the_place_of_the_first_and_is_no_witness_against_sam():
+    learner = OnlineLearner(SMALL)
+    for n, correction in enumerate(stream(6)):
+        learner.learn(*correction, of=n)
+    crop, logits, truth = correction
+    before = learner._served.best_alphas
+    for _ in range(3):
+        learner.learn(crop, logits, truth, of=5)
+    assert len(learner._queue) == learner.corrections == 6
+    assert learner._served.best_alphas == before  # judged by what the network drew before it knew the object
+    learner.learn(crop, logits, np.zeros_like(truth), of=5)
+    assert not learner._queue[-1].mask.any()
+    assert [who for who, _ in learner._served.best_alphas] == [1, 2, 3, 4, 5]
+
+
+def test_a_reset_ends_a_lesson_that_is_under_way():
+    learner = OnlineLearner(replace(SMALL, piece=1))
+    corrections = list(stream(3))
+    learner.learn(*corrections[0])
+    lesson = learner.lesson(*corrections[1])
+    next(lesson)
+    learner.reset()
+    assert list(lesson) == [None]
+    assert (learner.corrections, learner.lacks, len(learner._queue)) == (0, 5, 0)
 
 
 def test_the_queue_forgets_the_oldest_after_32():
@@ -138,7 +176,7 @@ def test_the_global_random_numbers_are_left_alone():
 def test_the_default_is_small_and_the_published_sizes_are_the_authors():
     learner = OnlineLearner()
     parameters = sum(p.nelement() * p.element_size() for p in learner._net.parameters())
-    queue = learner.settings.queue * 5 * learner.settings.side**2
+    queue = learner.settings.queue * 9 * learner.settings.side**2
     assert 4 * parameters + queue < 24e6  # two networks and AdamW's two moments
     assert (PUBLISHED.base, PUBLISHED.batch, PUBLISHED.queue, PUBLISHED.side) == (64, 32, 32, 128)
     assert (PUBLISHED.rate, PUBLISHED.weight_decay) == (5e-4, 5e-4)

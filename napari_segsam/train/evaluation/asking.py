@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import UnknownNameError
+from napari_segsam.core.errors import BadPromptsError, UnknownNameError
 from napari_segsam.core.prediction import Prediction, dice
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine.suggest import centre_of
@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 Ask = Callable[[Prompts], Prediction]
 """Puts prompts to the model for the picture at hand."""
 
+STUDY_MODES = "12345"
 _STUDY_COMPONENTS = 3
 _MAX_CLICKS = 100
 
@@ -67,7 +68,8 @@ def asking(kind: str) -> Asking:
 
 
 KINDS = (
-    "box", "point", "points:3", "iterative:9", "study", "baseline:ellipse", "baseline:grabcut", "baseline:randomwalker",
+    "box", "point", "points:3", "iterative:9", "study", "online:box", "online:point",
+    "baseline:ellipse", "baseline:grabcut", "baseline:randomwalker",
 )  # fmt: skip
 
 
@@ -108,21 +110,41 @@ def study(ask: Ask, truth: Mask, rng: np.random.Generator) -> Iterator[Attempt]:
     """The five modes of the SAM experimental study (Mazurowski et al. 2023).
 
     1 the centre of the largest component; 2 the centres of the three largest, as one set; 3 the box of the largest;
-    4 the boxes of the three largest, asked one by one, masks joined; 5 one box around the whole mask.
+    4 the boxes of the three largest, asked one by one, masks joined; 5 one box around the whole mask. A mode whose
+    prompts the model does not take is left out.
+
+    Raises:
+        BadPromptsError: it takes none of them; as it says.
     """
     largest = components(truth, _STUDY_COMPONENTS)
     clicks = tuple(Click(*_centre(c)) for c in largest)
+    ways: tuple[Callable[[], list[Attempt]], ...] = (
+        lambda: [_once(ask, truth, Prompts(clicks[:1]), "1"), _once(ask, truth, Prompts(clicks), "2")],
+        lambda: _boxes(ask, truth, largest),
+        lambda: [_once(ask, truth, Prompts(box=Box.around(truth)), "5")],
+    )
+    refused: list[BadPromptsError] = []
+    for way in ways:
+        try:
+            attempts = way()
+        except BadPromptsError as error:
+            refused.append(error)
+        else:
+            yield from attempts
+    if len(refused) == len(ways):
+        raise refused[0]
+
+
+def _boxes(ask: Ask, truth: Mask, largest: list[Mask]) -> list[Attempt]:
+    """The study's modes 3 and 4, which share a box."""
     boxes = [Prompts(box=Box.around(c)) for c in largest]
     answers = [ask(b) for b in boxes]
-    yield _once(ask, truth, Prompts(clicks[:1]), "1")
-    yield _once(ask, truth, Prompts(clicks), "2")
-    yield _attempt(truth, boxes[0], answers[0], "3")
     joined = np.logical_or.reduce([a.mask for a in answers])
     said = [a.semantic_mask for a in answers if a.semantic_mask is not None]
     semantic = np.logical_or.reduce(said) if said else None
     oracle = np.logical_or.reduce([_oracle(a, c) for a, c in zip(answers, largest, strict=True)])
-    yield Attempt("4", joined, oracle, tuple(boxes), answers[0], semantic)
-    yield _once(ask, truth, Prompts(box=Box.around(truth)), "5")
+    all_ = Attempt("4", joined, oracle, tuple(boxes), answers[0], semantic)
+    return [_attempt(truth, boxes[0], answers[0], "3"), all_]
 
 
 def _once(ask: Ask, truth: Mask, prompts: Prompts, mode: str = "") -> Attempt:

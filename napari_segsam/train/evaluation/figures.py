@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.train.evaluation import bootstrap
+from napari_segsam.train.evaluation.asking import STUDY_MODES
 from napari_segsam.train.evaluation.rows import Row, Seen
 
 Values = NDArray[np.float64]
@@ -129,24 +130,25 @@ def mean(values: Values) -> float | None:
     return round(float(known.mean()), 5) if len(known) else None
 
 
-def _rounded(interval: bootstrap.Interval | None) -> list[float] | None:
+def rounded(interval: bootstrap.Interval | None) -> list[float] | None:
+    """To five digits."""
     return None if interval is None else [round(v, 5) for v in interval]
 
 
 def _mean(key: str, groups: Sequence[Values]) -> dict[str, object]:
     every = np.concatenate(groups) if groups else np.empty(0)
-    return {key: mean(every), f"{key}_ci": _rounded(bootstrap.of_mean(groups))}
+    return {key: mean(every), f"{key}_ci": rounded(bootstrap.of_mean(groups))}
 
 
 def _mean_of_means(key: str, groups: Sequence[Values]) -> dict[str, object]:
     means = np.array([g.mean() for g in groups])
-    return {key: mean(means), f"{key}_ci": _rounded(bootstrap.of_mean_of_means(groups))}
+    return {key: mean(means), f"{key}_ci": rounded(bootstrap.of_mean_of_means(groups))}
 
 
 def _ratio(key: str, numerators: Sequence[float], denominators: Sequence[float]) -> dict[str, object]:
     above, below = np.array(numerators, np.float64), np.array(denominators, np.float64)
     value = round(float(above.sum() / below.sum()), 5) if below.sum() else None
-    return {key: value, f"{key}_ci": None if value is None else _rounded(bootstrap.of_ratio(above, below))}
+    return {key: value, f"{key}_ci": None if value is None else rounded(bootstrap.of_ratio(above, below))}
 
 
 def _by(scores: Scores, words: Words, figures: Callable[[Scores], dict[str, object]]) -> dict[str, dict[str, object]]:
@@ -225,9 +227,13 @@ def _large_and_thin(scores: Scores) -> dict[str, object]:
 
 
 def _modes(rows: Sequence[Row]) -> dict[str, object]:
-    """The study's modes."""
+    """The study's modes, and those whose prompts the model did not take."""
     by_mode = {m: [r for r in rows if r.mode == m] for m in sorted({r.mode for r in rows} - {""})}
-    return {"by_mode": {m: _mode(group) for m, group in by_mode.items()}} if by_mode else {}
+    if not by_mode:
+        return {}
+    left_out = [m for m in STUDY_MODES if m not in by_mode]
+    said = {"by_mode": {m: _mode(group) for m, group in by_mode.items()}}
+    return said | ({"modes_not_asked": left_out} if left_out else {})
 
 
 def _mode(rows: Sequence[Row]) -> dict[str, object]:

@@ -152,6 +152,8 @@ def _groups(title: str, groups: Mapping[str, Summary]) -> str:
 def _worst(kind: str, tiles: Iterable[Tile]) -> str:
     colours = _key(_css(TRUTH), "truth") + _key(_css(ANSWER), "answer") + "white: the prompt; red: a click that says no"
     figures = "".join(map(_tile, tiles))
+    if not figures:
+        return ""
     return f"<h2>Worst cases: {escape(kind)}</h2><p>At most two of a data set and of a class. {colours}</p>{figures}"
 
 

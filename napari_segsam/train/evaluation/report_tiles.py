@@ -14,8 +14,10 @@ from scipy import ndimage
 
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.train.evaluation.asking import Attempt
+from napari_segsam.train.evaluation.picture import Picture
 from napari_segsam.train.evaluation.rows import Row
-from napari_segsam.train.evaluation.run import Evaluation, Picture, attempts, is_baseline
+from napari_segsam.train.evaluation.run import Evaluation, attempts, is_baseline
+from napari_segsam.train.evaluation.stream import is_online
 from napari_segsam.train.evaluation.targets import random_for
 
 Colour = tuple[int, int, int]
@@ -47,10 +49,14 @@ class Tile:
 def worst_cases(run: Evaluation, kind: str) -> Iterator[Tile]:
     """The answers of one kind with the lowest Dice, see :func:`worst_rows`; they are asked for once more.
 
+    None of a kind that learns: what it answered then it would not answer now.
+
     Args:
         run: done, with the predictor that was asked.
         kind: of prompt.
     """
+    if is_online(kind):
+        return
     targets = {t.mask.name: t for t in run.targets}
     for row in worst_rows(r for r in run.rows if r.prompt == kind):
         target = targets[row.mask]

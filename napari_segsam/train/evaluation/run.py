@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,19 +13,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.errors import SegsamError, UnreadableInputError
 from napari_segsam.core.prediction import dice
 from napari_segsam.core.prompts import Box, Prompts
-from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine.protocols import Embedding, Predictor
-from napari_segsam.train.data.sample import Sample
+from napari_segsam.engine.protocols import Predictor
 from napari_segsam.train.evaluation import figures
 from napari_segsam.train.evaluation.asking import Attempt, OneMask, asking
 from napari_segsam.train.evaluation.baselines import baseline
-from napari_segsam.train.evaluation.rows import Row, Seen, Suggested
-from napari_segsam.train.evaluation.targets import Target, random_for, read_mask, read_picture
+from napari_segsam.train.evaluation.picture import Picture
+from napari_segsam.train.evaluation.rows import Row, Seen
+from napari_segsam.train.evaluation.stream import Stream, check_online, is_online
+from napari_segsam.train.evaluation.targets import Target, random_for
 from napari_segsam.train.evaluation.workers import shared_out
+from napari_segsam.train.priors import Asked
 
 BASELINE = "baseline:"
 Mask = NDArray[np.bool_]
@@ -44,6 +44,7 @@ class Evaluation:
         seed: of random prompts.
         processes: how many share the pictures; the rows and their order are those of one.
         load: gives a process its predictor, see :func:`load_on_one_core`; sent to it, so a partial of a function.
+        priors: whose prior maps; every picture is then asked about with and without, and the surer answer counts.
         rows, seen, skipped: the results so far; ``skipped`` says why a mask was left out.
     """
 
@@ -53,6 +54,7 @@ class Evaluation:
     seed: int = 0
     processes: int = 1
     load: Load | None = None
+    priors: Asked | None = None
     rows: list[Row] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -60,6 +62,11 @@ class Evaluation:
     def __post_init__(self) -> None:
         for kind in self.kinds:
             check_kind(kind)
+        self._streams = {kind: Stream(kind) for kind in self.kinds if is_online(kind)}
+        if self._streams and self.processes > 1:
+            raise SegsamError("What learns takes one mask after another: leave out --processes, or ask in two calls.")
+        if self._streams and self.priors is not None:
+            raise SegsamError("What learns is not told of prior maps: leave out --priors, or ask in two calls.")
 
     def run(self) -> Iterator[Target]:
         """Evaluate picture by picture; yields each mask when it is done, so that a caller can show progress."""
@@ -74,15 +81,16 @@ class Evaluation:
             yield from targets
 
     def _answers(self, pictures: list[list[Target]]) -> Iterator[Answers]:
-        work = partial(evaluate_picture, kinds=tuple(self.kinds), seed=self.seed)
+        work = partial(evaluate_picture, kinds=tuple(self.kinds), seed=self.seed, priors=self.priors)
         if self.processes == 1:
-            return (work(targets, load=lambda: self.predictor) for targets in pictures)
+            return (work(targets, load=lambda: self.predictor, streams=self._streams) for targets in pictures)
         return shared_out(partial(work, load=self.load), pictures, self.processes)
 
     def summary(self, kind: str) -> dict[str, object]:
         """The figures of one kind of prompt, see :mod:`napari_segsam.train.evaluation.figures`."""
         rows = (r for r in self.rows if r.prompt == kind)
-        return figures.summary(kind, rows, () if is_baseline(kind) else self.seen, len(self.skipped))
+        said = figures.summary(kind, rows, () if is_baseline(kind) else self.seen, len(self.skipped))
+        return said | (self._streams[kind].summary() if kind in self._streams else {})
 
 
 def check_kind(kind: str) -> None:
@@ -93,6 +101,8 @@ def check_kind(kind: str) -> None:
     """
     if is_baseline(kind):
         baseline(kind.removeprefix(BASELINE))
+    elif is_online(kind):
+        check_online(kind)
     else:
         asking(kind)
 
@@ -111,7 +121,14 @@ class Answers:
     skipped: list[str] = field(default_factory=list)
 
 
-def evaluate_picture(targets: Sequence[Target], kinds: Sequence[str], seed: int, load: Load | None) -> Answers:
+def evaluate_picture(
+    targets: Sequence[Target],
+    kinds: Sequence[str],
+    seed: int,
+    load: Load | None,
+    priors: Asked | None = None,
+    streams: Mapping[str, Stream] | None = None,
+) -> Answers:
     """Ask for the masks of one picture in every way; what cannot be read is left out and said.
 
     Args:
@@ -119,10 +136,13 @@ def evaluate_picture(targets: Sequence[Target], kinds: Sequence[str], seed: int,
         kinds: of prompts.
         seed: of random prompts.
         load: gives the predictor, which every kind asks that is no baseline.
+        priors: see :class:`Evaluation`.
+        streams: of the kinds that learn.
     """
     answers = Answers()
     try:
-        picture = Picture.of(targets[0].sample, None if load is None or all(map(is_baseline, kinds)) else load())
+        asked = None if load is None or all(map(is_baseline, kinds)) else load()
+        picture = Picture.of(targets[0].sample, asked, priors)
     except UnreadableInputError as error:
         answers.skipped.append(str(error))
         return answers
@@ -133,15 +153,23 @@ def evaluate_picture(targets: Sequence[Target], kinds: Sequence[str], seed: int,
             answers.skipped.append(str(error))
             continue
         ask = picture.ask()
-        answers.rows.extend(r for kind in kinds for r in _rows(kind, target, picture, truth, ask, seed))
+        for kind in kinds:
+            answers.rows.extend(_rows(kind, target, picture, truth, ask, seed, (streams or {}).get(kind)))
     seen = picture.seen(targets[0].annotates)
     return answers if seen is None else replace(answers, seen=[seen])
 
 
-def _rows(kind: str, target: Target, picture: Picture, truth: Mask, ask: OneMask | None, seed: int) -> Iterator[Row]:
+def _rows(
+    kind: str, target: Target, picture: Picture, truth: Mask, ask: OneMask | None, seed: int, stream: Stream | None
+) -> Iterator[Row]:
     vocabulary = picture.predictor.vocabulary if picture.predictor else Vocabulary(())
     begun = time.perf_counter()
-    for attempt in attempts(kind, picture, truth, ask, random_for(target.name, seed)):
+    rng = random_for(target.name, seed)
+    asked = attempts(kind, picture, truth, ask, rng)
+    if stream is not None and ask is not None and picture.predictor is not None and picture.embedding is not None:
+        model = picture.predictor, picture.embedding, picture.view
+        asked = stream.attempts(*model, ask, truth, rng, target.dataset)
+    for attempt in asked:
         seconds = time.perf_counter() - begun if ask is None or is_baseline(kind) else ask.take_seconds()
         yield _row(kind, target, attempt, truth, vocabulary, seconds)
 
@@ -166,75 +194,6 @@ def attempts(
         raise ValueError(f"{kind} needs a predictor")
     else:
         yield from asking(kind)(ask, truth, rng)
-
-
-@dataclass(eq=False)
-class Picture:
-    """A picture that is asked about: embedded once, each of its masks read once."""
-
-    sample: Sample
-    view: SliceView
-    predictor: Predictor | None = None
-    embedding: Embedding | None = None
-    masks: dict[Path, Mask] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, sample: Sample, predictor: Predictor | None) -> Picture:
-        """Read the picture, and embed it where there is a predictor.
-
-        Raises:
-            UnreadableInputError: no picture.
-        """
-        volume, asked = read_picture(sample)
-        view = SliceView(volume, 2, 0)
-        if predictor is None:
-            return cls(sample, view)
-        return cls(sample, view, predictor, predictor.embed(view, predictor.window_for(view, None, asked)))
-
-    def truth(self, path: Path) -> Mask:
-        """(rows, cols) a mask of this picture.
-
-        Raises:
-            UnreadableInputError: see :func:`read_mask`.
-        """
-        if path not in self.masks:
-            self.masks[path] = read_mask(path, self.view.shape)
-        return self.masks[path]
-
-    def ask(self) -> OneMask | None:
-        """Puts prompts for one mask to the model, None where there is none."""
-        predictor, embedding = self.predictor, self.embedding
-        if predictor is None or embedding is None:
-            return None
-        return OneMask(lambda prompts: predictor.predict(embedding, prompts))
-
-    def seen(self, annotates: Iterable[str]) -> Seen | None:
-        """What the model names by itself beside what is annotated, None where there is no model or it names nothing.
-
-        Args:
-            annotates: classes that the data set annotates on any picture.
-        """
-        if self.predictor is None or self.embedding is None or not self.predictor.vocabulary:
-            return None
-        vocabulary = self.predictor.vocabulary
-        masks: dict[str, list[Path]] = defaultdict(list)
-        for file in self.sample.masks:
-            name = vocabulary.canonical(file.class_name)
-            if name is not None:
-                masks[name].append(file.path)
-        suggested = [
-            Suggested(s.name, s.score, self._overlap(s.mask, masks[s.name]) if s.name in masks else None)
-            for s in self.predictor.suggest(self.embedding)
-        ]
-        return Seen(self.sample.path.name, tuple(suggested), frozenset(masks), _canonical(annotates, vocabulary))
-
-    def _overlap(self, mask: Mask, of_class: list[Path]) -> float | None:
-        """Dice against all masks of a class together; None where none of them can be read."""
-        union = np.zeros_like(mask)
-        for path in of_class:
-            with suppress(UnreadableInputError):  # said where the mask itself is a target
-                union |= self.truth(path)
-        return dice(mask, union) if union.any() else None
 
 
 def _row(kind: str, target: Target, attempt: Attempt, truth: Mask, vocabulary: Vocabulary, seconds: float) -> Row:
@@ -273,7 +232,3 @@ def _prompts_json(asked: Iterable[Prompts]) -> str:
         )
 
     return json.dumps([one(p) for p in asked])
-
-
-def _canonical(names: Iterable[str], vocabulary: Vocabulary) -> frozenset[str]:
-    return frozenset(found for name in names if (found := vocabulary.canonical(name)) is not None)

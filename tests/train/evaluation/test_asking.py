@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Candidate, ClassScore, Prediction, dice
 from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.train.evaluation import asking
@@ -40,6 +42,27 @@ def test_the_study_asks_its_five_modes():
     assert [p.box for p in by_mode["5"]] == [Box(1, 1, 27, 32)]
     assert len(asked.prompts) == 6  # the largest box serves modes 3 and 4
     assert all(np.array_equal(a.semantic, truth) for a in attempts)
+
+
+@pytest.mark.parametrize(("takes", "modes"), [("boxes", "345"), ("points", "12")])
+def test_of_the_study_a_model_is_asked_what_it_takes(takes, modes):
+    truth = four_parts()
+
+    def answer(prompts):
+        if (prompts.box is None) == (takes == "boxes"):
+            raise BadPromptsError(f"It takes {takes} only.")
+        return Prediction(truth)
+
+    attempts = list(asking.study(answer, truth, np.random.default_rng(0)))
+    assert "".join(a.mode for a in attempts) == modes
+
+
+def test_a_model_that_takes_nothing_of_the_study_says_why():
+    def refuse(prompts):
+        raise BadPromptsError("It takes none.")
+
+    with pytest.raises(BadPromptsError, match="takes none"):
+        list(asking.study(refuse, four_parts(), np.random.default_rng(0)))
 
 
 def test_a_perfect_model_is_perfect_in_mode_4_only_up_to_three_components():

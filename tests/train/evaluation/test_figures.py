@@ -102,6 +102,9 @@ def test_the_study_counts_each_mask_once_and_tells_its_modes():
     said = summary("study", rows, ())
     assert (said["n"], said["dice_mean"], said["dice_mean_ci"]) == (2, 0.3, [0.3, 0.3])
     assert said["by_mode"]["5"] == {"n": 2, "dice_mean": 0.5, "iou_mean": 0.33333, "oracle_dice_mean": 0.5}
+    assert "modes_not_asked" not in said
+    boxes = summary("study", [r for r in rows if r.mode in "345"], ())
+    assert (boxes["dice_mean"], boxes["modes_not_asked"]) == (0.4, ["1", "2"])
 
 
 def test_five_corrections_are_the_sixth_answer():

@@ -1,0 +1,213 @@
+"""What a person commits becomes lessons in the background: on three blocks, with a model that notes what it is told."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.core.prompts import Box, Click
+from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.executor import ImmediateExecutor
+from napari_segsam.engine.session import Session
+from napari_segsam.train.lessons import AT_MOST, Learns, Lessons
+from tests.engine.by_hand import commit_on, paint, truth
+from tests.fakes import LIVER, SPLEEN, FakePredictor, ManualExecutor, block_volume
+
+
+@dataclass(eq=False)
+class Pupil(FakePredictor):
+    """Takes lessons of two pieces."""
+
+    learns: bool = False
+    told: list = field(default_factory=list)
+    wrong: BaseException | None = None
+    corrections: int = 0
+    lacks: int = 5
+    alpha: float = 1.0
+
+    def lesson(self, view, prompts, corrected, of=None):
+        if self.wrong is not None:
+            raise self.wrong
+        yield
+        self.told.append((view.index, prompts, corrected, of))
+        self.corrections += 1
+
+    def forget(self):
+        self.corrections = 0
+
+
+@pytest.fixture
+def pupil():
+    return Pupil()
+
+
+@pytest.fixture
+def controller(pupil):
+    return Controller(Session(block_volume()), pupil, ImmediateExecutor(), neighbours=())
+
+
+@pytest.fixture
+def lessons(controller):
+    made = Lessons(controller, ImmediateExecutor())
+    made.learn(True)
+    return made
+
+
+def test_nothing_is_learnt_before_a_person_wants_it(controller, pupil):
+    lessons = Lessons(controller, ImmediateExecutor())
+    commit_on(controller, 2)
+    assert not lessons.learns and not pupil.learns and pupil.told == []
+    lessons.learn(True)
+    assert pupil.learns
+    commit_on(controller, 3)
+    lessons.learn(False)
+    commit_on(controller, 4)
+    assert [k for k, *_ in pupil.told] == [3] and not pupil.learns
+
+
+def test_a_commit_is_a_lesson_with_its_prompts_and_what_the_object_has_on_the_slice(controller, pupil, lessons):
+    controller.show(2, 3)
+    controller.box((1, 1), (9, 9))
+    controller.click(*LIVER)
+    controller.commit()
+    ((k, prompts, corrected, of),) = pupil.told
+    assert k == 3 and prompts.box == Box(1, 1, 9, 9) and prompts.clicks == (Click(5.0, 5.0),)
+    view = controller.session.view
+    assert np.array_equal(corrected, view.of(truth(controller.session)))
+    assert of == (view.volume.id, 1, 2, 3)
+
+
+def test_a_stroke_on_what_was_committed_is_a_lesson_again_about_the_same_object(controller, pupil, lessons):
+    commit_on(controller, 3)
+    paint(controller, (20, 15, 3), 1)
+    first, second = pupil.told
+    assert second[2].sum() == first[2].sum() + 1
+    assert second[1] is first[1] and second[3] == first[3]
+
+
+def test_what_nobody_prompted_is_no_lesson(controller, pupil, lessons):
+    commit_on(controller, 3)
+    pupil.told.clear()
+    paint(controller, (20, 15, 3), 7)  # a new object by brush alone
+    controller.show(2, 4)
+    paint(controller, (3, 3, 4), 1)
+    controller.suggest()
+    controller.accept(controller.session.suggestions[0])
+    controller.show(2, 3)
+    controller.through.propagate(1, at_most=2)
+    controller.undo()
+    controller.redo()
+    assert pupil.told == []
+
+
+def test_another_object_is_another_correction(controller, pupil, lessons):
+    commit_on(controller, 3)
+    controller.next_object()
+    controller.click(*SPLEEN)
+    controller.commit()
+    assert [of[1:] for *_, of in pupil.told] == [(1, 2, 3), (2, 2, 3)]
+
+
+def test_it_goes_on_with_another_scan_and_another_model_begins_anew(controller, pupil, lessons):
+    commit_on(controller, 3)
+    controller.open(block_volume(), discard=True)
+    commit_on(controller, 3)
+    assert len(pupil.told) == 2 and len({of for *_, of in pupil.told}) == 2
+    controller.resume(Session(block_volume()))
+    commit_on(controller, 3)
+    assert len(pupil.told) == 3
+    other = Pupil(sha256="0" * 64)
+    controller.set_predictor(other)
+    assert other.learns and lessons.learner is other
+    commit_on(controller, 4)
+    assert len(pupil.told) == 3 and len(other.told) == 1
+
+
+def test_a_model_that_cannot_learn_is_left_alone(controller, lessons):
+    controller.set_predictor(FakePredictor())
+    assert lessons.learner is None
+    commit_on(controller, 3)
+    lessons.forget()
+
+
+def test_a_fake_that_learns_is_what_the_protocol_wants(pupil):
+    assert isinstance(pupil, Learns) and not isinstance(FakePredictor(), Learns)
+
+
+def test_why_it_cannot_learn_is_said_until_it_can(controller, pupil, lessons):
+    pupil.wrong = BadPromptsError("It takes no points.")
+    commit_on(controller, 3)
+    assert lessons.trouble == "It takes no points."
+    pupil.wrong = ZeroDivisionError()
+    commit_on(controller, 4)
+    assert "ZeroDivisionError" in lessons.trouble
+    pupil.wrong = None
+    commit_on(controller, 5)
+    assert lessons.trouble == "" and pupil.corrections == 1
+
+
+# --- in the background
+
+
+@pytest.fixture
+def later(controller):
+    return ManualExecutor()
+
+
+@pytest.fixture
+def waiting(controller, later):
+    """Lessons that take place when the test says so."""
+    made = Lessons(controller, later)
+    made.learn(True)
+    return made
+
+
+def test_a_lesson_is_one_job_a_piece_after_all_that_anybody_waits_for(controller, pupil, later, waiting):
+    commit_on(controller, 3)
+    priorities = []
+    while later.waiting:
+        priorities += [j.priority for j in later.waiting]
+        later.run_next()
+        later.deliver()
+    assert priorities == [100, 100] and pupil.corrections == 1
+
+
+def test_only_so_many_corrections_wait(controller, pupil, later, waiting):
+    controller.open(block_volume((24, 20, 16)), discard=True)
+    commit_on(controller, *range(2, 14))
+    later.run_all()
+    assert [k for k, *_ in pupil.told] == [2, *range(14 - AT_MOST, 14)]
+
+
+def test_of_corrections_of_the_same_object_that_wait_the_last_one_counts(controller, pupil, later, waiting):
+    commit_on(controller, 2, 3)
+    for j in (12, 13, 14):
+        paint(controller, (20, j, 3), 1)
+    later.run_all()
+    assert [k for k, *_ in pupil.told] == [2, 3]
+    assert pupil.told[1][2].sum() == pupil.told[0][2].sum() + 3
+
+
+@pytest.mark.parametrize("act", ["forget", "switch off", "another model"])
+def test_what_waits_is_dropped(controller, pupil, later, waiting, act):
+    commit_on(controller, 2, 3)
+    later.run_next()  # the first piece of the first lesson
+    {
+        "forget": waiting.forget,
+        "switch off": lambda: waiting.learn(False),
+        "another model": lambda: controller.set_predictor(Pupil(sha256="0" * 64)),
+    }[act]()
+    later.run_all()
+    assert pupil.told == []
+
+
+def test_forgetting_is_a_job_of_the_models_thread_and_said_when_it_is_done(controller, pupil, later, waiting):
+    commit_on(controller, 2)
+    later.run_all()
+    said = []
+    waiting.changed.connect(lambda: said.append(pupil.corrections))
+    waiting.forget()
+    assert said == [] and pupil.corrections == 1
+    later.run_all()
+    assert said == [0]
