@@ -68,6 +68,29 @@ class Placement:
         points[..., view.depth_axis] = view.display_depth
         return points
 
+    @property
+    def frame(self) -> dict[str, Any]:
+        """Where the scan's layer puts its voxels, for layers with three axes."""
+        missing = 3 - self.layer.ndim
+        return {
+            "scale": (1.0,) * missing + tuple(self.layer.scale),
+            "translate": (0.0,) * missing + tuple(self.layer.translate),
+            "units": ("pixel",) * missing + tuple(self.layer.units),
+            "axis_labels": ("slice",) * missing + tuple(self.layer.axis_labels),
+        }
+
+    def slab_corner(self, view: SliceView) -> tuple[float, ...]:
+        """World position of the first pixel of a layer of one slice."""
+        frame = self.frame
+        corner = list(frame["translate"])
+        corner[view.depth_axis] += view.display_depth * frame["scale"][view.depth_axis]
+        return tuple(corner)
+
+    @property
+    def moved(self) -> list[Any]:
+        """What tells that somebody moved the scan's layer."""
+        return [self.layer.events.scale, self.layer.events.translate]
+
     def display(self, position: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
         """A world position in display coordinates, (3,); a flat layer lies at depth 0."""
         data = np.asarray(self.layer.world_to_data(position), dtype=np.float64)[-3:]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
 from napari_segsam.engine import zoom
 from napari_segsam.engine.slice_look import sam_pixels
+from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented
 from napari_segsam.model.config import SegSamConfig
 from napari_segsam.train import augment
 from napari_segsam.train.config import TrainConfig
@@ -23,6 +26,7 @@ from napari_segsam.train.data import synthetic
 from napari_segsam.train.data.dataset import LoadedSample
 from napari_segsam.train.draws import draws
 from napari_segsam.train.losses import SetTargets
+from napari_segsam.train.priors import read_maps
 from napari_segsam.train.standing import OnSlice, Standing
 
 _MIN_VISIBLE = 12
@@ -35,6 +39,9 @@ _CLASSES_COUNTED = 8
 """Classes of a data set beyond so many do not make it be drawn more often."""
 _TRIES = 1000
 """Pictures drawn in vain, one after the other, before the data set is blamed."""
+
+Shown = tuple[Tensor, list[PromptedCrop], SetTargets | None]
+"""A slice as the encoder reads it, objects prompted on it, and what stands on it."""
 
 
 @dataclass
@@ -67,13 +74,17 @@ class Batch:
 
 @dataclass
 class _Drawn:
-    """A picture of 0..1 (H, W, C), objects to prompt on it (class id 0 is not learned), and what else stands on it."""
+    """A picture of 0..1 (H, W, C), objects to prompt on it (class id 0 is not learned), and what else stands on it.
+
+    ``augmented`` is (H, W, 3), the same picture with its prior maps, where there are any.
+    """
 
     pixels: NDArray[np.float32]
     masks: list[NDArray[np.bool_]]
     class_ids: list[int]
     stands: OnSlice | None
     name: str
+    augmented: NDArray[np.float32] | None = None
 
 
 class BatchMaker(Dataset[Batch]):
@@ -89,8 +100,20 @@ class BatchMaker(Dataset[Batch]):
         config: TrainConfig,
         model: SegSamConfig,
         share: tuple[int, int] = (0, 1),
+        priors: Mapping[str, Path] | None = None,
     ) -> None:
-        """``told`` as ``data.dataset.partial_labels`` gives it; ``share`` is (rank, processes)."""
+        """Join the parts; no pixel is read.
+
+        Args:
+            samples: pictures to draw from.
+            told: as ``data.dataset.partial_labels`` gives it.
+            config: of the run.
+            model: the sizes of what learns.
+            share: (rank, processes).
+            priors: files of ``train.priors`` by sample name; a picture with one is shown as it is, and once more with
+                its maps and the same prompts.
+        """
+        self.priors = priors or {}
         self.samples, self.config, self.model = samples, config, model
         self.prompter = Prompter(config, model)
         self.pictures = range(share[0], config.images, share[1])
@@ -123,9 +146,10 @@ class BatchMaker(Dataset[Batch]):
                 raise UnreadableInputError(
                     f"{self.config.data.root.name}: no picture shows an object of {_MIN_VISIBLE} pixels."
                 )
-            slices.append(made[0])
-            crops += made[1]
-            present.append(made[2])
+            for square, prompted, stands in made:
+                slices.append(square)
+                crops += prompted
+                present.append(stands)
         owner = torch.arange(len(slices)).repeat_interleave(self.config.prompts)
         return Batch(torch.stack(slices), owner, crops, present)
 
@@ -165,14 +189,26 @@ class BatchMaker(Dataset[Batch]):
                 "--resume and fewer 'workers'."
             ) from error
 
-    def _picture(
-        self, rng: np.random.Generator, number: int, as_box: bool
-    ) -> tuple[Tensor, list[PromptedCrop], SetTargets | None] | None:
+    def _picture(self, rng: np.random.Generator, number: int, as_box: bool) -> list[Shown] | None:
+        """One picture as it is, and with its prior maps where it has any; None where nothing can be prompted on it."""
         drawn = self._procedural(rng) if rng.random() < self.config.data.synthetic else self._real(rng)
         usable = [i for i, m in enumerate(drawn.masks) if m.sum() >= _MIN_VISIBLE]
         if not usable:
             return None
-        channels = np.ascontiguousarray(drawn.pixels.transpose(2, 0, 1), dtype=np.float32)
+        looks = [drawn.pixels] if drawn.augmented is None else [drawn.pixels, drawn.augmented]
+        return [self._prompted(pixels, drawn, usable, number, as_box, copy.deepcopy(rng)) for pixels in looks]
+
+    def _prompted(
+        self,
+        pixels: NDArray[np.float32],
+        drawn: _Drawn,
+        usable: list[int],
+        number: int,
+        as_box: bool,
+        rng: np.random.Generator,
+    ) -> Shown:
+        """One look at what was drawn, prompted; ``usable`` are the objects that may be."""
+        channels = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
         picture = torch.from_numpy(channels).expand(3, -1, -1)
         square, scale = zoom.fit_slice(picture, self.model.img_size)
         if self.model.zoom is None:
@@ -209,6 +245,9 @@ class BatchMaker(Dataset[Batch]):
         index = group[rng.integers(len(group))]
         s = self.samples[index]
         pixels: NDArray[np.float32] = s.picture.reshape(*s.picture.shape[:2], -1).astype(np.float32) / np.float32(255)
+        colours = pixels.shape[2]
+        if s.sample.name in self.priors:  # maps go wherever their picture goes
+            pixels = np.concatenate([pixels, read_maps(self.priors[s.sample.name])], axis=2)
         order = rng.permutation(len(s.class_ids))
         chosen = [int(i) for i in (order if self._published else order[: self.config.prompts])]
         drawn = _Drawn(pixels, [s.mask(i) for i in chosen], [s.class_ids[i] for i in chosen], None, s.sample.path.name)
@@ -220,9 +259,12 @@ class BatchMaker(Dataset[Batch]):
             drawn.stands = self.standing.of(index, chosen, rng)
         if rng.random() < _BENT:
             self._bend(drawn, augment.Bend.drawn(rng))
+        drawn.pixels, maps = drawn.pixels[..., :colours], drawn.pixels[..., colours:]
         if rng.random() < _INVERTED:
             drawn.pixels = 1 - drawn.pixels
         drawn.pixels = augment.recolour(drawn.pixels, rng)
+        if maps.shape[2]:
+            drawn.augmented = augmented(drawn.pixels, PriorMaps(maps[..., 0], maps[..., 1]))
         return drawn
 
     def _bend(self, drawn: _Drawn, how: augment.Bend) -> None:

@@ -19,7 +19,9 @@ from pydantic import (
 )
 
 from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.model_choice import ModelChoice
 from napari_segsam.io.faults import first_fault
+from napari_segsam.io.registry import registry
 from napari_segsam.model.config import (
     Branch,
     ClsHead,
@@ -110,11 +112,23 @@ class LossWeights(_Strict):
         return self
 
 
+class PriorsConfig(_Strict):
+    """SAMAug: learn from each picture as it is, and once more with another model's prior maps on it.
+
+    Attributes:
+        model: that model, as ``--model`` names it; None: pictures as they are.
+        points: clicks along each side of a picture.
+    """
+
+    model: str | None = None
+    points: Annotated[StrictInt, Field(ge=1, le=128)] = 32
+
+
 class TrainConfig(_Strict):
     """One run.
 
     Attributes:
-        data, losses: see there.
+        data, losses, priors: see there.
         model: preset of the model's sizes.
         method: choices that differ from the preset.
         run: folder for the state to resume from, the checkpoint, the log and its curves.
@@ -137,6 +151,7 @@ class TrainConfig(_Strict):
     data: DataConfig
     run: Path
     losses: LossWeights = LossWeights()
+    priors: PriorsConfig = PriorsConfig()
     model: Literal["nano", "vit_b", "vit_l", "vit_h"] = "nano"
     method: MethodConfig = MethodConfig()
     text_encoder: str = "minilm"
@@ -186,5 +201,10 @@ def read_config(path: Path) -> TrainConfig:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UnreadableInputError(f"{path.name} cannot be read as TOML ({error}).") from error
     here = path.parent
-    moved = {k: here / v for k in ("run", "backbone", "warm_start") if (v := getattr(config, k)) is not None}
-    return config.model_copy(update={**moved, "data": config.data.model_copy(update={"root": here / config.data.root})})
+    paths = ("run", "backbone", "warm_start")
+    moved: dict[str, object] = {k: here / v for k in paths if (v := getattr(config, k)) is not None}
+    moved["data"] = config.data.model_copy(update={"root": here / config.data.root})
+    asked = config.priors.model
+    if asked is not None and ModelChoice.of(asked).model not in registry():
+        moved["priors"] = config.priors.model_copy(update={"model": str(here / asked)})
+    return config.model_copy(update=moved)

@@ -17,6 +17,9 @@ from safetensors import SafetensorError
 
 from napari_segsam.core.errors import BadCheckpointError, UnknownNameError, UnreadableInputError, WriteError
 from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.engine.loading import load_model
+from napari_segsam.engine.zoo.prior_maps import clickable
+from napari_segsam.io.registry import resolve
 from napari_segsam.train import losses, run_log
 from napari_segsam.train.batches import Batch, BatchMaker
 from napari_segsam.train.beginning import begin
@@ -25,6 +28,7 @@ from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
 from napari_segsam.train.data.dataset import LoadedSample, SAMed2D, load, partial_labels
 from napari_segsam.train.leftovers import remove_leftovers
+from napari_segsam.train.priors import FOLDER, Asked, PriorStore
 from napari_segsam.train.run_log import LOG
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError, last_line
 
@@ -74,7 +78,25 @@ def start(config: TrainConfig, resume: bool = False) -> tuple[Trainer, BatchMake
     w0 = config.losses.no_object or losses.no_object_weight(header.config.n_co, mean_objects)
     trainer = Trainer(config, model, header, w0, accelerator)
     share = accelerator.process_index, accelerator.num_processes
-    return trainer, BatchMaker(samples, _told(samples, config, len(vocabulary)), config, header.config, share)
+    told, priors = _told(samples, config, len(vocabulary)), _priors(samples, config, accelerator)
+    return trainer, BatchMaker(samples, told, config, header.config, share, priors)
+
+
+def _priors(samples: list[LoadedSample], config: TrainConfig, accelerator: Accelerator) -> dict[str, Path]:
+    """Files of the pictures' prior maps by sample name, none where the run wants none; each process makes its share."""
+    if config.priors.model is None:
+        return {}
+    found = resolve(config.priors.model)
+    device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
+    predictor = load_model(found.path, device, found.name, words=found.words, base=found.base)
+    clickable(predictor)  # or it raises, before hours are spent
+    store = PriorStore(config.run.parent / FOLDER, Asked(lambda: predictor, config.priors.points))
+    every = [s.sample for s in samples]
+    mine = store.paths(every[accelerator.process_index :: accelerator.num_processes])
+    if accelerator.num_processes == 1:
+        return mine
+    accelerator.wait_for_everyone()
+    return store.paths(every)
 
 
 def _told(samples: list[LoadedSample], config: TrainConfig, n_classes: int) -> dict[str, np.ndarray]:

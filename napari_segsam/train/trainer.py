@@ -6,6 +6,7 @@ import json
 import math
 import textwrap
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -214,6 +215,8 @@ def _compared(config: TrainConfig) -> dict[str, object]:
     """What of a config must not change within a run, flat: ``losses.text`` and the like."""
     whole = config.model_dump(mode="json", exclude=_MAY_CHANGE)
     del whole["data"]["root"]
+    if config.priors.model is not None:  # a file may be moved
+        whole["priors"]["model"] = Path(config.priors.model).name
     flat: dict[str, object] = {}
     for key, value in whole.items():
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}

@@ -4,7 +4,7 @@ import pytest
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.model.config import preset
-from napari_segsam.train.config import DataConfig, LossWeights, MethodConfig, TrainConfig, read_config
+from napari_segsam.train.config import DataConfig, LossWeights, MethodConfig, PriorsConfig, TrainConfig, read_config
 from tests.conftest import ROOT
 
 WHOLE = 'run = "run"\nbackbone = "b.safetensors"\n[data]\nroot = "data"\n'
@@ -87,7 +87,8 @@ def test_the_page_on_training_says_what_is_so(tmp_path):
     assert read_config(written(tmp_path, branched)).method.of(preset("vit_b", 3)).branch == "resnet34"
     table = "".join(line for line in page.splitlines() if line.startswith("| `"))
     missing = [name for name in TrainConfig.model_fields if f"`{name}`" not in table]
-    assert missing == ["data", "losses", "method"]  # tables of their own
+    assert missing == ["data", "losses", "priors", "method"]  # tables of their own
+    assert [name for name in PriorsConfig.model_fields if f"priors.{name}`" not in table] == []
     assert [name for name in MethodConfig.model_fields if f"`{name}`" not in table] == []
     assert [name for name in DataConfig.model_fields if f"data.{name}`" not in page] == []
     assert all(f"`{name}`" in table or f"losses.{name}`" in table for name in ("pixel", "alignment_kind", "no_object"))

@@ -5,8 +5,9 @@ Source of the scheme and its figures: Kirillov et al. 2023, ``SamAutomaticMaskGe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,8 +16,12 @@ from torchvision.ops import masks_to_boxes, nms
 from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
 from napari_segsam.model.zoo.family import Masks
 
-_AT_ONCE = 64
-"""Clicks that a decoder answers at a time."""
+T = TypeVar("T")
+Parts = Generator[float, None, T]
+"""Work in short parts: each gives the share of the clicks that is done, the end what was made."""
+
+_AT_ONCE = 4
+"""Clicks that a decoder answers at a time; on a CPU the next click of a person waits for as many."""
 _OFFSET = 1.0
 """A mask's stability is the IoU of what it is at this much above and below its threshold."""
 
@@ -40,6 +45,8 @@ class Grid:
 
 SAMAUG = Grid(least_iou=0.5, overlap=0.5)
 """As SAMAug asks for its masks."""
+SEGSAM = Grid(least_iou=0.5, least_stability=0.8, overlap=0.5)
+"""For a SEG-SAM, whose masks have softer edges: nano's first one has 0.8 at the median, none reached 0.95."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class AutomaticMasks:
     """M masks, best first, on the decoder's own grid over the whole square.
 
     Attributes:
-        logits: (M, h, w) float32.
+        logits: (M, h, w) float16: before the best are known there may be thousands.
         stability: (M,) 0 to 1.
     """
 
@@ -56,10 +63,10 @@ class AutomaticMasks:
 
 
 @torch.inference_mode()
-def automatic_masks(
+def finding(
     answer: Callable[[PromptBatch], Masks], side: int, inside: tuple[float, float], grid: Grid = SAMAUG
-) -> AutomaticMasks:
-    """Click everywhere on a picture.
+) -> Parts[AutomaticMasks]:
+    """Click everywhere on a picture, a few clicks at a time.
 
     Args:
         answer: what a model that takes points says to some prompts on the picture.
@@ -67,12 +74,34 @@ def automatic_masks(
         inside: (height, width) in pixels of what the picture covers of the square; the rest is padding.
         grid: which clicks, and which masks are kept.
     """
-    found = [_good(answer(clicks), grid) for clicks in _clicks(side, inside, grid.points)]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    done = 0
+    for clicks in _clicks(side, inside, grid.points):
+        found.append(_good(answer(clicks), grid))
+        done += len(clicks)
+        yield done / grid.points**2
     logits, rank, stability = (torch.cat(parts) for parts in zip(*found, strict=True))
     if not len(logits):
         return AutomaticMasks(logits, stability)
     kept = nms(masks_to_boxes(logits > 0) + _pixel, rank, grid.overlap)
     return AutomaticMasks(logits[kept], stability[kept])
+
+
+def automatic_masks(
+    answer: Callable[[PromptBatch], Masks], side: int, inside: tuple[float, float], grid: Grid = SAMAUG
+) -> AutomaticMasks:
+    """All parts of :func:`finding`, one after another."""
+    return finished(finding(answer, side, inside, grid))
+
+
+def finished(parts: Parts[T]) -> T:
+    """Do all parts, one after another; what they made."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            made: T = end.value
+            return made
 
 
 _pixel = torch.tensor([0.0, 0.0, 1.0, 1.0])
@@ -98,7 +127,7 @@ def _good(answer: Masks, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     good = (stability >= grid.least_stability) & (logits > 0).any(-1).any(-1)
     if iou is not None:
         good &= iou > grid.least_iou
-    return logits[good], (stability if iou is None else iou)[good], stability[good]
+    return logits[good].half(), (stability if iou is None else iou)[good], stability[good]
 
 
 def stability_of(logits: Tensor) -> Tensor:

@@ -6,15 +6,21 @@ Source: Zhang et al., "Input Augmentation with SAM" (MedAGI at MICCAI 2023).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 from torch.nn import functional as F
 
+from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.engine.drawing import Drawing
+from napari_segsam.engine.predictor import SegSamPredictor
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.zoo.automatic_masks import SAMAUG, Grid, automatic_masks
+from napari_segsam.engine.protocols import Embedding, Predictor
+from napari_segsam.engine.zoo.automatic_masks import SAMAUG, SEGSAM, Grid, Parts, finding
+from napari_segsam.engine.zoo.predictor import ZooPredictor
 from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.zoo.family import Masks
 
@@ -45,35 +51,77 @@ class PriorMaps:
         Raises:
             ValueError: another number of stabilities than of masks, or a mask of another size.
         """
-        stability, boundary = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        maps = cls.empty(shape)
         for mask, stable in zip(masks, stabilities, strict=True):
-            if mask.shape != shape:
-                raise ValueError(f"a mask is {mask.shape}, the picture {shape}")
-            stability[mask] += np.float32(stable)
-            boundary |= find_boundaries(mask, mode="thick")  # type: ignore[no-untyped-call]
-        return cls(stability, boundary.astype(np.float32))
+            maps.draw(mask, stable)
+        return maps
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int]) -> PriorMaps:
+        """Of a (rows, cols) picture on which nothing was found."""
+        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+    def draw(self, mask: NDArray[np.bool_], stable: float) -> None:
+        """Add one (rows, cols) mask to both maps; for whoever makes them.
+
+        Raises:
+            ValueError: a mask of another size.
+        """
+        if mask.shape != self.stability.shape:
+            raise ValueError(f"a mask is {mask.shape}, the picture {self.stability.shape}")
+        self.stability[mask] += np.float32(stable)
+        self.boundary[find_boundaries(mask, mode="thick")] = 1  # type: ignore[no-untyped-call]
 
 
-def prior_maps(
+def mapping(
     answer: Callable[[PromptBatch], Masks], side: int, frame: PictureFrame, grid: Grid = SAMAUG
-) -> PriorMaps:
-    """Click everywhere on a slice and make maps of what is found.
+) -> Parts[PriorMaps]:
+    """Click everywhere on a slice and make maps of what is found, in the slice's (rows, cols), part by part.
 
     Args:
-        answer: see :func:`napari_segsam.engine.zoo.automatic_masks.automatic_masks`.
+        answer: see :func:`napari_segsam.engine.zoo.automatic_masks.finding`.
         side: of the model's square, in pixels.
         frame: where the slice lies in it.
         grid: which clicks, and which masks are kept.
-
-    Returns:
-        Maps in the slice's (rows, cols).
     """
-    found = automatic_masks(answer, side, (frame.height, frame.width), grid)
-    masks = []
-    for logits in found.logits:  # one at a time: slices may be large
-        full = F.interpolate(logits[None, None], (side, side), mode="bilinear", align_corners=False)[0]
-        masks.append((frame.back(full[:, : frame.height, : frame.width])[0] > 0).numpy())
-    return PriorMaps.of(masks, found.stability.tolist(), (frame.rows, frame.cols))
+    found = yield from finding(answer, side, (frame.height, frame.width), grid)
+    maps = PriorMaps.empty((frame.rows, frame.cols))
+    for logits, stable in zip(found.logits, found.stability.tolist(), strict=True):  # slices may be large
+        full = F.interpolate(logits.float()[None, None], (side, side), mode="bilinear", align_corners=False)[0]
+        maps.draw((frame.back(full[:, : frame.height, : frame.width])[0] > 0).numpy(), stable)
+        yield 1.0
+    return maps
+
+
+def maps_of(predictor: Predictor, embedding: Embedding, points: int = SAMAUG.points) -> Parts[PriorMaps]:
+    """What a model finds everywhere on the slice that it has embedded, part by part.
+
+    Args:
+        predictor: of a model that takes points.
+        embedding: its own.
+        points: clicks along each side of the slice.
+
+    Raises:
+        BadPromptsError: the model takes no points.
+    """
+    drawing = clickable(predictor)
+    grid = replace(SEGSAM if isinstance(predictor, SegSamPredictor) else SAMAUG, points=points)
+    return mapping(partial(drawing.masks, embedding), drawing.side, drawing.frame_of(embedding), grid)
+
+
+def clickable(predictor: Predictor) -> Drawing:
+    """The same predictor, as one that can be clicked everywhere.
+
+    Raises:
+        BadPromptsError: the model takes no points.
+    """
+    if isinstance(predictor, SegSamPredictor):
+        return predictor
+    if isinstance(predictor, ZooPredictor) and predictor.family.abilities.points:
+        return predictor
+    raise BadPromptsError(
+        f"{predictor.name} takes no points, so it cannot be clicked everywhere for prior maps; choose one that does."
+    )
 
 
 def augmented(picture: Map, maps: PriorMaps) -> Map:

@@ -2,10 +2,17 @@ import numpy as np
 import pytest
 import torch
 
+from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.core.slices import SliceView
+from napari_segsam.engine.loading import load_model
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.zoo.automatic_masks import Grid
-from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented, most_certain, prior_maps
+from napari_segsam.engine.zoo.automatic_masks import Grid, finished
+from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented, mapping, maps_of, most_certain
+from napari_segsam.io.phantom.sample import torso_phantom, torso_phantom_labels
+from napari_segsam.io.registry import resolve
 from napari_segsam.model.zoo.family import Masks
+from tests.zoo import BOXES
+from tests.zoo import predictor as echo
 
 SHAPE = (12, 14)
 STABLE = (0.5, 0.75, 0.97)
@@ -99,10 +106,30 @@ def test_what_a_model_finds_on_its_square_lies_on_the_slice_in_the_same_place():
     def answer(prompts):
         return Masks(left.expand(len(prompts), -1, -1, -1), None)
 
-    maps = prior_maps(answer, 64, PictureFrame(20, 40, 32, 64), Grid(points=4, least_stability=0.5))
+    maps = finished(mapping(answer, 64, PictureFrame(20, 40, 32, 64), Grid(points=4, least_stability=0.5)))
     assert maps.stability.shape == (20, 40)
     assert (maps.stability[:, :9] == 1).all()  # found sixteen times, counted once
     assert (maps.stability[:, 11:] == 0).all()
     assert maps.boundary[:, 8:12].any(1).all()
     assert not maps.boundary[:, :7].any()
     assert not maps.boundary[:, 13:].any()
+
+
+def test_nano_can_be_clicked_everywhere_too():
+    """The embedded model on a slice of the phantom: most of the liver is found, and no more than a little air."""
+    found = resolve("nano")
+    nano = load_model(found.path, "cpu", found.name)
+    volume, labels = torso_phantom(), torso_phantom_labels()
+    view = SliceView(volume, 2, volume.grid.shape[2] // 2)
+    maps = finished(maps_of(nano, nano.embed(view, nano.window_for(view, None)), points=5))
+    names = {label.name: value for value, label in labels.labels.items()}
+    liver = view.of(labels.voxels) == names["liver"]
+    assert maps.stability.shape == maps.boundary.shape == view.shape
+    assert (maps.stability[liver] > 0).mean() > 0.8
+    assert 0 < maps.boundary.mean() < 0.2
+
+
+def test_a_model_that_takes_no_points_is_refused():
+    boxes = echo(BOXES)
+    with pytest.raises(BadPromptsError, match="takes no points"):
+        maps_of(boxes, None)
