@@ -19,6 +19,7 @@ def report(run: Segmentation) -> dict[str, Any]:
     return {
         "model": {"name": run.predictor.name, "sha256": run.predictor.sha256},
         "device": run.predictor.device,
+        "detector": _detector(run),
         "source": {
             "shape": list(volume.grid.shape),
             "spacing_mm": list(volume.grid.spacing_mm),
@@ -40,6 +41,11 @@ def summary(run: Segmentation) -> Iterator[str]:
         said += [f"{word} {item[k]:.2f}" for k, word in _SCORES.items() if item[k] is not None]
         yield ", ".join(said)
     yield from (f"note: {w}" for w in run.warnings)
+
+
+def _detector(run: Segmentation) -> dict[str, Any] | None:
+    found = run.detector
+    return None if found is None else {"name": found.name, "sha256": found.sha256, "threshold": run.at_least}
 
 
 def _object(run: Segmentation, answer: Answer) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.prediction import Prediction, Suggestion, dice
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
+from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.names import own_name, unnamed
-from napari_segsam.engine.protocols import Embedding, Predictor
+from napari_segsam.engine.proposals import filled
+from napari_segsam.engine.protocols import BoxDetector, Embedding, Predictor
 
 _SAME_OBJECT_DICE = 0.5
 
@@ -49,12 +51,16 @@ class Segmentation:
 
     Attributes:
         asked: the window of ``--window``, None = the model chooses.
+        detector: whose boxes `suggest` puts to the model; None: the model names what it finds by itself.
+        at_least: the least score of such a box.
         seconds: by stage, as the report has them.
     """
 
     volume: Volume
     predictor: Predictor
     asked: Window | None = None
+    detector: BoxDetector | None = None
+    at_least: float = 0.0
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("load", "embed", "decode", "write"), 0.0))
     answers: list[Answer] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
@@ -65,6 +71,11 @@ class Segmentation:
         self.labels = LabelMap(self.volume.grid)
         self.semantic = LabelMap(self.volume.grid)
         self.warnings += self.volume.warnings
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The classes of the semantic map: the model's, or the detector's."""
+        return self.predictor.vocabulary if self.detector is None else Vocabulary(self.detector.classes)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -77,19 +88,29 @@ class Segmentation:
 
     def answer(self, entry: PlacedObject) -> None:
         """Ask the model about one entry."""
-        embedding = self._embedding(entry.view, entry.prompts)
-        with self.timed("decode"):
-            prediction = self.predictor.predict(embedding, entry.prompts)
+        prediction = self._predict(entry.view, entry.prompts)
         self.answers.append(Answer(entry, prediction))
         if not prediction.mask.any():
             self.warnings.append(f"Object {entry.value}: the model found nothing on {_where(entry.view)}.")
 
     def suggest(self, view: SliceView, prompts: Prompts | None = None) -> None:
         """Ask what the model names by itself on a slice; prompts only choose the window, and with it the embedding."""
+        if self.detector is not None:
+            self._propose(view, self.detector)
+            return
         embedding = self._embedding(view, prompts)
         with self.timed("decode"):
             found = self.predictor.suggest(embedding)
         self.seen += [Seen(view, s, embedding.window) for s in found if not self._better_known(view, s)]
+
+    def _propose(self, view: SliceView, detector: BoxDetector) -> None:
+        """Put each box of the detector to the model, as if a person had drawn it."""
+        with self.timed("decode"):
+            boxes = detector.propose(view, self.predictor.window_for(view, None, self.asked), self.at_least)
+        for box in boxes:
+            window = self.predictor.window_for(view, Prompts((), box.box), self.asked)
+            found = filled([box], detector.name, lambda prompts: self._predict(view, prompts))
+            self.seen += [Seen(view, s, window) for s in found if not self._better_known(view, s)]
 
     def suggest_around_prompts(self) -> None:
         """Suggestions for every slice that was prompted, through every window that it was embedded with."""
@@ -110,6 +131,11 @@ class Segmentation:
                 self.seen.remove(old)
                 return False
         return False
+
+    def _predict(self, view: SliceView, prompts: Prompts) -> Prediction:
+        embedding = self._embedding(view, prompts)
+        with self.timed("decode"):
+            return self.predictor.predict(embedding, prompts)
 
     def _embedding(self, view: SliceView, prompts: Prompts | None) -> Embedding:
         window = self.predictor.window_for(view, prompts, self.asked)
@@ -145,9 +171,9 @@ class Segmentation:
             )
 
     def _name(self, view: SliceView, mask: NDArray[np.bool_], name: str) -> None:
-        class_id = self.predictor.vocabulary.id_of(name)
+        class_id = self.vocabulary.id_of(name)
         _add(self.semantic, view, mask, class_id)
-        self.semantic.labels[class_id] = Label(class_id, self.predictor.vocabulary.name_of(class_id))
+        self.semantic.labels[class_id] = Label(class_id, self.vocabulary.name_of(class_id))
 
     def names(self) -> dict[int, str]:
         """Voxel value -> class: the one of the prompts file, else the one with the best scores over all its slices."""

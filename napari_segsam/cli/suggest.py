@@ -1,4 +1,4 @@
-"""``segsam suggest``: no prompts; what the model names by itself, slice by slice."""
+"""``segsam suggest``: no prompts; what the model names by itself, or fills of a detector's boxes, slice by slice."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def suggest(
     out: Annotated[Path, typer.Option("--out", help="The map of class ids to write, e.g. semantic.nii.gz.")],
     axis: Annotated[str, typer.Option("--axis", help="Slices across i, j or k.")] = "k",
     slices: Annotated[str | None, typer.Option("--slices", help="A:B:STEP, B not included; all without it.")] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option("--detector", help="Put the boxes of this detector, .safetensors or .onnx, to the model."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="The least score of a box; 0.25 without it.", min=0, max=1)
+    ] = None,
     report: loading.ReportOption = None,
     series: loading.SeriesOption = None,
     resample: loading.ResampleOption = False,
@@ -30,23 +37,30 @@ def suggest(
     modality: loading.ModalityOption = None,
     window: loading.WindowOption = None,
 ) -> None:
-    """No prompts: what the model names by itself."""
+    """No prompts: what the model names by itself, or what it draws in a detector's boxes."""
     check_label_maps(out)
+    if detector is None and threshold is not None:
+        raise SegsamError("--threshold is the least score of a detector's box; name the detector by --detector.")
     from napari_segsam.engine.zoo.depth import through_depth
+    from napari_segsam.engine.zoo.slice_detector import AT_LEAST, load_detector
 
     asked, across = loading.parse_window(window), loading.parse_axis(axis)
-    with Staging(files(out, report), inputs=loading.inputs(path, model)) as staging:
+    read = (*loading.inputs(path, model), *([] if detector is None else [detector]))
+    with Staging(files(out, report), inputs=read) as staging:
         begun = time.perf_counter()
+        boxes = None if detector is None else load_detector(detector)
         volume = loading.load_volume(path, series, modality, resample=resample)
         indices = loading.parse_slices(slices, volume.grid.shape[across])
         predictor = loading.load_model(model, device)
-        if not predictor.vocabulary:
+        if detector is None and not predictor.vocabulary:
             raise SegsamError(
-                f"{predictor.name} names nothing by itself: prompt it with `segsam predict`, or take --model nano here."
+                f"{predictor.name} names nothing by itself: prompt it with `segsam predict`, or take --model nano or a "
+                "--detector here."
             )
-        run = Segmentation(volume, predictor, asked)
+        run = Segmentation(volume, predictor, asked, boxes, AT_LEAST if threshold is None else threshold)
         run.seconds["load"] = time.perf_counter() - begun
-        through = through_depth(predictor, volume, across, asked) if len(indices) == volume.grid.shape[across] else None
+        whole = boxes is None and len(indices) == volume.grid.shape[across]
+        through = through_depth(predictor, volume, across, asked) if whole else None
         if through is None:
             for index in track(indices, len(indices), "slices"):
                 run.suggest(SliceView(volume, across, index))

@@ -7,7 +7,7 @@ backbone of ``nano``, which has seen medical pictures, and learns on a CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,7 @@ def train_detector(
     backbone: Tensors | None = None,
     seed: int = 0,
     done: Callable[[int, float], None] = lambda step, loss: None,
+    watch: Callable[[Iterator[int], int], Iterator[int]] = lambda steps, _count: steps,
 ) -> Detector:
     """A detector taught for so many steps of eight pictures.
 
@@ -77,6 +78,7 @@ def train_detector(
         backbone: ``image_encoder.backbone`` of a ``nano``; random weights learn far more slowly.
         seed: of weights, draws and augmentation.
         done: told each step's number and loss.
+        watch: given the steps and how many they are, passes them on, so that it can show progress.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -86,7 +88,7 @@ def train_detector(
     own = [p for name, p in model.named_parameters() if not name.startswith("backbone.")]
     begun = [p for p in model.backbone.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW([{"params": own}, {"params": begun}], weight_decay=1e-2)
-    for step in range(steps):
+    for step in watch(iter(range(steps)), steps):
         share = min((step + 1) / (_WARM_UP * steps), 1.0) * (1 + math.cos(math.pi * step / steps)) / 2
         for group, rate in zip(optimiser.param_groups, (_RATE, _BACKBONE_RATE), strict=True):
             group["lr"] = rate * share

@@ -1,27 +1,67 @@
 import numpy as np
 import pytest
 
+from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.prompts import Box
 from napari_segsam.engine.zoo.box_proposals import load_finder
 from napari_segsam.model.mobilenet import MobileNetV2
 from napari_segsam.train.data.dataset import SAMed2D, load
-from napari_segsam.train.detector_run import boxes_of, example_of, nano_backbone, teach_detector, vocabulary_of
+from napari_segsam.train.detector_run import (
+    boxes_of,
+    example_of,
+    lesson_of_data,
+    lesson_of_scan,
+    measured,
+    nano_backbone,
+    teach_detector,
+    vocabulary_of,
+)
+from tests.fakes import ORGAN_HU, block_volume
 from tests.train.sa_med2d import disk, objects, write
 
 
 def test_a_folder_of_pictures_becomes_a_detectors_file(tmp_path):
-    losses = []
-    out = tmp_path / "mine.safetensors"
+    out, seen = tmp_path / "mine.safetensors", []
     data = SAMed2D(write(tmp_path / "data"))
-    header = teach_detector(data, out, side=32, steps=2, done=lambda step, loss: losses.append((step, loss)))
-    assert [step for step, _ in losses] == [1, 2]
-    assert len(header.names) == 3
-    assert load_finder(out).names == header.names
+    lesson = lesson_of_data(data, 32)
+    assert (len(lesson.names), len(lesson.examples), lesson.boxes) == (3, 6, 18)
+    model = teach_detector(lesson, out, steps=2, watch=lambda steps, count: seen.append(count) or steps)
+    assert seen == [2]
+    assert load_finder(out).names == lesson.names
+    assert 0 <= measured(model, lesson_of_data(data, 32, lesson.names)) <= 1
 
 
 def test_a_side_that_does_not_halve_five_times_is_refused(tmp_path):
     with pytest.raises(ValueError, match="multiple of 32"):
-        teach_detector(SAMed2D(write(tmp_path)), tmp_path / "x.safetensors", side=100)
+        lesson_of_data(SAMed2D(write(tmp_path)), 100)
+
+
+def organs(volume):
+    """The three blocks as labels; the spleen without a name."""
+    labels = LabelMap(volume.grid, labels={1: Label(1, "liver"), 3: Label(3, "kidney_left")})
+    for value, hu in enumerate(ORGAN_HU.values(), 1):
+        labels.voxels[volume.voxels == hu] = value
+    return labels
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_labelled_scan_is_a_lesson_slice_by_slice(axis):
+    volume = block_volume((24, 20, 8))
+    lesson = lesson_of_scan(volume, organs(volume), axis, 96)
+    assert lesson.names == ("kidney_left", "liver", "object 2")
+    labelled = (organs(volume).voxels > 0).any(axis=tuple(a for a in range(3) if a != axis)).sum()
+    assert len(lesson.examples) == labelled == (6 if axis == 2 else 20)
+    assert lesson.boxes == 18 if axis == 2 else lesson.boxes > 18
+    if axis == 2:  # rows are j and columns i, four times as large; the liver is i 1..11, j 1..9
+        liver = lesson.examples[0].corners[lesson.examples[0].classes == 1]
+        assert liver.tolist() == [[4, 4, 48, 40]]
+
+
+def test_a_scan_without_a_label_is_refused():
+    volume = block_volume()
+    with pytest.raises(UnreadableInputError, match="label a few objects first"):
+        lesson_of_scan(volume, LabelMap(volume.grid), 2, 32)
 
 
 def test_each_object_of_a_picture_is_a_box_of_its_class(tmp_path):

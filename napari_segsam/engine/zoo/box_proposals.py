@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_segsam.core.errors import BadCheckpointError
+from napari_segsam.core.prediction import Proposal
 from napari_segsam.core.prompts import Box
 from napari_segsam.engine import zoom
 from napari_segsam.engine.zoo.onnx_detector import load_onnx_detector
@@ -20,21 +20,6 @@ from napari_segsam.model.detector import Detector, DetectorHeader, load_detector
 from napari_segsam.model.zoo.accounts import ModelFileError
 
 Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A box that a detector proposes.
-
-    Attributes:
-        box: on the picture; its corner pixels belong to it.
-        score: 0 to 1.
-        name: of the class, as the detector was taught it.
-    """
-
-    box: Box
-    score: float
-    name: str
 
 
 class Finder(Protocol):

@@ -25,6 +25,8 @@ _GREY = 114 / 255
 """What YOLO's own preparation puts round a picture that is no square."""
 _SIDE = 640
 """Of an exported model that takes any size."""
+_LONGEST = 100_000
+"""Characters of a text that is read as Python's literals; the names of 1,000 classes need some 20,000."""
 
 Floats = NDArray[np.float32]
 
@@ -142,13 +144,27 @@ def _names(said: Mapping[str, str]) -> tuple[str, ...]:
     if said.get("task", "detect") != "detect":
         raise ValueError(f"its task is '{said['task']}', not 'detect'")
     try:
-        names = ast.literal_eval(said["names"])  # a dict as Python writes it: {0: 'polyp', 1: 'tool'}
+        names = _literal(said["names"])  # a dict as Python writes it: {0: 'polyp', 1: 'tool'}
         listed = [str(names[k]) for k in sorted(names)] if isinstance(names, dict) else [str(n) for n in names]
     except (KeyError, SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError("it does not say the names of its classes") from error
     if not listed:
         raise ValueError("it has no classes")
     return tuple(listed)
+
+
+def _literal(text: str) -> Any:
+    """What a text says as Python's literals; nothing in it is run.
+
+    A stranger's file says how long the text is, and Python's parser takes some 500 bytes for each of its characters.
+
+    Raises:
+        ValueError: too long.
+        SyntaxError, TypeError, RecursionError, MemoryError: no literals.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has {len(text)} characters")
+    return ast.literal_eval(text)
 
 
 def _input(session: Session, said: Mapping[str, str]) -> tuple[str, tuple[int, int]]:
@@ -167,7 +183,7 @@ def _input(session: Session, said: Mapping[str, str]) -> tuple[str, tuple[int, i
 def _said_size(said: Mapping[str, str]) -> tuple[int, int]:
     """Height and width that a model for any size was exported with."""
     try:
-        height, width = ast.literal_eval(said.get("imgsz", f"[{_SIDE}, {_SIDE}]"))
+        height, width = _literal(said.get("imgsz", f"[{_SIDE}, {_SIDE}]"))
         size = int(height), int(width)
     except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError("it does not say the size of its input") from error

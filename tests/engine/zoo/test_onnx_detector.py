@@ -121,6 +121,7 @@ def test_a_model_for_any_size_is_shown_what_it_was_exported_with():
         (ByHand(raw(), {}), "names of its classes"),
         (ByHand(raw(), {"names": "__import__('os').getcwd()"}), "names of its classes"),
         (ByHand(raw(), {"names": "{}"}), "no classes"),
+        (ByHand(raw(), {"names": f"[{'1,' * 60_000}]"}), "names of its classes"),  # longer than any list of classes
         (ByHand(raw(), shape=(1, 1, 64, 64)), "three colours"),
         (ByHand(raw(), shape=(4, 3, 64, 64)), "one picture"),
         (ByHand(raw(), kind="tensor(float16)"), "32-bit"),
