@@ -9,45 +9,76 @@ from typing import Any
 
 import napari
 import numpy as np
-from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QDialog, QFileDialog, QLineEdit, QMenu, QWidget
 
 _LEFT = Qt.MouseButton.LeftButton
-_PATIENCE_S = 180.0
+
+Ijk = tuple[int, int, int]
+"""A voxel of a scan."""
 
 
 class Person:
     """Looks at one viewer.
+
+    Args:
+        viewer: napari's.
+        patience_s: how long it waits for anything.
 
     Attributes:
         clicks: of the mouse, so far.
         keys: pressed so far; a path that is pasted into a dialog counts as one.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
-        self.viewer = viewer
+    def __init__(self, viewer: napari.Viewer, patience_s: float = 180.0) -> None:
+        self.viewer, self._patience_s = viewer, patience_s
         self.clicks = self.keys = 0
         canvas: Any = viewer.window._qt_viewer.canvas  # noqa: SLF001 - napari has no public way to it
         self._canvas = canvas.native
 
     def wait(self, until: Callable[[], object], what: str) -> None:
         """Watch until something is so."""
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + self._patience_s
         while not until():
             if time.monotonic() > end:
-                raise SystemExit(f"This did not happen in {_PATIENCE_S:g} s: {what}. Try again on a quieter machine.")
+                raise SystemExit(
+                    f"This did not happen in {self._patience_s:g} s: {what}. Try again on a quieter machine."
+                )
             QTest.qWait(20)
 
-    def click_at(self, scan: Any, ijk: tuple[int, int, int]) -> None:
+    def click_at(self, scan: Any, ijk: Ijk) -> None:
         """Click the canvas where the visible slice shows a voxel of the scan."""
+        self.clicks += 1
+        QTest.mouseClick(self._canvas, _LEFT, pos=self.place_of(scan, ijk))
+
+    def drag_at(self, scan: Any, start: Ijk, end: Ijk) -> None:
+        """Press the mouse where the visible slice shows one voxel, and let it go where it shows another."""
+        self.clicks += 1
+        first, last = (self.place_of(scan, ijk) for ijk in (start, end))
+        way = [first + (last - first) * t for t in np.linspace(0, 1, 6)]
+        self._mouse(QEvent.Type.MouseButtonPress, way[0], _LEFT, _LEFT)
+        for place in way[1:]:
+            QTest.qWait(12)  # vispy drops moves that follow each other in less than 10 ms
+            self._mouse(QEvent.Type.MouseMove, place, Qt.MouseButton.NoButton, _LEFT)
+        self._mouse(QEvent.Type.MouseButtonRelease, way[-1], _LEFT, Qt.MouseButton.NoButton)
+
+    def place_of(self, scan: Any, ijk: Ijk) -> QPoint:
+        """The canvas's pixel that shows a voxel of the visible slice."""
         grid = scan.metadata["segsam_volume"].grid
         world = np.asarray(scan.data_to_world(grid.display.display_index(np.asarray(ijk), grid.shape)))
         camera = self.viewer.scene.camera
-        row, col = (world[list(self.viewer.dims.displayed)] - np.asarray(camera.center)[-2:]) * camera.zoom
-        place = QPoint(round(self._canvas.width() / 2 + col), round(self._canvas.height() / 2 + row))
-        self.clicks += 1
-        QTest.mouseClick(self._canvas, _LEFT, pos=place)
+        row, col = (world[list(self.viewer.dims.displayed)[-2:]] - np.asarray(camera.center)[-2:]) * camera.zoom
+        return QPoint(round(self._canvas.width() / 2 + col), round(self._canvas.height() / 2 + row))
+
+    def _mouse(self, kind: QEvent.Type, place: QPoint, button: Qt.MouseButton, held: Qt.MouseButton) -> None:
+        """QTest's own moves carry no button."""
+        where = QPointF(place)
+        none = Qt.KeyboardModifier.NoModifier
+        QApplication.sendEvent(
+            self._canvas, QMouseEvent(kind, where, self._canvas.mapToGlobal(where), button, held, none)
+        )
 
     def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         """Press a key with the keyboard on the canvas."""

@@ -34,7 +34,7 @@ LIMIT = 1e-4
 """Largest difference of the embeddings, over the peer's range, that is still the same answer."""
 _OUT, _WINDOW = 256, 14
 _MARKS = {False: "there", True: "there and back"}
-"""Of the page's two tables."""
+"""Of the page's tables; those of several pictures at once say how many."""
 
 
 def peer_of(sizes: ViTSizes, side: int) -> nn.Module:
@@ -167,7 +167,7 @@ def row(asked: argparse.Namespace, side: int) -> list[object]:
 
 def main() -> None:
     """Print the table, or write it into a page."""
-    parser = command(__doc__, f"{_MARKS[False]}' or '{_MARKS[True]}")
+    parser = command(__doc__, "', '".join([*_MARKS.values(), f"{_MARKS[False]}, 4 pictures"]))
     parser.add_argument("--sizes", default="vit_b", choices=VIT_SIZES)
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--batch", type=int, default=1)
@@ -181,12 +181,13 @@ def main() -> None:
         return
     header = ["picture", "ours (s)", "peer (s)", "products (s)", "peer / ours", "products / ours", "difference",
               "ours (GB)", "peer (GB)"]  # fmt: skip
-    what = f"{asked.sizes}, batch {asked.batch}, {_MARKS[asked.gradients]}, {asked.device}"
+    way = _MARKS[asked.gradients]
+    what = f"{asked.sizes}, batch {asked.batch}, {way}, {asked.device}"
     where = f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {asked.rounds} rounds"
     text = f"{what}; {where}.\n\n" + table(header, (row(asked, side) for side in asked.sides))
     print(text)
     if asked.page:
-        write_between(asked.page, _MARKS[asked.gradients], text)
+        write_between(asked.page, way if asked.batch == 1 else f"{way}, {asked.batch} pictures", text)
 
 
 if __name__ == "__main__":

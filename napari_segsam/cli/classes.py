@@ -27,7 +27,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every class of a model: its id, its name, in which pictures it is seen, its SNOMED CT code."""
-    header, cards = _header(model), _cards()
+    from napari_segsam.io.class_cards import package_cards
+
+    header, cards = _header(model), package_cards()
     records = [_record(number, name, header, cards.get(name)) for number, name in enumerate(header.names, start=1)]
     if as_json:
         answer({"model": model, "text_encoder": header.text_encoder, "classes": records})
@@ -73,14 +75,6 @@ def _header(model: str) -> Header:
         raise BadCheckpointError(
             f"{path.name} is no model that can be used here: {error}. Try `segsam models`."
         ) from error
-
-
-def _cards() -> dict[str, ClassCard]:
-    from importlib.resources import files
-
-    from napari_segsam.core.terminology import read_cards
-
-    return read_cards((files("napari_segsam.weights") / "class_cards.toml").read_text(encoding="utf-8"))
 
 
 def _record(number: int, name: str, header: Header, card: ClassCard | None) -> dict[str, Any]:

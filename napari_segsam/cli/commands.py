@@ -14,6 +14,7 @@ from napari_segsam.cli import (
     classes,
     convert,
     demo,
+    detector,
     doctor,
     evaluate,
     finetune,
@@ -21,6 +22,7 @@ from napari_segsam.cli import (
     info,
     models,
     predict,
+    priors,
     suggest,
     train,
 )
@@ -101,10 +103,12 @@ app.command("gui")(gui.gui)
 app.command("info")(info.info)
 app.command("predict")(predict.predict)
 app.command("suggest")(suggest.suggest)
+app.command("priors")(priors.priors)
 app.command("convert")(convert.convert)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("finetune")(finetune.finetune)
 app.add_typer(models.app, name="models")
 app.add_typer(classes.app, name="classes")
+app.add_typer(detector.app, name="detector")
 app.command("doctor")(doctor.doctor)

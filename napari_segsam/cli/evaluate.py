@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_segsam.engine.protocols import Predictor
     from napari_segsam.train.evaluation.rows import Row
     from napari_segsam.train.evaluation.run import Evaluation, Load
+    from napari_segsam.train.priors import Asked
 
 _SKIPPED_SHOWN = 5
 
@@ -27,7 +28,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="A folder in the SA-Med2D layout.")],
     prompt: Annotated[
         list[str],
-        typer.Option("--prompt", help="box, point, points:N, iterative:N, study, baseline:NAME; may be repeated."),
+        typer.Option("--prompt", help="box, point, points:N, iterative:N, study, online:box, baseline:NAME; repeat it"),
     ],
     model: loading.ModelOption = "nano",
     split: Annotated[
@@ -41,6 +42,13 @@ def evaluate(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the draw and of random prompts.")] = 0,
     device: loading.DeviceOption = "auto",
+    priors: Annotated[
+        str | None,
+        typer.Option("--priors", help="Ask once more with this model's prior maps; the surer answer counts (SAMAug)."),
+    ] = None,
+    points: Annotated[
+        int, typer.Option("--points", min=1, max=128, help="Clicks of --priors along each side of a picture.")
+    ] = 32,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="So many at once, each on one core with a model of its own.")
     ] = 1,
@@ -58,12 +66,14 @@ def evaluate(
         check_kind(kind)
     names = None if datasets is None else tuple(dict.fromkeys(name.strip() for name in datasets.split(",")))
     outputs = [path for path in (out, out_report) if path is not None]
-    with Staging(outputs, inputs=loading.inputs(data, model)) as staging:
+    read = (*loading.inputs(data, model), *(() if priors is None else loading.inputs(data, priors)))
+    with Staging(outputs, inputs=read) as staging:
         listed, left_out = list_targets(data, split, names)
         targets = draw(listed, limit, seed)
         predictor = None if all(map(is_baseline, prompt)) else loading.load_model(model, device)
         load = _loader(model, predictor) if predictor is not None and processes > 1 else None
-        run = Evaluation(targets, tuple(dict.fromkeys(prompt)), predictor, seed, processes, load)
+        maps = None if priors is None or predictor is None else _priors(priors, device, points, processes)
+        run = Evaluation(targets, tuple(dict.fromkeys(prompt)), predictor, seed, processes, load, maps)
         run.skipped += left_out
         for _ in track(run.run(), len(targets), "masks"):
             pass
@@ -83,6 +93,16 @@ def _loader(model: str, predictor: Predictor) -> Load:
     return partial(load_on_one_core, model, predictor.device)
 
 
+def _priors(model: str, device: str, points: int, processes: int) -> Asked:
+    """Whose prior maps; the model is loaded here to be refused now where it cannot be used."""
+    from napari_segsam.engine.zoo.prior_maps import clickable
+    from napari_segsam.train.priors import Asked
+
+    predictor = loading.load_model(model, device)
+    clickable(predictor)  # or it raises
+    return Asked(_loader(model, predictor) if processes > 1 else lambda: predictor, points)
+
+
 def _csv(rows: list[Row]) -> str:
     from napari_segsam.train.evaluation.rows import Row
 
@@ -99,4 +119,8 @@ def _tell(run: Evaluation) -> None:
     if len(run.skipped) > _SKIPPED_SHOWN:
         say(f"skipped: {len(run.skipped) - _SKIPPED_SHOWN} more")
     for kind in run.kinds:
-        answer(run.summary(kind))
+        figures = run.summary(kind)
+        left_out = figures.get("modes_not_asked")
+        if isinstance(left_out, list):
+            say(f"{kind}: of its modes {', '.join(left_out)} were not asked; the model does not take their prompts.")
+        answer(figures)

@@ -74,3 +74,7 @@ class BadLabelsError(SegsamError):
 
 class DownloadError(SegsamError):
     """A model that is not on this machine and cannot be fetched now; a local file always works instead."""
+
+
+class DownloadCancelledError(DownloadError):
+    """It was being fetched, until the person wanted it no longer."""

@@ -27,18 +27,40 @@ class Candidate:
     iou_predicted: float | None = None
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A box that a detector proposes.
+
+    Attributes:
+        box: on the picture, or on the slice; its corner pixels belong to it.
+        score: 0 to 1.
+        name: of the class, as the detector was taught it.
+    """
+
+    box: Box
+    score: float
+    name: str
+
+
 @dataclass(frozen=True, eq=False)
 class Suggestion:
-    """An object that nobody prompted: its class, score and coarse (rows, cols) mask."""
+    """An object that nobody prompted: its class, score and coarse (rows, cols) mask.
+
+    Attributes:
+        proposed: the box that a detector proposed and the model filled; None where the model found it by itself.
+        source: that detector's name, empty where there is none.
+    """
 
     name: str
     score: float
     mask: NDArray[np.bool_]
+    proposed: Box | None = None
+    source: str = ""
 
     @property
     def box(self) -> Box:
-        """The mask's tight box."""
-        return Box.around(self.mask)
+        """What was proposed, else the mask's tight box."""
+        return self.proposed or Box.around(self.mask)
 
 
 @dataclass(frozen=True, eq=False)

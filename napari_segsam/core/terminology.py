@@ -14,6 +14,8 @@ from napari_segsam.core.errors import UnknownNameError
 
 _NEVER_IN_COLOUR = {"ct", "mr", "pet"}
 _WORDS = re.compile(r"[^\W_]+")
+UNION = "union_"
+"""What data sets begin the names of masks of several classes with; no class is called so."""
 Kind = Literal["ct", "mr", "pet", "us", "xray", "dermoscopy", "endoscopy", "fundus", "microscopy", "octa", "pathology"]
 KINDS: tuple[str, ...] = get_args(Kind)
 """Kinds of picture that a card may name: those of ``volume.MODALITIES``, with colour pictures told apart."""
@@ -161,6 +163,11 @@ class Vocabulary:
         if not 1 <= class_id <= len(self.names):
             raise UnknownNameError("class id", str(class_id), (f"1 to {len(self.names)}",))
         return self.names[class_id - 1]
+
+
+def spoken(name: str) -> str:
+    """A class's name for a person: ``kidney_left`` -> ``kidney left``."""
+    return name.replace("_", " ")
 
 
 def colour_of(name: str) -> tuple[float, float, float]:

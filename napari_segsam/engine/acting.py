@@ -19,6 +19,7 @@ class Acting:
     Signals:
         prediction_changed(Prediction | None): uncommitted preview of the current object on the visible slice.
         suggestions_changed(tuple[Suggestion, ...]): of the visible slice.
+        proposed(): what a detector found on the visible slice is among them now, where it found anything.
         labels_changed(Patch): its ``after`` values are in ``session.labels`` already; an empty one: only names changed.
         semantic_changed(): ``session.semantic.voxels`` were repainted in place.
         prompts_changed(Prompts): of the current object on the visible slice.
@@ -33,6 +34,7 @@ class Acting:
 
     prediction_changed = Signal(object)
     suggestions_changed = Signal(tuple)
+    proposed = Signal()
     labels_changed = Signal(Patch)
     semantic_changed = Signal()
     prompts_changed = Signal(Prompts)

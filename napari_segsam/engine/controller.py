@@ -11,14 +11,16 @@ from napari_segsam.core.errors import GridMismatchError
 from napari_segsam.core.labels import LabelMap, Patch
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.conversation import Conversation, Listener
+from napari_segsam.engine.everywhere import Everywhere
 from napari_segsam.engine.history import Step, in_one, no_voxels
 from napari_segsam.engine.object_acts import ObjectActs
 from napari_segsam.engine.objects import Drawn, Place, named, place_of
 from napari_segsam.engine.prompt_acts import PromptActs
-from napari_segsam.engine.protocols import Executor, Predictor
+from napari_segsam.engine.protocols import BoxDetector, Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.telling import Telling, told
 from napari_segsam.engine.through.through import Through
@@ -33,7 +35,8 @@ class Controller(PromptActs, ObjectActs):
     All methods and signals belong to one thread (the GUI's); only the jobs given to ``executor`` run elsewhere.
     An answer is dropped unless volume, slice, window, weights and the number of its request are still the same; that of
     an accepted suggestion belongs to its own slice, wherever the person looks meanwhile.
-    :class:`Acting` has the signals; `through` is what is done on many slices at once.
+    :class:`Acting` has the signals; `through` is what is done on many slices at once,
+    `everywhere` what the model finds where nobody prompts.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Controller(PromptActs, ObjectActs):
         listener = Listener(
             answered=self._tell.answer,
             suggested=self._tell.suggestions,
+            proposed=self._tell.proposals,
             refined=self._accept_refined,
             say=self._tell.say,
             failed=self.failed.emit,
@@ -66,6 +70,7 @@ class Controller(PromptActs, ObjectActs):
         kept = EmbeddingCache() if cache is None else cache
         self._conversation = Conversation(session, executor, kept, neighbours, listener)
         self.through = Through(self, self._conversation, self._tell, self._follow)
+        self.everywhere = Everywhere(self, self._conversation)
         if predictor is not None:
             self._conversation.adopt(predictor)
 
@@ -98,7 +103,8 @@ class Controller(PromptActs, ObjectActs):
         self.session.look_through(window)
         self.through.check()
         self._conversation.see()
-        if self.session.suggestions and not self._conversation.is_predicting:
+        named = any(s.proposed is None for s in self.session.suggestions)
+        if named and not self._conversation.is_predicting:
             self.suggest()
 
     def prepare_volume(self, prepares: bool = True) -> None:
@@ -116,8 +122,17 @@ class Controller(PromptActs, ObjectActs):
         self._conversation.suggest()
 
     @told
+    def propose(self, detector: BoxDetector, at_least: float) -> None:
+        """Ask a detector for boxes on the visible slice with at least this score; filled, they are suggestions."""
+        self._conversation.propose(detector, at_least)
+
+    def drop_proposals(self) -> None:
+        """Another detector was chosen: what the last one is still being asked for is no longer wanted."""
+        self._conversation.drop_proposals()
+
+    @told
     def accept(self, suggestion: Suggestion) -> None:
-        """Refine a suggestion with its own box and centre, and commit it as a new object of its class."""
+        """Refine a suggestion with its own box and centre, a detector's with its box, and commit it as a new object."""
         self._conversation.refine(suggestion)
 
     @told
@@ -136,20 +151,26 @@ class Controller(PromptActs, ObjectActs):
         self._follow(self.session.reject(suggestion))
 
     # -- history
+    @told
     def undo(self) -> None:
-        """Take back ``session.undo_names[0]``, or the accepted suggestion that is still being refined."""
+        """Take back ``session.next_undo``, or the accepted suggestion that is still being refined."""
         pending = self._conversation.forget_last_refined()
         if pending is None:
+            self._conversation.holding.check_free()
             self._retrace(self.session.undo(), "Undone")
         else:
-            self._tell.say(f"Undone: accept {pending}.")
+            self._tell.say(f"Undone: accept {spoken(pending)}.")
 
+    @told
     def redo(self) -> None:
-        """Do ``session.redo_names[0]`` again."""
+        """Do ``session.next_redo`` again."""
+        self._conversation.holding.check_free()
         self._retrace(self.session.redo(), "Redone")
 
+    @told
     def travel(self, steps: int) -> None:
         """Undo so many steps at once where it is negative, else redo so many; as many as there are."""
+        self._conversation.holding.check_free()
         undoes = steps < 0
         while undoes and self._conversation.forget_last_refined():
             pass  # what is not in the history yet was done after all that is
@@ -162,9 +183,14 @@ class Controller(PromptActs, ObjectActs):
         """A stroke begins that is not recorded yet; False: it is, or never will be.
 
         Accepted suggestions and what goes on through the slices are drawn only afterwards: undo of a stroke brings back
-        what was there before each of its voxels, so nothing may be written below it meanwhile.
+        what was there before each of its voxels, so nothing may be written below it meanwhile. What the person does
+        that would write there is refused.
         """
-        self._conversation.hold_back(holds)
+        self._conversation.holding.hold(holds)
+
+    def after_stroke(self, act: Callable[[], None]) -> None:
+        """Do this at once, or where a stroke goes on, when that is recorded."""
+        self._conversation.holding.do(act)
 
     def record_stroke(
         self, indices: NDArray[np.int64], before: NDArray[np.uint16], name: str = "brush", place: Place | None = None
@@ -245,7 +271,7 @@ class Controller(PromptActs, ObjectActs):
     @told
     def _accept_refined(self, drawn: Drawn, suggestion: Suggestion) -> None:
         self._follow(self.session.accept(drawn, suggestion))
-        self._tell.say(f"Accepted {suggestion.name} on {named(place_of(drawn.view))}.")
+        self._tell.say(f"Accepted {spoken(suggestion.name)} on {named(place_of(drawn.view))}.")
 
     def _retrace(self, step: Step | None, verb: str) -> None:
         if step is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,12 +11,14 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
-from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, SUGGEST, Accepting, Inference
+from napari_segsam.engine.holding import Holding
+from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, PROPOSE, SUGGEST, WORK, Accepting, Inference
 from napari_segsam.engine.objects import Drawn, Quality, named
 from napari_segsam.engine.preparation import Preparation, Progress
-from napari_segsam.engine.protocols import Embedding, Executor, Predictor
+from napari_segsam.engine.protocols import BoxDetector, Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.through.propagate import Ask
 
@@ -30,6 +32,7 @@ class Listener:
     Attributes:
         answered: the visible slice's prompts have an answer.
         suggested: the model was asked what it names on the visible slice.
+        proposed: this detector was asked what it finds there.
         refined: an accepted suggestion's mask on its slice, and itself; it shall be committed now.
         say, failed: a sentence for the person.
         busy: whether an answer that the person waits for is outstanding.
@@ -38,6 +41,7 @@ class Listener:
 
     answered: Callable[[Prediction], None]
     suggested: Callable[[], None]
+    proposed: Callable[[BoxDetector], None]
     refined: Callable[[Drawn, Suggestion], None]
     say: Callable[[str], None]
     failed: Callable[[str], None]
@@ -105,7 +109,7 @@ class Conversation:
     # -- the visible slice
     def look_elsewhere(self) -> None:
         """Another slice will be visible: what was asked for this one is no longer wanted."""
-        self._inference.cancel(PREDICT, SUGGEST, EMBED)
+        self._inference.cancel(PREDICT, SUGGEST, PROPOSE, EMBED)
 
     def see(self, direction: int = 1) -> None:
         """Answer the visible slice's prompts, or at least embed it; then embed its neighbours."""
@@ -159,6 +163,21 @@ class Conversation:
         self._say_embedding()
         self._inference.suggest(self.session.view, self.session.window, self._use_suggestions)
 
+    def propose(self, detector: BoxDetector, at_least: float) -> None:
+        """Ask a detector what it finds on the visible slice, and the model to fill its boxes.
+
+        Raises:
+            SegsamError: there is no model yet.
+        """
+        self._inference.model()
+        self._say_embedding()
+        use = partial(self._use_proposals, detector)
+        self._inference.propose(self.session.view, self.session.window, detector, at_least, use)
+
+    def drop_proposals(self) -> None:
+        """What a detector is still being asked for is no longer wanted."""
+        self._inference.cancel(PROPOSE)
+
     # -- many slices
     def asking(self, view: SliceView, prompts: Prompts) -> Callable[[], Ask]:
         """How to put prompts on any slice to the model, which sees each as it would this one; called in a job.
@@ -168,17 +187,28 @@ class Conversation:
         """
         return self._inference.asking(view, prompts, self.session.window)
 
-    def work(self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None]) -> None:
-        """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed."""
-        self._inference.work(job, use, lost)
+    def embedding(self) -> Callable[[], tuple[Predictor, Embedding]]:
+        """How to have the visible slice's embedding, beside the model that made it; called in a job.
 
-    def hold_back(self, holds: bool) -> None:
-        """Keep what would change the labels until this is called with False; see :meth:`Controller.hold_back`."""
-        self._inference.hold_back(holds)
+        Raises:
+            SegsamError: there is no model yet.
+        """
+        return self._inference.embedding(self.session.view, self.session.window)
+
+    def work(
+        self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None], key: Hashable = WORK
+    ) -> None:
+        """Run a part of what takes long; see :meth:`Inference.work`."""
+        self._inference.work(job, use, lost, key)
+
+    @property
+    def holding(self) -> Holding:
+        """What would change the labels waits there while a person draws; see :meth:`Controller.hold_back`."""
+        return self._inference.holding
 
     # -- suggestions on their way to be objects; they belong to their own slice, wherever the person looks
     def refine(self, suggestion: Suggestion) -> None:
-        """Have an open suggestion of the visible slice refined with its own box and centre.
+        """Have an open suggestion of the visible slice refined; see :func:`refinement_prompts`.
 
         Raises:
             BadPromptsError: it is not open there.
@@ -186,7 +216,9 @@ class Conversation:
         """
         self._check_open(suggestion)
         view = self.session.view
-        window = self.session.window or self.session.suggestions_window
+        # What was made of a box is made of it again; the region below the box chose the window then, too.
+        seen = self.session.suggestions_window if suggestion.proposed is None else None
+        window = self.session.window or seen
         self._inference.refine(view, suggestion, window, partial(self._use_refined, view, suggestion))
 
     def forget(self, suggestion: Suggestion) -> None:
@@ -196,7 +228,7 @@ class Conversation:
             BadPromptsError: it is not open there.
         """
         self._check_open(suggestion)
-        self._inference.cancel(Accepting(self.session.place, suggestion.name))
+        self._inference.cancel(Accepting(self.session.place, suggestion.name, suggestion.box))
 
     def forget_last_refined(self) -> str | None:
         """The suggestion that was accepted last and is still being refined shall not be committed; its name."""
@@ -212,7 +244,8 @@ class Conversation:
         if loading:
             self._inference.cancel(LOAD)
         for lost in self._inference.cancel_all():
-            self._to.failed(f"{lost.name} was not accepted: image, window or model changed first. Accept it again.")
+            name = spoken(lost.name)
+            self._to.failed(f"{name} was not accepted: image, window or model changed first. Accept it again.")
 
     # -- using what it says
     def _use_prediction(self, prediction: Prediction) -> None:
@@ -224,6 +257,10 @@ class Conversation:
         self.session.receive_suggestions(suggestions, window)
         self._to.suggested()
 
+    def _use_proposals(self, detector: BoxDetector, suggestions: tuple[Suggestion, ...]) -> None:
+        self.session.receive_proposals(suggestions)
+        self._to.proposed(detector)
+
     def _use_refined(self, view: SliceView, suggestion: Suggestion, refined: Prediction) -> None:
         mask = refined.mask if refined.mask.any() else suggestion.mask
         self._to.refined(Drawn(view, mask, Quality.of(refined)), suggestion)
@@ -232,7 +269,7 @@ class Conversation:
     def _check_open(self, suggestion: Suggestion) -> None:
         wanted = (suggestion.name, suggestion.score, suggestion.box)  # they are made anew each time they are listed
         if wanted not in [(s.name, s.score, s.box) for s in self.session.suggestions]:
-            raise BadPromptsError(f"{suggestion.name} is no longer suggested on {named(self.session.place)}.")
+            raise BadPromptsError(f"{spoken(suggestion.name)} is no longer suggested on {named(self.session.place)}.")
 
     def _slices_beside(self, direction: int) -> list[SliceView]:
         here = self.session.view

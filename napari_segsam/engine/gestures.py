@@ -21,6 +21,9 @@ from napari_segsam.engine.through.tidy import fill_holes, parts
 
 Mask = NDArray[np.bool_]
 
+LASSO = "lasso"
+"""What the history calls a lasso round the object; the mask that comes with it is the person's, not the model's."""
+
 _MOST_PARTS = 3
 _LEAST_SHARE = 0.2
 """A part with a smaller share of the largest one's pixels gets no click of its own."""

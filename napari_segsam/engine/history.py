@@ -218,6 +218,16 @@ class History:
         return self._done[-1][0].step
 
     @property
+    def next_undo(self) -> str | None:
+        """The name of what can be undone next."""
+        return self._done[-1][-1].name if self._done else None
+
+    @property
+    def next_redo(self) -> str | None:
+        """The name of what can be redone next."""
+        return self._undone[-1].name if self._undone else None
+
+    @property
     def undo_names(self) -> tuple[str, ...]:
         """Names of what can be undone, next first."""
         return tuple(entry[-1].name for entry in reversed(self._done))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from napari_segsam.core.errors import SegsamError
+
 Act = Callable[[], None]
 
 
@@ -13,6 +15,15 @@ class Holding:
     def __init__(self) -> None:
         self._holds = False
         self._waiting: list[Act] = []
+
+    def check_free(self) -> None:
+        """For what a person does meanwhile, and would wonder at if it came later.
+
+        Raises:
+            SegsamError: it holds.
+        """
+        if self._holds:
+            raise SegsamError("A stroke is being drawn on the layer 'labels': let go of the mouse button first.")
 
     def hold(self, holds: bool) -> None:
         """Keep what comes from now on; False: do what was kept."""

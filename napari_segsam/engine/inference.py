@@ -10,19 +10,20 @@ from typing import TypeVar
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction, Suggestion
-from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.holding import Holding
 from napari_segsam.engine.objects import Place, place_of
-from napari_segsam.engine.protocols import Embedding, Executor, Predictor
+from napari_segsam.engine.proposals import filled
+from napari_segsam.engine.protocols import BoxDetector, Embedding, Executor, Predictor
 from napari_segsam.engine.requests import Requests
 from napari_segsam.engine.suggest import refinement_prompts
 from napari_segsam.engine.through.propagate import Ask, asking
 
 LOG = logging.getLogger(__name__)
-PREDICT, SUGGEST, EMBED, LOAD, WORK = "predict", "suggest", "embed", "load", "work"
+PREDICT, SUGGEST, PROPOSE, EMBED, LOAD, WORK = "predict", "suggest", "propose", "embed", "load", "work"
 # A click overtakes embeddings that wait; the visible slice's overtakes what goes on through the slices, that overtakes
 # those of its neighbours, and theirs all others'.
 _NOW, _VISIBLE, _THROUGH, _NEIGHBOUR, _REST = 0, 1, 2, 3, 1000
@@ -36,6 +37,7 @@ class Accepting:
 
     place: Place
     name: str
+    box: Box
 
 
 class Inference:
@@ -47,6 +49,9 @@ class Inference:
         looking_at: the visible slice and the window that was asked for, now.
         busy_changed: called when the first request begins and when the last one ends.
         failed: called with a sentence for the person when what they wait for failed.
+
+    Attributes:
+        holding: keeps answers that change the labels while it holds; any of them may be cancelled meanwhile.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class Inference:
         self._busy_changed = busy_changed
         self._failed = failed
         self._requests = Requests()
-        self._holding = Holding()
+        self.holding = Holding()
         self._was_busy = False
         self.load_failure = ""  # why there is no model, while there is none
         self._asked: Prompts | None = None
@@ -94,10 +99,6 @@ class Inference:
         """Ask this model from now on; where its device is full, embeddings give way."""
         self.predictor, self._device = predictor, predictor.device
         predictor.when_full(self._cache.clear)
-
-    def hold_back(self, holds: bool) -> None:
-        """Keep answers that change the labels, of which any may be cancelled meanwhile; False: hand them on."""
-        self._holding.hold(holds)
 
     def must_embed(self, view: SliceView) -> bool:
         """Whether an answer on this slice has to wait for the image encoder."""
@@ -133,12 +134,32 @@ class Inference:
 
         self._ask(SUGGEST, view, look, lambda found: use(*found))
 
+    def propose(
+        self,
+        view: SliceView,
+        window: Window | None,
+        detector: BoxDetector,
+        at_least: float,
+        use: Callable[[tuple[Suggestion, ...]], None],
+    ) -> None:
+        """What a detector finds on the visible slice, each box filled as if a person had drawn it."""
+        predictor = self.model()
+
+        def named(name: str) -> str:
+            return predictor.vocabulary.canonical(name) or name
+
+        def look() -> tuple[Suggestion, ...]:
+            boxes = detector.propose(view, predictor.window_for(view, None, window), at_least)
+            return filled(boxes, detector.name, lambda box: self._predict(predictor, view, box, window), named)
+
+        self._ask(PROPOSE, view, look, use)
+
     def refine(
         self, view: SliceView, suggestion: Suggestion, window: Window | None, use: Callable[[Prediction], None]
     ) -> None:
-        """Prompt with a suggestion's box and centre; the answer is used even if another slice is visible then."""
+        """Prompt with what a person would prompt it with; the answer is used even if another slice is visible then."""
         prompts = refinement_prompts(suggestion, view.spacing_mm)
-        kind = Accepting(place_of(view), suggestion.name)
+        kind = Accepting(place_of(view), suggestion.name, suggestion.box)
         self._ask(kind, view, partial(self._predict, self.model(), view, prompts, window), use)
 
     def prepare(self, view: SliceView, window: Window | None, use: Callable[[Embedding], None]) -> None:
@@ -176,18 +197,32 @@ class Inference:
         predictor, cache = self.model(), self._cache
         return lambda: asking(predictor, predictor.window_for(view, prompts, window), cache)
 
-    def work(self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None]) -> None:
-        """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed."""
+    def embedding(self, view: SliceView, window: Window | None) -> Callable[[], tuple[Predictor, Embedding]]:
+        """How to have a slice's embedding, beside the model that made it; called in a job.
+
+        Raises:
+            SegsamError: there is no model yet.
+        """
+        predictor = self.model()
+        return lambda: (predictor, self._embed(predictor, view, None, window))
+
+    def work(
+        self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None], key: Hashable = WORK
+    ) -> None:
+        """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed.
+
+        ``key`` tells apart what goes on at the same time.
+        """
 
         def done(answer: T) -> None:
             self._tell_troubles()
-            self._holding.do(lambda: use(answer))
+            self.holding.do(lambda: use(answer))
 
         def failed(error: BaseException) -> None:
             self._tell_troubles()
             self._fail(error, wanted=True, tell=lost)
 
-        self._executor.submit(job, done, failed, key=WORK, priority=_THROUGH)
+        self._executor.submit(job, done, failed, key=key, priority=_THROUGH)
 
     def load(
         self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]
@@ -241,7 +276,7 @@ class Inference:
 
         def done(answer: T) -> None:
             if isinstance(kind, Accepting):
-                self._holding.do(lambda: hand_on(answer))
+                self.holding.do(lambda: hand_on(answer))
             else:
                 hand_on(answer)
 

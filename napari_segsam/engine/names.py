@@ -9,14 +9,12 @@ import numpy as np
 
 from napari_segsam.core.errors import BadLabelsError, GridMismatchError
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
-from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.terminology import UNION, Vocabulary
 from napari_segsam.core.volume import Volume
 
 _LONGEST = 64
 """Characters of a name: what DICOM's segment labels hold (PS3.5 6.2, LO)."""
 _WORDS = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-_SEVERAL = "union_"
-"""What data sets begin the names of masks of several classes with."""
 
 
 def unnamed(value: int) -> str:
@@ -35,8 +33,8 @@ def class_name(text: str) -> str:
         raise BadLabelsError(f"'{text.strip()}' cannot be a class: a name has words of a-z and 0-9, as in kidney_left.")
     if len(name) > _LONGEST:
         raise BadLabelsError(f"A class's name has at most {_LONGEST} characters, this one {len(name)}; shorten it.")
-    if name.startswith(_SEVERAL):
-        raise BadLabelsError(f"'{name}' cannot be a class: {_SEVERAL} marks masks of several; leave it out.")
+    if name.startswith(UNION):
+        raise BadLabelsError(f"'{name}' cannot be a class: {UNION} marks masks of several; leave it out.")
     return name
 
 

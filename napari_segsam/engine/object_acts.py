@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.acting import Acting
 from napari_segsam.engine.names import own_name
 from napari_segsam.engine.standing import Status
@@ -32,6 +33,7 @@ class ObjectActs(Acting):
     @told
     def commit(self) -> None:
         """The shown mask becomes the current object's voxels on this slice; see Session for what it overwrites."""
+        self._conversation.holding.check_free()
         step = self.session.commit()
         self._follow(step)
         self._tell.committed(step)
@@ -50,24 +52,25 @@ class ObjectActs(Acting):
         step = self.session.go_to(value)
         if step is not None:
             self._follow(step)
-            self._tell.say(f"Working on {self.session.name_of(value)}.")
+            self._tell.say(f"Working on {spoken(self.session.name_of(value))}.")
 
     @told
     def delete(self, value: int) -> None:
         """Take an object off the labels with all its prompts; what lay under it comes back."""
+        self._conversation.holding.check_free()
         self._follow(self.session.delete(value))
 
     @told
     def set_status(self, value: int, status: Status) -> None:
         """Say how far an object is."""
-        standing, name = self.session.standing(value), self.session.name_of(value)
+        standing, name = self.session.standing(value), spoken(self.session.name_of(value))
         if status != standing.status:
             self._follow(self.session.stand(value, replace(standing, status=status), f"{name} {status}"))
 
     @told
     def lock(self, value: int, locked: bool) -> None:
         """Let nothing change an object's voxels, or let it again."""
-        standing, name = self.session.standing(value), self.session.name_of(value)
+        standing, name = self.session.standing(value), spoken(self.session.name_of(value))
         if locked != standing.locked:
             title = f"{'lock' if locked else 'unlock'} {name}"
             self._follow(self.session.stand(value, replace(standing, locked=locked), title))

@@ -58,6 +58,13 @@ class PictureFrame:
         fr, fc = self.scale
         return Box(box.row_min * fr, box.col_min * fc, (box.row_max + 1) * fr - 1, (box.col_max + 1) * fc - 1)
 
+    def box_back(self, box: Box) -> Box:
+        """A box on the picture -> on the slice, within it; one that is thinner than a slice pixel is a line."""
+        fr, fc = self.scale
+        rows = _span(box.row_min / fr, (box.row_max + 1) / fr - 1, self.rows - 1)
+        cols = _span(box.col_min / fc, (box.col_max + 1) / fc - 1, self.cols - 1)
+        return Box(rows[0], cols[0], rows[1], cols[1])
+
     def mask(self, mask: NDArray[np.bool_]) -> Tensor:
         """(rows, cols) -> (1, H, W) 0..1."""
         return self.resize(torch.from_numpy(mask.astype(np.float32))[None], (self.height, self.width))
@@ -73,6 +80,12 @@ class PictureFrame:
             return values
         smaller = values.shape[-1] > size[1] or values.shape[-2] > size[0]
         return F.interpolate(values[None], size, mode="bilinear", align_corners=False, antialias=smaller)[0]
+
+
+def _span(first: float, last: float, end: float) -> tuple[float, float]:
+    """Centres of the first and the last pixel, within 0 and ``end``; both their middle where they crossed."""
+    middle = (first + last) / 2
+    return min(max(min(first, middle), 0.0), end), min(max(max(last, middle), 0.0), end)
 
 
 def make_picture(view: SliceView, window: Window | None, frame: PictureFrame) -> Tensor:

@@ -36,7 +36,7 @@ def class_at(session: Session, ijk: tuple[int, int, int]) -> str | None:
     if value:
         return session.name_of(value)
     class_id = int(session.semantic.voxels[ijk])
-    return session.vocabulary.name_of(class_id) if class_id else None
+    return session.semantic.labels[class_id].name if class_id else None
 
 
 def values_in(plane: NDArray[np.uint16]) -> list[int]:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prompts import Box, Click, Prompts
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine import gestures
 from napari_segsam.engine.acting import Acting
 from napari_segsam.engine.objects import named
@@ -40,13 +41,13 @@ class PromptActs(Acting):
         view, old = self.session.view, self.session.prompts
         drawn = gestures.lasso(path, view.shape, view.spacing_mm)
         if positive:
-            self._prompt(Prompts((*old.clicks, *drawn.clicks), mask=drawn.mask), "lasso")
+            self._prompt(Prompts((*old.clicks, *drawn.clicks), mask=drawn.mask), gestures.LASSO)
             return
         last = self.session.mask_to_correct
         left = None if last is None or drawn.mask is None else last & ~drawn.mask
         clicks = (*old.clicks, *(replace(c, positive=False) for c in drawn.clicks))
         mask = left if left is not None and left.any() else None
-        self._prompt(Prompts(clicks, old.box, mask), "negative lasso")
+        self._prompt(Prompts(clicks, old.box, mask), _signed(gestures.LASSO, positive))
 
     @told
     def scribble(self, path: ArrayLike, positive: bool = True) -> None:
@@ -61,10 +62,8 @@ class PromptActs(Acting):
         view, value = self.session.view, self.session.value
         committed = np.asarray(view.of(self.session.labels.voxels) == value)
         if not committed.any():
-            raise BadPromptsError(
-                f"{self.session.name_of(value)} has no mask on {named(self.session.place)}; commit one, or paint on "
-                "the layer 'labels'."
-            )
+            name, where = spoken(self.session.name_of(value)), named(self.session.place)
+            raise BadPromptsError(f"{name} has no mask on {where}; commit one, or paint on the layer 'labels'.")
         self._prompt(gestures.of_mask(committed, view.spacing_mm), "mask as prompt")
 
     @told

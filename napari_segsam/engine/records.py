@@ -9,6 +9,7 @@ import numpy as np
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.slices import AXES, SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Window
 
 _CLASSES_REPORTED = 5
@@ -39,7 +40,10 @@ def object_record(labels: LabelMap, value: int, view: SliceView, prediction: Pre
 
 
 def suggestion_record(view: SliceView, suggestion: Suggestion, window: Window | None) -> dict[str, Any]:
-    """One object that nobody prompted, seen through ``window``; its box is in voxel indices, both corners inside it."""
+    """One object that nobody prompted, seen through ``window``; its box is in voxel indices, both corners inside it.
+
+    Of a detector's, the box is the detector's own, to the nearest voxel.
+    """
     box = suggestion.box
     corners = np.rint(view.rc_to_ijk([(box.row_min, box.col_min), (box.row_max, box.col_max)])).astype(int)
     return {
@@ -66,4 +70,4 @@ def in_words(prediction: Prediction, name: str | None) -> str:
     scores = {c.name: c.score for c in prediction.classes}
     if name is None:
         return "mask" if prediction.iou_predicted is None else f"mask {prediction.iou_predicted:.2f}"
-    return f"{name} {scores[name]:.2f}" if name in scores else name
+    return f"{spoken(name)} {scores[name]:.2f}" if name in scores else spoken(name)

@@ -33,6 +33,7 @@ class Said:
         self.guess: str | None = None
         self.suggestions: tuple[Suggestion, ...] = ()
         self._packed: dict[Place, PackedSuggestions] = {}
+        self._proposed: dict[Place, PackedSuggestions] = {}
 
     def receive(self, prediction: Prediction, prompts: Prompts) -> None:
         """The answer to ``prompts`` on the visible slice."""
@@ -73,9 +74,13 @@ class Said:
         """What the model names by itself on a slice, seen through ``window``."""
         self._packed[place] = PackedSuggestions.of(suggestions, window)
 
+    def receive_proposals(self, place: Place, suggestions: tuple[Suggestion, ...]) -> None:
+        """What a detector found on a slice; it stays while the model says other things of it."""
+        self._proposed[place] = PackedSuggestions.of(suggestions, None)
+
     def suggested_on(self, place: Place) -> bool:
-        """Whether the model was asked what it names on this slice."""
-        return place in self._packed
+        """Whether the model, or a detector, was asked what there is on this slice."""
+        return place in self._packed or place in self._proposed
 
     def window_on(self, place: Place) -> Window | None:
         """What the model saw when it named what is on this slice; None where it took percentiles or was not asked."""
@@ -83,9 +88,11 @@ class Said:
         return packed.window if packed else None
 
     def open_on(self, view: SliceView, state: State, labels: LabelMap) -> tuple[Suggestion, ...]:
-        """What the model names on a slice, but for what was settled or committed."""
-        packed, place = self._packed.get(place_of(view)), place_of(view)
-        found = still_open(packed.unpack() if packed else (), place, state.settled.get(place, ()))
+        """What the model names on a slice or a detector found, best first, but for what was settled or committed."""
+        place = place_of(view)
+        kept = [packed.unpack() for of in (self._packed, self._proposed) if (packed := of.get(place))]
+        both = sorted((s for suggestions in kept for s in suggestions), key=lambda s: -s.score)
+        found = still_open(both, place, state.settled.get(place, ()))
         names = {value: label.name for value, label in state.names.items()}
         committed = view.of(labels.voxels)
         return tuple(s for s in found if not already_named(s, committed, names))

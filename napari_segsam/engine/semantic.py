@@ -20,7 +20,7 @@ class SemanticLayer:
     """Paints class ids. The object in work hides committed labels, and those hide suggestions.
 
     Attributes:
-        map: a LabelMap of class ids; its names are the vocabulary's.
+        map: a LabelMap of class ids; its names are the vocabulary's, and behind them what else a detector found.
         revision: another number whenever voxels of ``map`` may have got other values.
     """
 
@@ -59,11 +59,17 @@ class SemanticLayer:
         plane = view.of(self._suggested)
         plane[...] = 0
         for suggestion in reversed(suggestions):
-            plane[suggestion.mask] = self._vocabulary.id_or_zero(suggestion.name)
+            plane[suggestion.mask] = self._id_of(suggestion.name)
         committed = self._class_of[view.of(self._labels.voxels)]
         view.of(self.map.voxels)[...] = np.where(committed > 0, committed, plane)
         place = place_of(view)
         self._paint_object({p for p in self._masks if p == place or p[0] != view.axis})
+
+    def _id_of(self, name: str) -> int:
+        """The vocabulary's id, else the next free one: a detector finds what the model has no name for."""
+        ids = {label.name: i for i, label in self.map.labels.items()}
+        known = self._vocabulary.id_or_zero(name) or ids.get(name) or len(ids) + 1
+        return self.map.labels.setdefault(known, Label(known, name)).value
 
     def show_object(self, masks: Mapping[Place, PackedVoxels], name: str | None) -> None:
         """The uncommitted masks of the object in work by slice, voxels without values, and the name of its class."""

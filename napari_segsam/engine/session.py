@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,33 +19,22 @@ from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine import steps
 from napari_segsam.engine.history import History, State, Step
 from napari_segsam.engine.names import free_value, new_labels, taken_over, unnamed
-from napari_segsam.engine.objects import Drawn, Place, Quality, WorkedObject, place_of
+from napari_segsam.engine.objects import Drawn, Place, Quality, WorkedObject
 from napari_segsam.engine.said import Said
+from napari_segsam.engine.seen import Seen
 from napari_segsam.engine.semantic import SemanticLayer
 from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
 
 
-class Session:
-    """One viewer's work on one volume. Read it freely; change it through the Controller.
+class Session(Seen):
+    """One viewer's work on one volume. Read it freely, see :class:`Seen`; change it through the Controller.
 
     A commit takes its mask's voxels from whoever has them (the newest wins); undo brings the others back.
 
     Signals:
         happened(str, Step | None): "do", "amend", "undo" or "redo" and the step that was entered; "mark": `unsaved`,
             `window` or the kind of scan was set; "reset": another volume is open. For the journal.
-
-    Attributes:
-        volume: what is open.
-        labels: committed objects, value -> name; what is exported. Its array stays the same until `open`.
-        view: the visible slice.
-        window: what the person asked the model to see, None = the model chooses.
-        vocabulary: the model's classes; empty until there is a model.
-        prediction: the uncommitted answer on the visible slice, with the chosen candidate as its mask, or None. While
-            a newer prompt waits for its answer, this is still the last one: see `answered`.
-        suggestions: unprompted objects on the visible slice that were neither accepted nor rejected.
-        unsaved: whether labels changed since they were last saved.
-        revision: grows with every change of labels, undo too: labels of one revision are the same.
     """
 
     happened = Signal(str, object)
@@ -69,7 +58,7 @@ class Session:
         self.labels = new_labels(volume) if labels is None else taken_over(labels, volume)
         self.volume = volume
         self.view = SliceView(volume, 2, volume.grid.shape[2] // 2)
-        self.window: Window | None = None
+        self.window = None
         self.unsaved = False
         self.revision += 1
         self._state = State(WorkedObject(free_value(self.labels.labels)), names=Map(self.labels.labels))
@@ -81,140 +70,6 @@ class Session:
     def take_up(self, state: State, history: History, *, unsaved: bool) -> None:
         """Go on with what a journal gave back, right after `reset`; its voxels and names are in the labels already."""
         self._state, self._history, self.unsaved = state, history, unsaved
-
-    # -- what there is to see
-    @property
-    def semantic(self) -> LabelMap:
-        """Class ids of `vocabulary` by voxel, 0 = nothing: prompted object over committed ones over suggestions."""
-        return self._semantic.map
-
-    @property
-    def semantic_revision(self) -> int:
-        """Another number whenever `semantic` was repainted."""
-        return self._semantic.revision
-
-    @property
-    def place(self) -> Place:
-        """(axis, index) of the visible slice."""
-        return place_of(self.view)
-
-    @property
-    def value(self) -> int:
-        """Voxel value of the current object."""
-        return self._state.current.value
-
-    @property
-    def prompts(self) -> Prompts:
-        """The current object's prompts on the visible slice; empty where there are none."""
-        return self._state.current.prompts.get(self.place, Prompts())
-
-    @property
-    def objects(self) -> tuple[int, ...]:
-        """Values of all objects, committed or in work, ascending."""
-        state = self._state
-        begun = () if state.current.pristine else (state.current.value,)
-        return tuple(sorted({*state.names, *state.others, *begun}))
-
-    def name_of(self, value: int) -> str:
-        """What an object is called."""
-        return self._state.name_of(value)
-
-    def standing(self, value: int) -> Standing:
-        """What the person said of an object."""
-        return self._state.standing(value)
-
-    def is_open(self, value: int, place: Place) -> bool:
-        """Whether an object has prompts on a slice whose mask was not committed."""
-        return self._state.object(value).uncommitted_at(place)
-
-    def beneath(self, value: int, indices: NDArray[np.int64]) -> NDArray[np.uint16]:
-        """What comes back at these voxels of an object, (n,) flat indices, where it gives them up."""
-        state = self._state
-        return state.object(value).beneath(self.labels, indices, state.names.keys() - state.locked)
-
-    def quality(self, value: int) -> Quality | None:
-        """What the model thought of an object's worst slices, None where no model drew any."""
-        return self._state.object(value).quality
-
-    @property
-    def all_prompts(self) -> Mapping[Place, Prompts]:
-        """The current object's prompts by (axis, index)."""
-        return self._state.current.prompts
-
-    @property
-    def class_name(self) -> str | None:
-        """The current object's class: chosen, else committed, else the model's best, else None."""
-        return self._state.class_name or self._said.guess
-
-    @property
-    def chosen_class(self) -> str | None:
-        """What the person chose for the current object, None where the model's word stands."""
-        return self._state.current.class_name
-
-    @property
-    def candidate(self) -> int:
-        """Which of ``prediction.candidates`` is shown on the visible slice."""
-        return self._state.current.candidates.get(self.place, 0)
-
-    @property
-    def answered(self) -> bool:
-        """Whether `prediction` answers the newest prompts of the visible slice."""
-        return self._said.answers(self.prompts)
-
-    @property
-    def uncommitted_here(self) -> bool:
-        """Whether the visible slice has prompts whose mask was not committed."""
-        return self._state.current.uncommitted_at(self.place)
-
-    @property
-    def uncommitted(self) -> bool:
-        """Whether any object has prompts on any slice whose mask was not committed."""
-        objects = (self._state.current, *self._state.others.values())
-        return any(one.uncommitted_at(place) for one in objects for place in one.prompts)
-
-    @property
-    def undo_names(self) -> tuple[str, ...]:
-        """What can be undone, next first, e.g. ``("commit liver", "class liver -> spleen", "point")``."""
-        return self._history.undo_names
-
-    @property
-    def redo_names(self) -> tuple[str, ...]:
-        """What can be redone, next first."""
-        return self._history.redo_names
-
-    @property
-    def moment(self) -> State:
-        """What was done so far: the same again after undo and redo, and another after anything else."""
-        return self._state
-
-    def keeps(self, moment: State) -> bool:
-        """Whether nothing that was done up to a moment has been undone since."""
-        return moment is self._state or self._history.holds(moment)
-
-    @property
-    def prediction(self) -> Prediction | None:
-        """The uncommitted answer on the visible slice; see the class."""
-        return self._said.shown
-
-    @property
-    def suggestions(self) -> tuple[Suggestion, ...]:
-        """Open suggestions of the visible slice, best first."""
-        return self._said.suggestions
-
-    @property
-    def suggestions_window(self) -> Window | None:
-        """What the model saw when it made `suggestions`; None where it took percentiles or made none."""
-        return self._said.window_on(self.place)
-
-    @property
-    def mask_to_correct(self) -> NDArray[np.bool_] | None:
-        """What the next prompt on the visible slice corrects: the shown mask, or what was committed and brushed."""
-        if self.answered and self._said.shown is not None:
-            return self._said.shown.mask
-        if self.place in self._state.current.footprints and not self.uncommitted_here:
-            committed = np.asarray(self.view.of(self.labels.voxels) == self.value)
-            return committed if committed.any() else None
-        return self.prompts.mask
 
     def mark_saved(self) -> None:
         """The labels were written: nothing is `unsaved` now."""
@@ -255,6 +110,12 @@ class Session:
     def receive_suggestions(self, suggestions: tuple[Suggestion, ...], window: Window | None) -> None:
         """What the model names by itself on the visible slice, seen through ``window``."""
         self._said.receive_suggestions(self.place, suggestions, window)
+        self._list_suggestions()
+        self._semantic.suggest(self.view, self._said.suggestions)
+
+    def receive_proposals(self, suggestions: tuple[Suggestion, ...]) -> None:
+        """What a detector found on the visible slice, filled by the model."""
+        self._said.receive_proposals(self.place, suggestions)
         self._list_suggestions()
         self._semantic.suggest(self.view, self._said.suggestions)
 
@@ -432,4 +293,4 @@ class Session:
 
     def _forget_answers(self) -> None:
         self._said = Said()
-        self._masks: dict[Place, PackedVoxels] = {}
+        self._masks = {}

@@ -12,6 +12,7 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.labels import MAX_LABEL, Label, LabelMap, Patch
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.prompts import Prompts
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.history import State, Step, joined
 from napari_segsam.engine.names import free_value, unnamed
 from napari_segsam.engine.objects import Drawn, Place, WorkedObject, place_of
@@ -29,7 +30,7 @@ def choose_class(state: State, place: Place, old: str | None, name: str) -> Step
     value, names = state.current.value, state.names
     if value in names:
         names = names.put(value, Label(value, name))
-    title = f"class {old} -> {name}" if old and old != name else f"class {name}"
+    title = f"class {spoken(old)} -> {spoken(name)}" if old and old != name else f"class {spoken(name)}"
     return Step(title, place, state, replace(state, current=replace(state.current, class_name=name), names=names))
 
 
@@ -46,7 +47,7 @@ def commit(state: State, labels: LabelMap, drawn: Drawn, name: str) -> Step:
     Raises:
         BadPromptsError: the object is locked, or the mask lies on locked ones only.
     """
-    title = f"commit {name}"
+    title = f"commit {spoken(name)}"
     patch, after = _drawn_on(state, labels, state.current.value, [drawn], name, title, seen=True)
     return Step(title, place_of(drawn.view), state, after, patch)
 
@@ -75,7 +76,7 @@ def go_to(state: State, place: Place, value: int) -> Step | None:
     """Work on another object again; None where it is the current one."""
     if value == state.current.value:
         return None
-    return Step(f"go to {state.name_of(value)}", place, state, state.working_on(value))
+    return Step(f"go to {spoken(state.name_of(value))}", place, state, state.working_on(value))
 
 
 def delete(state: State, labels: LabelMap, value: int) -> Step:
@@ -85,7 +86,7 @@ def delete(state: State, labels: LabelMap, value: int) -> Step:
         BadPromptsError: it is locked.
     """
     _check_unlocked(state, value)
-    title = f"delete {state.name_of(value)}"
+    title = f"delete {spoken(state.name_of(value))}"
     names = state.names.without(value)
     patch = state.object(value).erase(labels, title, names.keys() - state.locked)
     after = replace(
@@ -115,7 +116,7 @@ def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion)
     # A brush may have used the current object's value while the suggestion was being refined.
     pristine = state.current.pristine and state.current.value not in state.names
     value = state.current.value if pristine else state.free_value
-    title = f"accept {suggestion.name}"
+    title = f"accept {spoken(suggestion.name)}{_source(suggestion)}"
     patch, after = _drawn_on(state, labels, value, [drawn], suggestion.name, title, seen=False)
     if pristine:
         after = after.working_on(after.free_value)
@@ -125,7 +126,13 @@ def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion)
 
 def reject(state: State, place: Place, suggestion: Suggestion) -> Step:
     """Take a suggestion off its slice."""
-    return Step(f"reject {suggestion.name}", place, state, state.settling(place, suggestion.name, suggestion.box))
+    title = f"reject {spoken(suggestion.name)}{_source(suggestion)}"
+    return Step(title, place, state, state.settling(place, suggestion.name, suggestion.box))
+
+
+def _source(suggestion: Suggestion) -> str:
+    """Who found it, where that was not the model: so the history and the audit trail say it."""
+    return f" of {suggestion.source}" if suggestion.source else ""
 
 
 def stroke(
@@ -219,8 +226,10 @@ def _drawn_on(
         patches.append(patch)
     if not any(changed.footprints[place_of(one.view)].voxels.count for one in drawn):
         if firm <= state.locked:
-            raise BadPromptsError(f"All of {name} lies on locked objects; unlock them first.")
-        raise BadPromptsError(f"All of {name} lies on other objects, from which only your own commit or brush takes.")
+            raise BadPromptsError(f"All of {spoken(name)} lies on locked objects; unlock them first.")
+        raise BadPromptsError(
+            f"All of {spoken(name)} lies on other objects, from which only your own commit or brush takes."
+        )
     label = state.names.get(value)
     names = state.names if label and label.name == name else state.names.put(value, Label(value, name))
     return joined(title, patches), replace(state.with_object(changed), names=names)
@@ -239,4 +248,4 @@ def giving_way(drawn: Drawn, labels: LabelMap, value: int) -> set[int]:
 
 def _check_unlocked(state: State, value: int) -> None:
     if state.standing(value).locked:
-        raise BadPromptsError(f"{state.name_of(value)} is locked; unlock it first.")
+        raise BadPromptsError(f"{spoken(state.name_of(value))} is locked; unlock it first.")

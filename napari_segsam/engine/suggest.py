@@ -15,6 +15,9 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.objects import Place
 
+_ALIKE = 0.5
+"""IoU from which two boxes of a detector are round one object."""
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -25,10 +28,15 @@ class Settled:
     box: Box
 
     def covers(self, place: Place, suggestion: Suggestion) -> bool:
-        """Whether ``suggestion`` is the same class, on the same slice, with an overlapping box."""
+        """Whether ``suggestion`` is the same class, on the same slice, with an overlapping box.
+
+        A model names each class once, a detector each of several that lie side by side: its boxes must be nearly alike.
+        """
         if (self.place, self.name) != (place, suggestion.name):
             return False
         a, b = self.box, suggestion.box
+        if suggestion.proposed is not None:
+            return box_iou(a, b) >= _ALIKE
         rows = a.row_min <= b.row_max and b.row_min <= a.row_max
         return rows and a.col_min <= b.col_max and b.col_min <= a.col_max
 
@@ -56,6 +64,15 @@ def already_named(suggestion: Suggestion, committed: NDArray[np.uint16], names: 
     return False
 
 
+def box_iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes' areas, corner pixels included."""
+    rows = min(a.row_max, b.row_max) - max(a.row_min, b.row_min) + 1
+    cols = min(a.col_max, b.col_max) - max(a.col_min, b.col_min) + 1
+    shared = max(rows, 0.0) * max(cols, 0.0)
+    areas = ((c.row_max - c.row_min + 1) * (c.col_max - c.col_min + 1) for c in (a, b))
+    return shared / (sum(areas) - shared)
+
+
 def centre_of(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> tuple[int, int]:
     """The (row, col) pixel of a mask that lies furthest (in millimetres) from its edge."""
     # The margin makes the picture's border an edge too.
@@ -65,7 +82,12 @@ def centre_of(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> tuple
 
 
 def refinement_prompts(suggestion: Suggestion, spacing_mm: tuple[float, float]) -> Prompts:
-    """What a person would do to turn this suggestion into an object: its box, and a click at its centre."""
+    """What a person would do to turn this suggestion into an object: its box, and a click at its centre.
+
+    Of a detector's, the box alone: its mask is what the model answers to that.
+    """
+    if suggestion.proposed is not None:
+        return Prompts((), suggestion.proposed)
     row, col = centre_of(suggestion.mask, spacing_mm)
     return Prompts((Click(row, col),), suggestion.box)
 
@@ -74,16 +96,15 @@ def refinement_prompts(suggestion: Suggestion, spacing_mm: tuple[float, float]) 
 class PackedSuggestions:
     """The suggestions of one slice in little memory, so that every slice seen can keep its own."""
 
-    scores: tuple[tuple[str, float], ...]
-    masks: tuple[PackedMask, ...]
+    said: tuple[tuple[str, float, PackedMask, Box | None, str], ...]
     window: Window | None
 
     @classmethod
     def of(cls, suggestions: tuple[Suggestion, ...], window: Window | None) -> PackedSuggestions:
         """Pack what the model saw through ``window``."""
-        scores = tuple((s.name, s.score) for s in suggestions)
-        return cls(scores, tuple(PackedMask.of(s.mask) for s in suggestions), window)
+        said = tuple((s.name, s.score, PackedMask.of(s.mask), s.proposed, s.source) for s in suggestions)
+        return cls(said, window)
 
     def unpack(self) -> tuple[Suggestion, ...]:
         """The suggestions again."""
-        return tuple(Suggestion(n, s, m.mask) for (n, s), m in zip(self.scores, self.masks, strict=True))
+        return tuple(Suggestion(name, score, m.mask, box, source) for name, score, m, box, source in self.said)

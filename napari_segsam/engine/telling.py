@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.history import Step, no_voxels
 from napari_segsam.engine.laterality import wrong_side
 from napari_segsam.engine.names import emptied_by
 from napari_segsam.engine.objects import named
+from napari_segsam.engine.protocols import BoxDetector
 from napari_segsam.engine.records import in_words
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class Telling:
         """The current object was committed on the visible slice, perhaps over the last of others."""
         session = self._to.session
         emptied = emptied_by(step.patch, session.labels) if step.patch else []
-        lost = f" Nothing is left of {', '.join(emptied)}; undo brings it back." if emptied else ""
+        lost = f" Nothing is left of {', '.join(map(spoken, emptied))}; undo brings it back." if emptied else ""
         name = step.name.removeprefix("commit ")
         shown = session.view.of(session.labels.voxels) == session.value
         self.say(f"Committed {name} on {named(session.place)}.{lost}")
@@ -106,7 +108,16 @@ class Telling:
         self._to.suggestions_changed.emit(found)
         self._semantic()
         nothing = "The model names nothing on this slice." if names else "This model names nothing by itself."
-        self.say(", ".join(f"{s.name} {s.score:.2f}" for s in found) or nothing)
+        self.say(", ".join(f"{spoken(s.name)} {s.score:.2f}" for s in found) or nothing)
+
+    def proposals(self, detector: BoxDetector) -> None:
+        """A detector was asked what it finds on the visible slice."""
+        found = self._to.session.suggestions
+        self._to.suggestions_changed.emit(found)
+        self._semantic()
+        boxes = ", ".join(f"{spoken(s.name)} {s.score:.2f}" for s in found if s.proposed is not None)
+        self.say(boxes or f"{detector.name} finds nothing more on {named(self._to.session.place)}.")
+        self._to.proposed.emit()
 
     def _rest(self) -> None:
         self._to.object_changed.emit()

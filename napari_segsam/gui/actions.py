@@ -68,9 +68,10 @@ def toggle_layers(bench: Workbench) -> None:
 
 def open_beside(bench: Workbench, step: int) -> None:
     """Work on the next scan in the viewer, or with -1 the previous one; round past the last."""
-    if bench.scan is None:
+    scan, controller = bench.scan, bench.controller
+    if scan is None or controller is None:
         return
     if len(bench.scans) == 1:
         bench.told.emit("This is the only scan in the viewer. Open another one to go on to it.")
         return
-    bench.open_scan(turned(bench.viewer.layers, bench.scans, bench.scan, step))
+    controller.after_stroke(lambda: bench.open_scan(turned(bench.viewer.layers, bench.scans, scan, step)))

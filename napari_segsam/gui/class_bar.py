@@ -11,11 +11,12 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.present import class_at, classes_on_slice, values_in
 from napari_segsam.gui.class_book import ClassBook
 from napari_segsam.gui.class_card import card_text, square
-from napari_segsam.gui.marks import plain_button, spoken
+from napari_segsam.gui.marks import plain_button
 from napari_segsam.gui.readout import Reading
 from napari_segsam.gui.workbench import Workbench
 

@@ -8,7 +8,7 @@ from functools import partial
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.core.errors import SegsamError
-from napari_segsam.core.terminology import ClassCard, Vocabulary
+from napari_segsam.core.terminology import ClassCard, Vocabulary, spoken
 from napari_segsam.engine.class_index import ClassIndex
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.names import unnamed
@@ -16,7 +16,6 @@ from napari_segsam.engine.protocols import Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.through.run import Progress
 from napari_segsam.gui.loading import learn_class
-from napari_segsam.gui.marks import spoken
 from napari_segsam.gui.workbench import Workbench
 from napari_segsam.io.class_cards import own_cards, package_cards
 

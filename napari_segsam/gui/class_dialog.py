@@ -8,10 +8,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QGridLayout, QLabel, QLineEdit, QWidget
 
 from napari_segsam.core.errors import SegsamError
-from napari_segsam.core.terminology import ASPECTS, KINDS, ClassCard
+from napari_segsam.core.terminology import ASPECTS, KINDS, ClassCard, spoken
 from napari_segsam.engine.laterality import side_of
 from napari_segsam.engine.names import class_name
-from napari_segsam.gui.marks import spoken
 
 _ABOUT = (
     "Say what it looks like, and a model whose list of classes is open can suggest it from now on. "
@@ -51,7 +50,7 @@ class ClassDialog(QDialog):
         self.setWindowTitle("Add a class")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(460)
-        self.name_line = QLineEdit(name.replace("_", " "))
+        self.name_line = QLineEdit(spoken(name))
         self.lines = {aspect: QLineEdit() for aspect in ASPECTS}
         self.kinds = {kind: QCheckBox(_SPOKEN.get(kind, kind)) for kind in KINDS}
         for kind, box in self.kinds.items():

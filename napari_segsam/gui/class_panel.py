@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import ClassScore, Prediction
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.class_index import ClassIndex
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.names import class_name
@@ -19,7 +20,6 @@ from napari_segsam.gui.class_card import card_text, square
 from napari_segsam.gui.class_dialog import ClassDialog
 from napari_segsam.gui.class_rows import ClassRow, ClassRows
 from napari_segsam.gui.class_search import ClassSearch, to_canvas
-from napari_segsam.gui.marks import spoken
 from napari_segsam.gui.workbench import Workbench
 
 _NO_CLASS, _SAY_IT = "no class yet", "no class: this model names none, so find or add it here"

@@ -23,12 +23,14 @@ from napari_segsam.gui.closing import ClosingGuard
 from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.fold import Fold
 from napari_segsam.gui.history_panel import HistoryPanel
+from napari_segsam.gui.learning_panel import LearningPanel
 from napari_segsam.gui.marks import POOR, UNKNOWN
 from napari_segsam.gui.messages import Message, MessageArea, PositionBar
 from napari_segsam.gui.object_panel import ObjectPanel
 from napari_segsam.gui.objects_panel import ObjectsPanel
 from napari_segsam.gui.offer_bar import OfferBar
 from napari_segsam.gui.preparation_bar import PreparationBar
+from napari_segsam.gui.prior_panel import PriorPanel
 from napari_segsam.gui.recovery import Recovery
 from napari_segsam.gui.scan_panel import ScanPanel
 from napari_segsam.gui.suggestions_panel import SuggestionsPanel
@@ -70,12 +72,16 @@ class Dock(QWidget):
         self.through_panel = ThroughPanel(workbench)
         self.objects_panel = ObjectsPanel(workbench)
         self.suggestions_panel = SuggestionsPanel(workbench)
+        self.prior_panel = PriorPanel(workbench)
+        self.learning_panel = LearningPanel(workbench)
         self.history_panel = HistoryPanel(workbench)
         self._groups = (
             Fold("This object", self.object_panel),
             Fold("Through the slices", self.through_panel),
             Fold("Suggested on this slice", self.suggestions_panel),
+            Fold("Prior maps", self.prior_panel, is_open=False),
             Fold("All objects", self.objects_panel),
+            Fold("Learning", self.learning_panel, is_open=False),
             self.history_panel,
         )
         self._lay_out()
@@ -146,7 +152,7 @@ class Dock(QWidget):
         """An old error would only confuse; what there is to know of a scan stays until it is worked on."""
         controller = self.workbench.controller
         self.error.say("")
-        if controller is not None and controller.session.undo_names:
+        if controller is not None and controller.session.next_undo is not None:
             self.notice.say("")
 
     def event(self, event: QEvent | None) -> bool:

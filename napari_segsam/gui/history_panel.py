@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QListView, QVBoxLayout, QWidget
 
 from napari_segsam.engine.controller import Controller
 from napari_segsam.gui.fold import Fold
-from napari_segsam.gui.marks import UNKNOWN, spoken
+from napari_segsam.gui.marks import UNKNOWN
 from napari_segsam.gui.workbench import Workbench
 
 _BEGINNING = "(as it was opened)"
@@ -96,7 +96,7 @@ class _Names(QAbstractListModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row = index.row()
         if role == Qt.ItemDataRole.DisplayRole:
-            return _BEGINNING if row == 0 else spoken(self._name(row - 1))
+            return _BEGINNING if row == 0 else self._name(row - 1)
         if role == Qt.ItemDataRole.ForegroundRole and row > self.now:
             return QColor(UNKNOWN)
         if role == Qt.ItemDataRole.ToolTipRole:

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_segsam.core.errors import BadLabelsError, SegsamError, WriteError
 from napari_segsam.core.labels import MAX_LABEL, LabelMap
+from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Volume
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.protocols import Executor
@@ -161,14 +162,17 @@ class LabelFiles:
             if self._controller.session is not session:
                 self._refuse(OTHER_SCAN.format(file=path.name))
                 return
-            is_first = not session.labels.labels and not session.undo_names
+            is_first = not session.labels.labels and session.next_undo is None
             self._controller.bring_in(found, path.name)
             if is_first:
                 session.mark_saved()  # what is there is in the file, too
             self._tell(" ".join([_opened(path, found, session.labels), *notes]))
 
+        def read_now(found: LabelMap) -> None:
+            self._controller.after_stroke(lambda: done(found))
+
         self._tell(f"Reading {path.name} …")
-        self._submit(read, done, ("import", path))
+        self._submit(read, read_now, ("import", path))
 
     def _submit(self, job: Callable[[], T], done: Callable[[T], None], key: tuple[str, Path]) -> None:
         def failed(error: BaseException) -> None:
@@ -182,6 +186,6 @@ class LabelFiles:
 
 def _opened(path: Path, found: LabelMap, here: LabelMap) -> str:
     """What came of a file's labels among those that were there."""
-    other = [n.name for v, n in found.labels.items() if v not in here.labels or here.labels[v].name != n.name]
+    other = [spoken(n.name) for v, n in found.labels.items() if v not in here.labels or here.labels[v].name != n.name]
     renumbered = f" Another value than in the file, since that was taken: {', '.join(other)}." if other else ""
     return f"Opened {path.name} below what was committed.{renumbered}"

@@ -62,8 +62,8 @@ class ScanLayers:
         self._hidden: frozenset[int] = frozenset()
         self._put_out: list[Layer] = []  # visible when `toggle` hid all
         self._makers = {
-            POINTS: lambda: make_points(self._frame()),
-            BOXES: lambda: make_boxes(self._frame()),
+            POINTS: lambda: make_points(self._placement.frame),
+            BOXES: lambda: make_boxes(self._placement.frame),
             PREVIEW: self._make_preview,
             SEMANTIC: self._make_semantic,
             LABELS: self._make_labels,
@@ -76,7 +76,7 @@ class ScanLayers:
         """
         for name in _BOTTOM_TO_TOP:
             self._layer(name)
-        for transform in self._transforms():
+        for transform in self._placement.moved:
             transform.connect(self._follow_scan)
         self._viewer.layers.selection.active = self._held[SEMANTIC]
 
@@ -87,7 +87,7 @@ class ScanLayers:
             leave_labels: where something was committed, leave `labels` where it is.
         """
         held, self._held = self._held, {}
-        for transform in self._transforms():
+        for transform in self._placement.moved:
             transform.disconnect(self._follow_scan)
         if leave_labels and self._session.labels.labels:
             held.pop(LABELS, None)
@@ -147,12 +147,17 @@ class ScanLayers:
             return
         view, layer = self._session.view, self._layer(PREVIEW)
         shown = np.zeros(view.shape, np.uint8) if mask is None else outlined(mask)
-        layer.translate = self._slab_corner(view)
+        corner = self._placement.slab_corner(view)
+        if tuple(layer.translate) != corner:  # napari draws anew even what stays where it is
+            layer.translate = corner
         layer.data = np.expand_dims(shown, view.depth_axis)
 
     def show_semantic(self) -> None:
-        """The session repainted its classes."""
-        _redraw(self._layer(SEMANTIC))
+        """The session repainted its classes, and may have found some that the model has no name for."""
+        layer = self._layer(SEMANTIC)
+        if len(layer.features) != len(self._session.semantic.labels) + 1:  # there is a row for 0
+            self._name_classes(layer)
+        _redraw(layer)
 
     def show_labels(self) -> None:
         """Committed voxels or names changed."""
@@ -199,28 +204,12 @@ class ScanLayers:
             self._on_added(layer, name == LABELS)
         return self._held[name]
 
-    def _frame(self) -> dict[str, Any]:
-        """Where the scan's layer puts its voxels, for layers with three axes."""
-        scan = self._placement.layer
-        missing = 3 - scan.ndim
-        return {
-            "scale": (1.0,) * missing + tuple(scan.scale),
-            "translate": (0.0,) * missing + tuple(scan.translate),
-            "units": ("pixel",) * missing + tuple(scan.units),
-            "axis_labels": ("slice",) * missing + tuple(scan.axis_labels),
-        }
-
-    def _transforms(self) -> list[Any]:
-        """What tells that somebody moved the scan's layer."""
-        events = self._placement.layer.events
-        return [events.scale, events.translate]
-
     def _follow_scan(self, _event: Any = None) -> None:
         """Ours lie where the scan's layer lies; the file's grid stays what it is."""
-        frame = self._frame()
+        frame = self._placement.frame
         for name, layer in self._held.items():
             layer.scale = frame["scale"]
-            layer.translate = self._slab_corner(self._session.view) if name == PREVIEW else frame["translate"]
+            layer.translate = self._placement.slab_corner(self._session.view) if name == PREVIEW else frame["translate"]
 
     def _forbid_editing(self, event: Any) -> None:
         """New data make napari's layers editable again; an edit here would be seen, but never saved."""
@@ -231,20 +220,13 @@ class ScanLayers:
         if not self._filling:
             self.show_prompts(self._session.prompts)
 
-    def _slab_corner(self, view: SliceView) -> tuple[float, ...]:
-        """World position of the first pixel of a one-slice layer."""
-        frame = self._frame()
-        corner = list(frame["translate"])
-        corner[view.depth_axis] += view.display_depth * frame["scale"][view.depth_axis]
-        return tuple(corner)
-
     def _make_labels(self) -> Labels:
         layer = Labels(
             self._session.volume.grid.display.to_display(self._session.labels.voxels),
             name=LABELS,
             opacity=0.4,
             metadata={VOLUME_KEY: self._session.volume, ORIGIN_KEY: self._placement.layer.metadata.get(ORIGIN_KEY)},
-            **self._frame(),
+            **self._placement.frame,
         )
         self._name_labels(layer)
         self._hear_strokes(layer, self._session.labels)
@@ -252,14 +234,14 @@ class ScanLayers:
 
     def _make_semantic(self) -> Labels:
         data = self._session.volume.grid.display.to_display(self._session.semantic.voxels)
-        layer = Labels(data, name=SEMANTIC, opacity=0.3, **self._frame())
+        layer = Labels(data, name=SEMANTIC, opacity=0.3, **self._placement.frame)
         self._name_classes(layer)
         layer.editable = False
         return layer
 
     def _make_preview(self) -> Labels:
         view = self._session.view
-        return make_preview(self._frame() | {"translate": self._slab_corner(view)}, view)
+        return make_preview(self._placement.frame | {"translate": self._placement.slab_corner(view)}, view)
 
     # -- filling layers
 
@@ -293,7 +275,7 @@ class ScanLayers:
         layer.selected_label = self._session.value
 
     def _name_classes(self, layer: Any) -> None:
-        name_values(layer, dict(enumerate(self._session.vocabulary.names, start=1)), "class")
+        name_values(layer, {value: label.name for value, label in self._session.semantic.labels.items()}, "class")
 
 
 def _redraw(layer: Layer) -> None:

@@ -1,4 +1,4 @@
-"""Small marks that the panels share: how a class is spoken and coloured, and how sure a score is."""
+"""Small marks that the panels share: how a class is coloured, and how sure a score is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 GOOD, DOUBTFUL, POOR, UNKNOWN = "#2ea36a", "#d99a1c", "#d9534f", "#8a8a8a"
 """Readable on napari's dark and light themes."""
 _GOOD_FROM, _DOUBTFUL_FROM = 0.85, 0.7
-
-
-def spoken(name: str) -> str:
-    """A class name for a person: ``kidney_left`` -> ``kidney left``."""
-    return name.replace("_", " ")
 
 
 def swatch(rgb: tuple[float, float, float]) -> QIcon:

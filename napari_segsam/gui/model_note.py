@@ -12,14 +12,16 @@ from urllib.parse import urlsplit
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_segsam.core.errors import SegsamError, UndecidedModelError
+from napari_segsam.core.errors import DownloadCancelledError, SegsamError, UndecidedModelError
 from napari_segsam.core.model_choice import ModelChoice
 from napari_segsam.engine.protocols import Predictor
+from napari_segsam.gui.download_bar import DownloadBar
 from napari_segsam.gui.executor import ThreadExecutor
 from napari_segsam.gui.loading import take_model
 from napari_segsam.gui.marks import plain_button
-from napari_segsam.gui.model_rows import missing, size
+from napari_segsam.gui.model_rows import megabytes, missing, size
 from napari_segsam.gui.workbench import Workbench
+from napari_segsam.io.hub import Download
 from napari_segsam.io.model_entry import SUFFIXES, ModelEntry
 from napari_segsam.io.registry import locate
 
@@ -43,6 +45,7 @@ class ModelNote(QWidget):
         self.text.setOpenExternalLinks(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.buttons: list[QPushButton] = []
+        self.progress = DownloadBar()
         self.setSizePolicy(
             QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum
         )  # no room for buttons that are gone
@@ -50,6 +53,7 @@ class ModelNote(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.text)
+        layout.addWidget(self.progress)
         workbench.ended.connect(self._stop)
         self.say("")
 
@@ -62,7 +66,7 @@ class ModelNote(QWidget):
         self.text.setText(text)
         for button in buttons:
             self.layout().addWidget(button)  # type: ignore[union-attr]  # it has one from its birth
-        self.setVisible(bool(text))
+        self.setVisible(bool(text) or self.progress.is_following)
 
     def describe(self, predictor: Predictor) -> None:
         """What the model in use cannot do, and a switch for each other way to use it."""
@@ -81,7 +85,7 @@ class ModelNote(QWidget):
         said = f"<b>{escape(entry.name)}</b>{why} is not here ({known})."
         if entry.downloadable:
             button = plain_button(f"Download {entry.name}", f"From {entry.source}; compared with its sha256")
-            button.clicked.connect(lambda: self._fetch(entry, wanted, partial(locate, entry.name)))
+            button.clicked.connect(lambda: self._download(entry, wanted))
             self.say(said, button)
             return
         host = escape(urlsplit(entry.page).netloc)
@@ -126,21 +130,29 @@ class ModelNote(QWidget):
     def _take(self, entry: ModelEntry, wanted: str) -> None:
         path, _ = QFileDialog.getOpenFileName(self, f"The file of {entry.name}", entry.file_name, WEIGHTS)
         if path:
-            self._fetch(entry, wanted, partial(take_model, entry, Path(path)))
+            self._fetch(entry, wanted, partial(take_model, entry, Path(path)), Download())
 
-    def _fetch(self, entry: ModelEntry, wanted: str, job: Callable[[], Path]) -> None:
+    def _download(self, entry: ModelEntry, wanted: str) -> None:
+        download = Download()
+        self.progress.follow(download, megabytes(entry), lambda: self.offer(entry, wanted))
+        self._fetch(entry, wanted, partial(locate, entry.name, download=download), download)
+
+    def _fetch(self, entry: ModelEntry, wanted: str, job: Callable[[], Path], download: Download) -> None:
         if self._fetching is None:
             self._fetching = ThreadExecutor("segsam-fetch")
         self.say(f"Fetching {escape(entry.name)} ({size(entry) or 'of unknown size'}) …")
         self._fetching.submit(
             job,
-            lambda _: self._has_come(wanted),
-            lambda error: self._did_not_come(entry, wanted, error),
+            lambda _: self._has_come(wanted, download),
+            lambda error: self._did_not_come(entry, wanted, error, download),
             key=entry.name,
         )
 
-    def _has_come(self, wanted: str) -> None:
+    def _has_come(self, wanted: str, download: Download) -> None:
+        self.progress.over(download)
         self._fetched()
+        if download.cancelled:  # with its last piece
+            return
         left = missing(wanted)
         if left is not None:
             self.offer(left, wanted)
@@ -148,11 +160,15 @@ class ModelNote(QWidget):
         self.say("")
         self._workbench.use_model(wanted, self._workbench.device)
 
-    def _did_not_come(self, entry: ModelEntry, wanted: str, error: BaseException) -> None:
+    def _did_not_come(self, entry: ModelEntry, wanted: str, error: BaseException, download: Download) -> None:
+        self.progress.over(download)
+        if isinstance(error, DownloadCancelledError):
+            return
         why = str(error) if isinstance(error, SegsamError) else f"It was not fetched: {type(error).__name__}."
         self._workbench.refused.emit(why)
         self.offer(entry, wanted)
 
     def _stop(self) -> None:
+        self.progress.stop()
         if self._fetching is not None:
             self._fetching.shutdown()

@@ -28,10 +28,15 @@ def missing(name: str) -> ModelEntry | None:
     return next((e for e in (*below, entry) if not is_here(e)), None)
 
 
+def megabytes(entry: ModelEntry) -> float | None:
+    """Of the file, None where nobody says it."""
+    return entry.megabytes if entry.size is None else entry.size / 1e6
+
+
 def size(entry: ModelEntry) -> str:
     """Of the file, for a person; empty where nobody says it."""
-    megabytes = entry.megabytes if entry.size is None else entry.size / 1e6
-    return "" if megabytes is None else f"{megabytes:.0f} MB"
+    known = megabytes(entry)
+    return "" if known is None else f"{known:.0f} MB"
 
 
 def facts(entry: ModelEntry, is_here: bool) -> str:

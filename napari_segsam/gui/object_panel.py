@@ -160,15 +160,15 @@ class ObjectPanel(QWidget):
             self._workbench.set_positive(True)  # with nothing to correct, a negative point would answer nothing
 
     def _show_history(self, controller: Controller | None) -> None:
-        undo = controller.session.undo_names if controller else ()
-        redo = controller.session.redo_names if controller else ()
+        undo = controller.session.next_undo if controller else None
+        redo = controller.session.next_redo if controller else None
         self.next.setEnabled(controller is not None and _begun(controller.session))
         self.use_mask.setEnabled(
             controller is not None and controller.session.value in controller.session.labels.labels
         )
-        for button, names, word in ((self.undo, undo, "Undo"), (self.redo, redo, "Redo")):
-            button.setEnabled(bool(names))
-            button.setToolTip(f"{word}: {names[0]}" if names else f"Nothing to {word.lower()}")
+        for button, deed, word in ((self.undo, undo, "Undo"), (self.redo, redo, "Redo")):
+            button.setEnabled(deed is not None)
+            button.setToolTip(f"{word}: {deed}" if deed is not None else f"Nothing to {word.lower()}")
 
 
 def _begun(session: Session) -> bool:

@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy's own g
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_segsam.core.terminology import colour_of
+from napari_segsam.core.terminology import colour_of, spoken
 from napari_segsam.engine.standing import Standing
-from napari_segsam.gui.marks import mark_colour, spoken, swatch
+from napari_segsam.gui.marks import mark_colour, swatch
 
 _HEADER_PX, _TALLEST_PX = 30, 190
 _MOVING = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)

@@ -12,12 +12,14 @@ from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.everywhere import Found
 from napari_segsam.engine.objects import Place
 from napari_segsam.gui.brush import Stroke, Strokes
 from napari_segsam.gui.canvas_prompts import CanvasPrompts
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.orientation import OrientationLetters
 from napari_segsam.gui.placement import Placement
+from napari_segsam.gui.prior_layers import PriorLayers
 from napari_segsam.gui.scans import scroll_to
 
 NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
@@ -52,6 +54,7 @@ class OpenScan:
         self._suggestion: Suggestion | None = None
         self._strokes = Strokes(viewer, self._stroke, controller.hold_back)
         self._layers = ScanLayers(viewer, placement, controller.session, self._strokes.hear, bind)
+        self._priors = PriorLayers(viewer, placement, bind)
         self.prompts = CanvasPrompts(viewer, placement, self._layers, controller, refuse, self._follow_view)
         self._letters = OrientationLetters(viewer, placement)
 
@@ -63,11 +66,11 @@ class OpenScan:
 
     def owns(self, layer: Layer) -> bool:
         """Whether this is one of our layers over it."""
-        return self._layers.owns(layer)
+        return self._layers.owns(layer) or self._priors.owns(layer)
 
     def forget(self, layer: Layer) -> bool:
         """Somebody took this layer out of the viewer; whether it was one of ours."""
-        return self._layers.forget(layer)
+        return self._layers.forget(layer) or self._priors.forget(layer)
 
     @property
     def hidden(self) -> frozenset[int]:
@@ -88,13 +91,23 @@ class OpenScan:
     def toggle_layers(self) -> bool:
         """Hide our layers, or show them again; whether they are shown now."""
         self._layers.toggle()
+        self._priors.set_visible(self._layers.shown)
         return self._layers.shown
 
     def look_closer(self, suggestion: Suggestion | None) -> None:
-        """Outline a suggestion of the visible slice instead of the current object; None for that again."""
-        if suggestion is not self._suggestion:
-            self._suggestion = suggestion
-            self._show_prediction(self._controller.session.prediction)
+        """Outline a suggestion of the visible slice instead of the current object; None for that again.
+
+        The box that a detector proposed is shown, too.
+        """
+        if suggestion is self._suggestion:
+            return
+        boxed = self._suggestion is not None and self._suggestion.proposed is not None
+        self._suggestion = suggestion
+        self._show_prediction(self._controller.session.prediction)
+        if suggestion is not None and suggestion.proposed is not None:
+            self._layers.show_box(suggestion.proposed)
+        elif boxed:
+            self._layers.show_prompts(self._controller.session.prompts)
 
     def show(self) -> None:
         """Put our layers over the scan, and follow what happens."""
@@ -111,6 +124,7 @@ class OpenScan:
             leave_labels: where something was committed, its `labels` stay, so that they can be saved.
         """
         self.let_go()
+        self._priors.close()
         self._layers.remove(leave_labels=leave_labels)
         self._letters.close()
 
@@ -120,6 +134,7 @@ class OpenScan:
         for signal, slot in self._connections():
             signal.disconnect(slot)
         self._strokes.let_go()
+        self._priors.let_go()
 
     # -- the canvas
 
@@ -157,6 +172,7 @@ class OpenScan:
             (said.labels_changed, self._show_labels),
             (said.object_changed, self._show_object),
             (said.predictor_changed, self._show_vocabulary),
+            (said.everywhere.found, self._show_priors),
         ]
 
     def _show_prediction(self, prediction: Prediction | None) -> None:
@@ -177,3 +193,6 @@ class OpenScan:
 
     def _show_vocabulary(self, _predictor: object) -> None:
         self._layers.show_vocabulary()
+
+    def _show_priors(self, found: Found) -> None:
+        self._priors.show(found)

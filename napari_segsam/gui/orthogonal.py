@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.gui.orthogonal_crosshair import Crosshair
@@ -124,7 +125,10 @@ class OrthogonalViews(QObject):
             (viewer.scene.camera.events.orientation, self._show_sides),
         ]
         if controller is not None:
-            self._connected += [(s, self._repaint) for s in (controller.labels_changed, controller.semantic_changed)]
+            self._connected += [
+                (controller.labels_changed, self._show_labels),
+                (controller.semantic_changed, self._show_semantic),
+            ]
         for emitter, slot in self._connected:
             emitter.connect(slot)
         for plane in self._planes:
@@ -165,9 +169,17 @@ class OrthogonalViews(QObject):
         for plane in self._planes:
             plane.model.scene.camera.orientation = self._viewer.scene.camera.orientation
 
-    def _repaint(self, _what: object = None) -> None:
+    def _show_labels(self, _patch: object) -> None:
+        if self._workbench.controller is not None:
+            self._repaint(self._workbench.controller.session.labels.voxels)
+
+    def _show_semantic(self) -> None:
+        if self._workbench.controller is not None:
+            self._repaint(self._workbench.controller.session.semantic.voxels)
+
+    def _repaint(self, voxels: NDArray[np.uint16]) -> None:
         for plane in self._planes:
-            plane.repaint()
+            plane.repaint(voxels)
 
     # -- the point that all share
 

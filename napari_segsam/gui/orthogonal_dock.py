@@ -15,6 +15,8 @@ from napari_segsam.gui.main_window import canvas_in, main_window_of
 NAME = "Other planes"
 _SHARE = 0.4
 """Of the main canvas's width, what the planes get at first."""
+_LEAST_PX = 160
+"""Of the planes together, wide and high: in less nobody finds an organ. A window without so much room grows."""
 
 
 class PlanesDock:
@@ -103,6 +105,7 @@ class _Beside(QSplitter):
     def __init__(self, side: int) -> None:
         super().__init__()
         self._side = side
+        self.setMinimumSize(_LEAST_PX, _LEAST_PX)
 
     def sizeHint(self) -> QSize:
         """What napari's window gives a dock at first."""

@@ -10,6 +10,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.qt import QtViewer
+from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QApplication, QWidget
@@ -134,10 +135,10 @@ class SidePlane(QObject):
             self._scroll()
         self.crosshair.show_at(self._point)
 
-    def repaint(self) -> None:
-        """Voxels of labels changed."""
+    def repaint(self, voxels: NDArray[Any]) -> None:
+        """Labels were changed in place: draw what shows these voxels, and nothing else."""
         for original, copy in self._copies.items():
-            if isinstance(original, Labels):
+            if isinstance(original, Labels) and np.may_share_memory(original.data, voxels):
                 copy.repaint()
 
     def let_go(self) -> None:

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from napari_segsam.core.terminology import colour_of
+from napari_segsam.core.terminology import colour_of, spoken
 
 _AT_LEAST = 256
 
@@ -28,7 +28,7 @@ def name_values(layer: Labels, names: Mapping[int, str], column: str, hidden: Co
     colours = palette(names)
     colours[[value for value in hidden if value < len(colours)]] = 0.0
     layer.colormap = CyclicLabelColormap(colors=colours)
-    layer.features = {"index": [0, *names], column: [None, *names.values()]}
+    layer.features = {"index": [0, *names], column: [None, *map(spoken, names.values())]}
 
 
 def palette(names: Mapping[int, str]) -> NDArray[np.float32]:

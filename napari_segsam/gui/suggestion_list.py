@@ -7,8 +7,8 @@ from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from napari_segsam.core.prediction import Suggestion
-from napari_segsam.core.terminology import colour_of
-from napari_segsam.gui.marks import spoken, swatch
+from napari_segsam.core.terminology import colour_of, spoken
+from napari_segsam.gui.marks import swatch
 
 _ROWS_SHOWN = 6
 _MOVING = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End)

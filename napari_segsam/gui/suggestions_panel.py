@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.engine.controller import Controller
+from napari_segsam.gui.detector_panel import DetectorPanel
 from napari_segsam.gui.keys import printed
 from napari_segsam.gui.marks import note, plain_button, row_of
 from napari_segsam.gui.suggestion_list import SuggestionList
@@ -34,6 +35,7 @@ class SuggestionsPanel(QWidget):
         self.at_least.setValue(_SURE_PERCENT)
         self.at_least.setSuffix(" %")
         self.at_least.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.detector = DetectorPanel(workbench)
         self._lay_out()
         self._connect()
         self._show(())
@@ -50,6 +52,7 @@ class SuggestionsPanel(QWidget):
         line.addWidget(self.accept_all, 1)
         line.addWidget(self.at_least)
         layout.addWidget(self._all)
+        layout.addWidget(self.detector)
 
     def _connect(self) -> None:
         bench = self._workbench

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtp
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError, UndecidedModelError
 from napari_segsam.core.model_choice import ModelChoice
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
@@ -26,7 +27,6 @@ from napari_segsam.gui.choice import Choice
 from napari_segsam.gui.keys import KeyBindings, printed
 from napari_segsam.gui.label_files import Format, LabelFiles
 from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
-from napari_segsam.gui.marks import spoken
 from napari_segsam.gui.mouse import Tool
 from napari_segsam.gui.notes import notes_on
 from napari_segsam.gui.open_scan import OpenScan

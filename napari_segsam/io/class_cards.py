@@ -27,14 +27,13 @@ from pydantic import (
 )
 
 from napari_segsam.core.errors import UnreadableInputError, WriteError, one_line
-from napari_segsam.core.terminology import ASPECTS, ClassCard, Kind, read_cards
+from napari_segsam.core.terminology import ASPECTS, UNION, ClassCard, Kind, read_cards
 from napari_segsam.io.atomic import replacing
 from napari_segsam.io.faults import first_fault
 
 _FILE = "classes.toml"
 _HEAD = "# Classes that were added in the window; docs/how-to/add-a-class.md says what the keys mean.\n"
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
-_UNION = "union_"
 _SIDES = {"left", "right"}
 
 
@@ -45,8 +44,8 @@ def _name(text: str) -> str:
 
 
 def _no_union(name: str) -> str:
-    if name.startswith(_UNION):
-        raise ValueError(f"must not begin with {_UNION}, which data sets keep for masks of several classes")
+    if name.startswith(UNION):
+        raise ValueError(f"must not begin with {UNION}, which data sets keep for masks of several classes")
     return name
 
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
-from napari_segsam.core.errors import BadCheckpointError, DownloadError, UnknownNameError
+from napari_segsam.core.errors import BadCheckpointError, DownloadError, UndecidedModelError, UnknownNameError
 from napari_segsam.core.model_choice import ModelChoice
 from napari_segsam.io import hub
 from napari_segsam.io.atomic import replacing
@@ -50,7 +50,8 @@ def resolve(text: str, models: Mapping[str, ModelEntry] | None = None) -> Locate
     files of some families are alike. What the person says goes before.
 
     Raises:
-        SegsamError: see :func:`locate`; or the base is not here.
+        SegsamError: see :func:`locate`.
+        UndecidedModelError: the base is not here; another file may be named instead.
     """
     known = registry() if models is None else models
     choice = ModelChoice.of(text)
@@ -64,12 +65,17 @@ def resolve(text: str, models: Mapping[str, ModelEntry] | None = None) -> Locate
     return Located(path, None if entry is None else entry.name, words, base)
 
 
-def locate(name_or_path: str | Path, models: Mapping[str, ModelEntry] | None = None) -> Path:
+def locate(
+    name_or_path: str | Path,
+    models: Mapping[str, ModelEntry] | None = None,
+    download: hub.Download | None = None,
+) -> Path:
     """The weights file of a registry name, verified, or a local file as it is.
 
     Args:
         name_or_path: a registry name (downloaded if it is not here yet and can be), or the path of a weights file.
         models: the registry to look in; the package's own by default.
+        download: see :func:`hub.fetch`.
 
     Raises:
         UnknownNameError: neither a name nor a file; names the nearest models.
@@ -79,7 +85,7 @@ def locate(name_or_path: str | Path, models: Mapping[str, ModelEntry] | None = N
     known = registry() if models is None else models
     entry = known.get(str(name_or_path))
     if entry is not None:
-        return verify(entry, where(entry) or _fetch(entry))
+        return verify(entry, where(entry) or _fetch(entry, download))
     if isinstance(name_or_path, Path) or _looks_like_path(name_or_path):
         return _local(Path(name_or_path))
     raise UnknownNameError("model", name_or_path, known)
@@ -137,17 +143,20 @@ def _compare(entry: ModelEntry, path: Path, remedy: str) -> None:
     raise BadCheckpointError(f"{entry.name}: {path.name} {problem} and was not loaded; {remedy}.")
 
 
-def _fetch(entry: ModelEntry) -> Path:
+def _fetch(entry: ModelEntry, download: hub.Download | None) -> Path:
     if not entry.downloadable:
         raise DownloadError(f"{entry.name} is not here and cannot be downloaded: {entry.how_to_get}.")
-    return hub.fetch(entry.repo, entry.revision, entry.file)
+    return hub.fetch(entry.repo, entry.revision, entry.file, download)
 
 
 def _base(row: ModelEntry, base: ModelEntry) -> Path:
     path = where(base)
     if path is None:
-        raise BadCheckpointError(
-            f"{row.name} holds only what differs from {base.name}, which is not here: {base.how_to_get}."
+        how = f"{base.how_to_get}, or write @base=FILE behind the name"
+        raise UndecidedModelError(
+            f"{row.name} holds only what differs from {base.name}, which is not here: {how}.",
+            {},
+            base.title or base.name,
         )
     return verify(base, path)
 

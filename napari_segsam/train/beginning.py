@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from napari_segsam.core.errors import BadCheckpointError, UnreadableInputError
-from napari_segsam.core.terminology import ClassCard, Vocabulary, read_cards
+from napari_segsam.core.terminology import ClassCard, Vocabulary
 from napari_segsam.io.atomic import replacing
+from napari_segsam.io.class_cards import package_cards
 from napari_segsam.model import checkpoint
 from napari_segsam.model.build import build
 from napari_segsam.model.config import SegSamConfig, preset
@@ -85,7 +85,7 @@ def _cards_of(data: SAMed2D) -> list[ClassCard]:
         UnreadableInputError: none of its classes has a card.
     """
     names = {m.class_name for s in data.samples for m in s.masks}
-    cards = _all_cards()
+    cards = package_cards()
     everything = Vocabulary.of(cards.values())
     listed = {everything.canonical(name) for name in names}
     if not listed - {None}:
@@ -101,10 +101,6 @@ def _tell_unknown(data: SAMed2D, vocabulary: Vocabulary) -> None:
     unknown = sorted(n for n in names if vocabulary.canonical(n) is None)
     if unknown:
         log.info("%d classes are learned without a name: %s", len(unknown), ", ".join(unknown))
-
-
-def _all_cards() -> dict[str, ClassCard]:
-    return read_cards((resources.files("napari_segsam.weights") / "class_cards.toml").read_text(encoding="utf-8"))
 
 
 def _built(sizes: SegSamConfig) -> SegSam:
@@ -127,7 +123,7 @@ def _warm(config: TrainConfig, path: Path) -> tuple[SegSam, checkpoint.Header]:
         raise BadCheckpointError(
             f"{path.name} cannot be the warm start of this model: it is no {config.model}; see 'model'."
         )
-    fresh = Vocabulary.of(c for name, c in _all_cards().items() if name in header.names)
+    fresh = Vocabulary.of(c for name, c in package_cards().items() if name in header.names)
     known_as = {a: n for a, n in {**header.aliases, **fresh.aliases}.items() if a not in header.names}
     return model, replace(header, config=sizes, aliases=known_as, modalities={**header.modalities, **fresh.modalities})
 

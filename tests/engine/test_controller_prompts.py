@@ -125,7 +125,7 @@ def test_an_object_can_be_called_what_no_model_knows(controller, session, heard)
     controller.choose_class("Renal stent")
     controller.commit()
     assert session.labels.labels == {1: Label(1, "renal_stent")} and not heard.failed
-    assert session.undo_names[:2] == ("commit renal_stent", "class liver -> renal_stent")
+    assert session.undo_names[:2] == ("commit renal stent", "class liver -> renal stent")
 
 
 def test_what_cannot_be_a_name_is_refused(controller, session, heard):

@@ -8,7 +8,7 @@ from tests.fakes import LIVER
 
 def test_suggestions_need_no_prompt_and_are_painted(controller, session, heard):
     controller.suggest()
-    assert heard.status_changed[-1] == "liver 0.90, spleen 0.80, kidney_left 0.70"
+    assert heard.status_changed[-1] == "liver 0.90, spleen 0.80, kidney left 0.70"
     on_slice = session.view.of(session.semantic.voxels)
     tissue = session.view.of(session.volume.voxels)
     assert [set(on_slice[tissue == hu]) for hu in (60, 120, 180)] == [{1}, {2}, {3}]

@@ -88,6 +88,6 @@ def test_committing_it_says_so(predictor, executor):
     controller.choose_class("kidney_left")
     controller.commit()
     assert failed == [
-        "kidney_left was committed on slice k=4. It lies on the patient's right: check the class, or whether the scan "
+        "kidney left was committed on slice k=4. It lies on the patient's right: check the class, or whether the scan "
         "says truly how it lies."
     ]

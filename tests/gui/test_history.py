@@ -4,9 +4,11 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_segsam.engine.session import Session
 from tests.fakes import block_volume
 
 IN_LIVER, IN_SPLEEN = (10, 8, 6), (35, 8, 6)
+CTRL = Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.fixture
@@ -58,12 +60,29 @@ def test_a_click_goes_back_to_a_line_and_another_one_forward_again(worked):
 def test_a_folded_list_is_filled_when_it_is_opened_and_follows_from_then_on(worked):
     assert rows(worked) == ["(as it was opened)"]
     unfold(worked)
-    worked.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    worked.key(Qt.Key.Key_Z, CTRL)
     worked.rest()
     assert worked.panel.list.currentIndex().row() == 3 and len(rows(worked)) == 5
     worked.key(Qt.Key.Key_C)
     worked.rest()
     assert rows(worked)[-1] == "point"
+
+
+def test_the_buttons_name_the_next_step_without_a_list_of_all_steps_which_may_be_thousands(worked, monkeypatch):
+    def listed(_session):
+        raise AssertionError("all steps were listed")
+
+    panel = worked.dock.object_panel
+    for names in ("undo_names", "redo_names"):
+        monkeypatch.setattr(Session, names, property(listed))
+    worked.key(Qt.Key.Key_Z, CTRL)
+    worked.rest()
+    assert (panel.undo.toolTip(), panel.redo.toolTip()) == ("Undo: next object", "Redo: point")
+    worked.key(Qt.Key.Key_Z, CTRL)
+    worked.key(Qt.Key.Key_Z, CTRL)
+    worked.key(Qt.Key.Key_Z, CTRL)
+    worked.rest()
+    assert panel.undo.toolTip() == "Nothing to undo" and not panel.undo.isEnabled() and panel.redo.isEnabled()
 
 
 def test_another_scan_has_a_history_of_its_own(worked):

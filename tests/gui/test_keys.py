@@ -132,7 +132,7 @@ def test_enter_and_backspace_work_through_the_suggestions_from_the_canvas(lookin
     assert looking.dock.workbench.choice.suggestion.name == "kidney_left"
     presser(looking, "Backspace")()
     assert looking.dock.workbench.choice.suggestion is None
-    assert looking.session.undo_names[:2] == ("reject kidney_left", "accept spleen")
+    assert looking.session.undo_names[:2] == ("reject kidney left", "accept spleen")
     assert len(looking.session.prompts.clicks) == 1
 
 

@@ -321,7 +321,7 @@ def test_labels_beside_drawn_ones_keep_both(drawn, tmp_path):
     drawn.wait(lambda: len(named(drawn)) == 3, 60)
     assert set(named(drawn).values()) == {"liver", "spleen", "kidney_left"}
     assert named(drawn)[1] == "liver"
-    assert "Another value than in the file, since that was taken: kidney_left." in drawn.dock.notice.text
+    assert "Another value than in the file, since that was taken: kidney left." in drawn.dock.notice.text
     assert drawn.session.unsaved
 
 

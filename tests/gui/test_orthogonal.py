@@ -1,169 +1,24 @@
-"""Three planes through one point: what two more canvases show, how they are moved, and that nothing stays behind."""
+"""Three planes through one point: what two more canvases show, and how they are moved."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent, QWheelEvent
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QDockWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.volume import Volume
-from napari_segsam.gui.orthogonal_crosshair import COLOUR
-from napari_segsam.gui.orthogonal_dock import NAME
 from tests.fakes import block_volume
-from tests.gui.conftest import Hand
+from tests.gui.planes import cross_of, letters_on, pixel_of, three_of
 
-SHIFT, CTRL, NONE = (
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.ControlModifier,
-    Qt.KeyboardModifier.NoModifier,
-)
-
-
-@dataclass
-class CanvasHand(Hand):
-    """A hand on any canvas."""
-
-    on: Any = None
-
-    @property
-    def canvas(self):
-        return self.on
-
-    def shift_move(self, world):
-        """A little to and fro, as napari takes no more than one move in 5 ms."""
-        place = QPointF(self.pixel(world))
-        for step in (QPointF(3, 3), QPointF(0, 0)):
-            where = place + step
-            event = QMouseEvent(
-                QEvent.Type.MouseMove,
-                where,
-                self.canvas.mapToGlobal(where),
-                Qt.MouseButton.NoButton,
-                Qt.MouseButton.NoButton,
-                SHIFT,
-            )
-            QApplication.sendEvent(self.canvas, event)
-            self.qtbot.wait(20)
-
-    def scroll(self, steps):
-        place = QPointF(self.canvas.width() / 2, self.canvas.height() / 2)
-        for _ in range(abs(steps)):
-            turned = QPoint(0, -120 if steps > 0 else 120)
-            event = QWheelEvent(
-                place,
-                self.canvas.mapToGlobal(place),
-                QPoint(),
-                turned,
-                Qt.MouseButton.NoButton,
-                CTRL,
-                Qt.ScrollPhase.NoScrollPhase,
-                False,
-            )
-            QApplication.sendEvent(self.canvas, event)
-        QApplication.processEvents()
-
-    def double_click(self, world):
-        place = self.pixel(world)
-        QTest.mouseClick(self.canvas, Qt.MouseButton.LeftButton, pos=place)
-        QTest.mouseDClick(self.canvas, Qt.MouseButton.LeftButton, pos=place)
-        QApplication.processEvents()
-
-
-@dataclass
-class Three:
-    """The three canvases, and what is shown on them; it holds none of them, so that they can go with their window."""
-
-    hand: Hand
-
-    @property
-    def views(self):
-        return self.hand.dock.scan_panel.views
-
-    @property
-    def main(self):
-        return CanvasHand(self.hand.viewer, self.hand.qtbot, self.hand.dock, on=self.hand.canvas)
-
-    @property
-    def sides(self):
-        qtbot, dock = self.hand.qtbot, self.hand.dock
-        return [CanvasHand(p.model, qtbot, dock, on=p.widget.canvas.native) for p in self.views.planes]
-
-    @property
-    def viewer(self):
-        return self.hand.viewer
-
-    @property
-    def point(self):
-        return np.array(self.views.point)
-
-
-def switch(hand, on=True):
-    """Tick the box as a person does."""
-    box = hand.dock.scan_panel.three_planes.native
-    assert box.isEnabled() and box.isChecked() is not on
-    box.click()
-    hand.qtbot.wait(30)  # until the window is laid out
-
-
-def three_of(hand):
-    switch(hand)
-    return Three(hand)
+CTRL = Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.fixture
 def three(ready):
     """The planes of a scan of three blocks."""
     return three_of(ready)
-
-
-def cross_of(side):
-    """The pixel (x, y) where the lines on a canvas would meet, read off the picture of it."""
-    picture = side.canvas.grab().toImage()
-    step = picture.devicePixelRatio()
-    wide, high = picture.width(), picture.height()
-
-    def is_line(x, y):
-        return picture.pixelColor(x, y).rgb() == COLOUR.rgb()
-
-    columns = [x for x in range(wide) if is_line(x, 0)]
-    rows = [y for y in range(high) if is_line(0, y)]
-    assert len(columns) <= 1 and len(rows) <= 1
-    return (columns[0] / step, rows[0] / step) if columns and rows else None
-
-
-def pixel_of(side, world):
-    place = side.pixel(world)
-    return place.x(), place.y()
-
-
-def letters_on(model):
-    overlays = model.canvas.overlays
-    found = {e: overlays.get(f"segsam_{e}") for e in ("top", "left", "right", "bottom")}
-    return {e: o.text for e, o in found.items() if o is not None and o.visible}
-
-
-def docked(hand):
-    return [d for d in hand.viewer.window._qt_window.findChildren(QDockWidget) if d.objectName() == NAME]
-
-
-def gone(three):
-    """Whether nothing of it is left in the viewer."""
-    three.hand.qtbot.wait(30)
-    shown = docked(three.hand), three.hand.canvas.findChildren(type(three.views._crosshair or 0))
-    listens = [c for c in three.viewer.mouse_move_callbacks if "Orthogonal" in repr(c)]
-    box = three.hand.dock.scan_panel.three_planes
-    return not three.views.shown and not box.value and not shown[0] and not listens
-
-
-def test_nothing_is_shown_until_somebody_asks(ready):
-    views = ready.dock.scan_panel.views
-    assert views.possible and not views.shown and not docked(ready)
-    assert ready.dock.scan_panel.three_planes.value is False
 
 
 def test_the_two_planes_that_the_main_canvas_does_not_show_come_beside_it_and_share_its_voxels(three):
@@ -319,6 +174,31 @@ def test_what_is_committed_erased_or_undone_is_on_the_side_views_at_once(three):
     assert [_shown(side, liver) for side in three.sides] == [value, value]
 
 
+def test_of_a_deed_each_side_view_draws_what_it_changed_and_that_once(three):
+    scan, drawn = three.viewer.layers["blocks"], Counter()
+    three.viewer.dims.point = three.hand.world(scan, (10, 8, 5))
+    for layer in (layer for side in three.sides for layer in side.viewer.layers):
+        layer.events.set_data.connect(lambda event: drawn.update([event.source.name]))
+
+    def done(act):
+        drawn.clear()
+        act()
+        three.hand.rest()
+        return dict(drawn)
+
+    def click(ijk):
+        return done(lambda: three.main.click(three.hand.world(scan, ijk)))
+
+    def commit():
+        return done(lambda: three.main.key(Qt.Key.Key_C))
+
+    click((10, 8, 5))  # the outline moves to this slice
+    commit()  # a new name has a new colour
+    assert click((12, 9, 5)) == {"preview": 2, "semantic": 2}  # on two side views
+    again = commit()
+    assert again["labels"] == 2 and max(again.values()) == 2 and "blocks" not in again
+
+
 def _shown(side, world):
     """The value on the slice that a side view has on its canvas."""
     layer = side.viewer.layers["labels"]
@@ -375,39 +255,3 @@ def test_another_scan_is_shown_in_all_planes_through_a_point_of_its_own(three):
         images = [la for la in side.viewer.layers if type(la).__name__ == "Image"]
         assert np.shares_memory(images[-1].data, other.data)
         assert cross_of(side) == pytest.approx(pixel_of(side, three.point), abs=1)
-
-
-def test_switched_off_nothing_stays_and_it_can_be_switched_on_again(three):
-    order = list(three.viewer.layers)
-    switch(three.hand, on=False)
-    assert gone(three) and list(three.viewer.layers) == order
-    switch(three.hand)
-    assert three.views.shown and len(docked(three.hand)) == 1
-
-
-@pytest.mark.parametrize("button", ["close_button", "hide_button"])
-def test_the_docks_own_buttons_switch_it_off(three, button):
-    QTest.mouseClick(getattr(docked(three.hand)[0].titleBarWidget(), button), Qt.MouseButton.LeftButton)
-    assert gone(three)
-
-
-def test_without_the_scan_there_are_no_planes(three):
-    three.viewer.layers.remove("blocks")
-    assert gone(three) and not three.hand.dock.scan_panel.three_planes.enabled
-
-
-def test_the_planes_go_with_the_dock(three):
-    three.viewer.window.remove_dock_widget(three.hand.dock)
-    assert not three.views.shown and not docked(three.hand)[1:]
-    three.hand.qtbot.wait(30)
-    assert not docked(three.hand)
-
-
-def test_a_picture_has_no_other_planes(hand):
-    hand.open(Volume(Grid((30, 20, 1), np.eye(4)), np.zeros((30, 20, 1), np.uint8), "us", name="flat"))
-    hand.open_dock()
-    assert not hand.dock.scan_panel.three_planes.enabled and not hand.dock.scan_panel.views.shown
-
-
-def test_the_window_can_be_closed_with_the_planes_in_it(three):
-    three.viewer.window.close()

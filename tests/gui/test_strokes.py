@@ -11,6 +11,11 @@ from napari_segsam.engine.controller import Controller
 from tests.fakes import block_volume
 
 LIVER = (10, 8, 5)
+NO_KEYS, CTRL, SHIFT = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+)
 
 
 def brush_on(hand, k, value=2, mode="paint"):
@@ -79,6 +84,60 @@ def test_a_slice_that_is_answered_in_the_middle_of_a_stroke_is_drawn_after_it_an
     while session.undo_names:
         controller.undo()
     assert not session.labels.voxels.any()
+
+
+@pytest.mark.parametrize(
+    ("key", "modifiers"),
+    [(Qt.Key.Key_Z, CTRL), (Qt.Key.Key_Z, CTRL | SHIFT), (Qt.Key.Key_C, NO_KEYS), (Qt.Key.Key_K, NO_KEYS)],
+    ids=["undo", "redo", "commit", "propagate"],
+)
+def test_a_key_that_would_write_under_a_stroke_is_refused_in_a_sentence_until_it_is_let_go(ready, key, modifiers):
+    session, scan = ready.session, ready.layers[0]
+    ready.look_at(scan, LIVER)
+    ready.click(ready.world(scan, LIVER))
+    ready.rest()
+    ready.key(Qt.Key.Key_C)
+    ready.click(ready.world(scan, (12, 9, 5)))  # shown, not committed
+    ready.rest()
+    ready.click(ready.world(scan, (13, 9, 5)))
+    ready.rest()
+    ready.key(Qt.Key.Key_Z, CTRL)  # so that there is something to redo
+    ready.rest()
+    names, undone = session.undo_names, session.redo_names
+    assert len(undone) == 1 and session.prediction is not None
+    brush_on(ready, 5)
+    press_and_move(ready)
+    painted = session.labels.voxels.copy()
+    assert (painted == 2).any()
+    ready.key(key, modifiers)
+    ready.qtbot.wait(20)
+    assert np.array_equal(session.labels.voxels, painted)
+    assert (session.undo_names, session.redo_names) == (names, undone)
+    assert "let go of the mouse button" in ready.dock.error.text
+    release(ready)
+    assert session.undo_names == ("brush", *names) and np.array_equal(session.labels.voxels, painted)
+    assert not ready.dock.error.text
+    while session.undo_names:
+        ready.key(Qt.Key.Key_Z, CTRL)
+        ready.rest()
+    assert not session.labels.voxels.any()
+
+
+def test_another_scan_that_is_gone_to_by_key_in_the_middle_of_a_stroke_comes_after_it(ready):
+    first = ready.layers[0]
+    other = ready.open(block_volume((24, 20, 8)))
+    ready.wait(lambda: ready.dock.workbench.scan is other)
+    ready.key(Qt.Key.Key_N)
+    ready.wait(lambda: ready.dock.workbench.scan is first)
+    ready.rest()
+    brush_on(ready, 5)
+    press_and_move(ready)
+    session = ready.session
+    ready.key(Qt.Key.Key_N)
+    assert ready.dock.workbench.scan is first and not session.undo_names
+    release(ready)
+    ready.wait(lambda: ready.dock.workbench.scan is other)
+    assert session.undo_names == ("brush",) and ready.session is not session
 
 
 def test_a_stroke_holds_back_from_the_press_until_it_is_in_the_history(held, ready):

@@ -1,6 +1,7 @@
 """A published model through the dock: chosen, fetched or found, asked which it is, and used with real clicks."""
 
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
-from napari_segsam.core.errors import DownloadError
-from napari_segsam.gui import loading, plugin
+from napari_segsam.core.errors import DownloadCancelledError, DownloadError
+from napari_segsam.gui import loading, model_note, plugin
 from napari_segsam.io import hub
 from napari_segsam.io import registry as registry_module
 from napari_segsam.model.zoo import table
@@ -141,6 +142,59 @@ def test_a_model_on_the_hub_is_downloaded_on_request_and_used(zoo, monkeypatch):
     assert zoo.dock.minimumSizeHint().width() <= 320
 
 
+@pytest.fixture
+def slow(zoo, monkeypatch):
+    """A hub that has given a third, and gives the rest when `come` is set; what it was told of each download."""
+
+    @dataclass
+    class Slow:
+        come: threading.Event
+        downloads: list[hub.Download]
+
+    made = Slow(threading.Event(), [])
+
+    def fetch(_repo, _revision, _file, download):
+        made.downloads.append(download)
+        download.done = 123_400_000
+        while not made.come.wait(0.01):
+            if download.cancelled:
+                raise DownloadCancelledError("The download was cancelled.")
+        monkeypatch.setattr(hub, "cached", lambda *_: zoo.file)
+        return zoo.file
+
+    monkeypatch.setattr(hub, "cached", lambda *_: None)
+    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(model_note, "megabytes", lambda entry: 358.0)
+    return made
+
+
+def test_a_download_shows_how_much_has_come_and_can_be_cancelled_and_begun_again(zoo, slow):
+    choose(zoo, "echo-hub")
+    progress = zoo.panel.note.progress
+    assert not progress.isVisible()
+    press(zoo, "Download echo-hub")
+    zoo.wait(lambda: progress.bar.text() == "123 of 358 MB")
+    assert progress.isVisible() and 0.34 < progress.bar.value() / progress.bar.maximum() < 0.35
+    assert zoo.dock.minimumSizeHint().width() <= 320
+    QTest.mouseClick(progress.cancel, Qt.MouseButton.LeftButton)
+    assert slow.downloads[0].cancelled and not progress.isVisible()
+    assert "echo-hub</b> is not here" in zoo.panel.note.text.text() and in_use(zoo) == "fake"
+    press(zoo, "Download echo-hub")
+    zoo.wait(lambda: len(slow.downloads) == 2 and progress.isVisible())
+    assert not zoo.dock.error.text  # it is what the person wanted
+    slow.come.set()
+    zoo.wait(lambda: in_use(zoo) == "echo-hub")
+    assert not progress.isVisible()
+
+
+def test_a_download_ends_with_the_dock(zoo, slow):
+    choose(zoo, "echo-hub")
+    press(zoo, "Download echo-hub")
+    zoo.wait(lambda: slow.downloads)
+    zoo.dock.workbench.leave()
+    assert slow.downloads[0].cancelled
+
+
 def test_what_a_person_fetches_is_taken_and_a_difference_asks_for_its_base_first(zoo, monkeypatch):
     pick(monkeypatch, zoo.file)
     choose(zoo, "difference")
@@ -195,7 +249,11 @@ def test_where_files_are_alike_the_person_is_asked_which_it_is(zoo, monkeypatch)
 
 
 def test_another_way_to_use_a_model_is_a_switch(zoo, monkeypatch):
-    turned = replace(FAMILY, options={"upside_down": lambda model: setattr(model, "turned", True)})
+    def turn(model, family):
+        model.turned = True
+        return model, family
+
+    turned = replace(FAMILY, options={"upside_down": turn})
     monkeypatch.setattr(table, "FAMILIES", (turned,))
     pick(monkeypatch, zoo.file)
     choose(zoo, "Other file…")
@@ -221,3 +279,12 @@ def test_a_difference_asks_for_the_file_that_it_was_made_on(zoo, monkeypatch):
     press(zoo, "Choose the file of Boxes")
     zoo.wait(lambda: "its base echo.safetensors is not right" in zoo.dock.error.text)
     assert Path(zoo.dock.workbench.model).name == "nano"
+
+
+def test_a_file_that_is_called_as_a_published_difference_asks_for_its_base_where_that_is_not_here(zoo, monkeypatch):
+    pick(monkeypatch, zoo.file.rename(zoo.file.with_name("difference.safetensors")))
+    choose(zoo, "Other file…")
+    zoo.wait(lambda: zoo.panel.note.buttons)
+    assert zoo.panel.note.buttons[0].text() == "Choose the file of echo-page …"
+    zoo.wait(lambda: "@base=FILE" in zoo.dock.error.text)
+    assert in_use(zoo) == "fake"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import errors
 
-from napari_segsam.core.errors import DownloadError
+from napari_segsam.core.errors import DownloadCancelledError, DownloadError
 from napari_segsam.io import hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -97,6 +97,44 @@ def test_an_interrupted_download_goes_on_where_it_stopped(online: FakeHub, given
     online.gives, online.closed = len(FakeHub.content), False
     assert fetched().read_bytes() == FakeHub.content
     assert online.asked[-1][1] == f"bytes={given}-"
+
+
+class Impatient(hub.Download):
+    """Hears how far it is, and is cancelled as soon as so much is here."""
+
+    def __init__(self, most: int) -> None:
+        self.heard: list[int] = []
+        self.most = most
+        super().__init__()
+
+    def __setattr__(self, name: str, value: int) -> None:
+        super().__setattr__(name, value)
+        if name == "done" and value:
+            self.heard.append(value)
+            self.cancelled = value >= self.most
+
+
+def test_a_download_says_how_far_it_is(online: FakeHub):
+    download = Impatient(len(FakeHub.content) + 1)
+    hub.fetch("someone/big", COMMIT, "folder/big.safetensors", download)
+    assert download.done == len(FakeHub.content) and len(download.heard) > 2
+    assert download.heard == sorted(download.heard)
+
+
+def test_a_cancelled_download_keeps_what_came_and_the_next_one_goes_on_from_there(online: FakeHub):
+    with pytest.raises(DownloadCancelledError, match="the next one goes on from here"):
+        hub.fetch("someone/big", COMMIT, "folder/big.safetensors", Impatient(4000))
+    assert hub.cached("someone/big", COMMIT, "folder/big.safetensors") is None
+    again = Impatient(len(FakeHub.content) + 1)
+    path = hub.fetch("someone/big", COMMIT, "folder/big.safetensors", again)
+    assert path.read_bytes() == FakeHub.content
+    assert again.heard[0] >= 4000 and online.asked[-1][1] == f"bytes={again.heard[0]}-"
+
+
+def test_what_is_cancelled_before_it_begins_asks_nobody(online: FakeHub):
+    with pytest.raises(DownloadCancelledError):
+        hub.fetch("someone/big", COMMIT, "folder/big.safetensors", hub.Download(cancelled=True))
+    assert not online.asked
 
 
 def test_a_server_that_knows_no_ranges_gives_the_whole_file(online: FakeHub):

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from napari_segsam.core.errors import BadCheckpointError, DownloadError, SegsamError, UnknownNameError
+from napari_segsam.core.errors import (
+    BadCheckpointError,
+    DownloadError,
+    SegsamError,
+    UndecidedModelError,
+    UnknownNameError,
+)
 from napari_segsam.io import hub
 from napari_segsam.io import registry as module
 from napari_segsam.io.model_entry import ModelEntry, read_registry, read_unpublished
@@ -48,7 +54,7 @@ def hub_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def serve(content: bytes) -> list[tuple[str, str, str]]:
         blob = tmp_path / "cache" / "big.safetensors"
 
-        def fetch(repo: str, revision: str, name: str) -> Path:
+        def fetch(repo: str, revision: str, name: str, _download: object) -> Path:
             asked.append((repo, revision, name))
             blob.parent.mkdir(exist_ok=True)
             blob.write_bytes(content)
@@ -226,8 +232,9 @@ def test_a_file_for_a_row_of_the_hub_may_come_by_hand_too_and_is_compared(cache:
 def test_a_row_brings_its_words_and_its_base(cache: Path, file: Path):
     models = {"big": entry(words=["sam"]), "small": by_hand(name="small", file="small.pth", base="big", words=["x"])}
     take(models["small"], file)
-    with pytest.raises(BadCheckpointError, match=r"small holds .* from big, .*segsam models download big"):
+    with pytest.raises(UndecidedModelError, match=r"small holds .* from big, .*segsam models download big") as lacks:
         resolve("small", models)
+    assert (lacks.value.base, dict(lacks.value.families)) == ("big", {})
     take(models["big"], file)
     found = resolve("small", models)
     assert (found.name, found.words, found.base) == ("small", ("x",), where(models["big"]))

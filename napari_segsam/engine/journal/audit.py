@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal, TextIO
@@ -16,6 +16,7 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
 from napari_segsam.core.volume import Volume
+from napari_segsam.engine.gestures import LASSO
 from napari_segsam.engine.history import State, Step
 from napari_segsam.engine.journal.journal import read
 from napari_segsam.engine.journal.replay import Deed, Replay
@@ -37,7 +38,8 @@ class Row:
         prompts: these as JSON, as ``segsam predict --prompts`` takes them, in voxel indices (i, j, k).
         voxels: how many changed.
         outcome: "accepted" while all of it is what the model answered to the first prompts, "edited" once that answer
-            was corrected by another prompt or changed by hand; empty where no model drew any of it.
+            was corrected by another prompt or changed by hand; empty where no model drew any of it. A box or a lasso
+            says anew where the object is, so its answer is a first one.
         model, sha256: whose answers were shown, and of its weights.
         seconds: since the deed before, or since the scan was opened.
     """
@@ -69,11 +71,13 @@ def audit(path: Path) -> list[Row]:
     # A slice knows where its pixels lie in the file; of the voxels, which the journal has not, only the shape counts.
     volume = Volume(Grid(shape, affine), np.broadcast_to(np.uint8(0), shape))
     outcomes = {id(replay.state): dict[int, Outcome]()}
+    lassos: set[int] = set()  # the replay holds all objects, so that no id is another one's later
     rows = []
     for deed in replay.deeds():
         step = deed.step
         if step is not None and deed.kind in ("do", "amend"):
-            outcomes[id(step.after)] = _outcomes(step, outcomes[id(step.before)])
+            lassos |= _lasso(step)
+            outcomes[id(step.after)] = _outcomes(step, outcomes[id(step.before)], lassos)
         rows.append(_row(deed, replay.state, outcomes[id(replay.state)], volume))
     return rows
 
@@ -157,16 +161,21 @@ def _prompts(state: State, value: int, place: Place) -> Prompts:
     return known.prompts.get(place, committed.prompts if committed else Prompts())
 
 
-def _outcomes(step: Step, before: Mapping[int, Outcome]) -> dict[int, Outcome]:
-    """What became of each object that a model drew any of."""
+def _lasso(step: Step) -> set[int]:
+    """The id of the prompts that a lasso round the object made, where the step is one."""
+    return {id(step.after.current.prompts.get(step.place))} if step.name == LASSO and step.place else set()
+
+
+def _outcomes(step: Step, before: Mapping[int, Outcome], lassos: Collection[int]) -> dict[int, Outcome]:
+    """What became of each object that a model drew any of; ``lassos``: prompts whose mask is no answer."""
     after, then = dict(before), _objects(step.before)
     drawn_by_model = False
     for value, known in _objects(step.after).items():
         old = then[value].footprints if value in then else {}
         for footprint in (f for p, f in known.footprints.items() if old.get(p) is not f and f.quality is not None):
             drawn_by_model = True
-            corrected = footprint.prompts.mask is not None or before.get(value) == "edited"
-            after[value] = "edited" if corrected else "accepted"
+            corrects = footprint.prompts.packed is not None and id(footprint.prompts) not in lassos
+            after[value] = "edited" if corrects or before.get(value) == "edited" else "accepted"
     if step.patch is not None and not drawn_by_model:
         touched = {int(v) for values in (step.patch.before, step.patch.after) for v in np.unique(values)}
         after |= {value: "edited" for value in touched & after.keys()}

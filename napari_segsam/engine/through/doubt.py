@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.prediction import Prediction, dice
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.objects import named, place_of
 
 Mask = NDArray[np.bool_]
@@ -97,7 +98,7 @@ class Memory:
             return "nothing of it was found there"
         best, at_start = _best(said), self.drawn
         if best is not None and said.classes[0].score >= limits.sure and best not in (self.name, _best(at_start)):
-            return f"it would be called {best}, not {self.name}"
+            return f"it would be called {spoken(best)}, not {spoken(self.name or 'that')}"
         likeness = float(np.minimum(self.shares, _shares(_intensities(view)[said.mask], self.span)).sum())
         if likeness < limits.likeness:
             return f"what is there looks different from {_name(self.view)} (likeness {likeness:.2f})"

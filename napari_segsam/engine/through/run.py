@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.slices import AXES, SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.conversation import Conversation
 from napari_segsam.engine.history import Step
 from napari_segsam.engine.objects import Drawn, place_of
@@ -65,7 +66,7 @@ class Run:
         self._conversation, self._follow, self._verb, self._asks = conversation, follow, verb, asks
         self.session = conversation.session
         self.view, self.value = self.session.view, self.session.value
-        self._labels, self._name = self.session.labels, self.session.name_of(self.value)
+        self._labels, self._name = self.session.labels, spoken(self.session.name_of(self.value))
         self.done, self.planned = 0, planned
         self._window, self._predictor = self.session.window, conversation.predictor
         self._moment, self._is_begun = self.session.moment, False
@@ -73,9 +74,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What its object is called, or was before it went."""
+        """What its object is called, for a person, or was before it went."""
         if self.value in self._labels.labels:
-            self._name = self._labels.labels[self.value].name
+            self._name = spoken(self._labels.labels[self.value].name)
         return self._name
 
     @property

@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.conversation import Conversation
 from napari_segsam.engine.history import Step
 from napari_segsam.engine.objects import named, place_of
@@ -64,7 +65,7 @@ class Through:
     def hindrance(self, act: Act) -> str:
         """Why this cannot be done now, a sentence; empty where it can."""
         session = self._controller.session
-        view, name = session.view, session.name_of(session.value)
+        view, name = session.view, spoken(session.name_of(session.value))
         if self._run is not None:
             return f"{self._run.title} goes on; stop it first."
         if session.standing(session.value).locked:
@@ -174,6 +175,7 @@ class Through:
     # -- how a run goes on
     def _begin(self, act: Act, make: Callable[[], tuple[Run, Way]]) -> None:
         try:
+            self._conversation.holding.check_free()
             hindrance = self.hindrance(act)
             if hindrance:
                 raise SegsamError(hindrance)

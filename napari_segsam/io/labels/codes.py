@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Va
 
 from napari_segsam.core.errors import BadLabelsError, UnreadableInputError
 from napari_segsam.core.labels import Label
-from napari_segsam.core.terminology import ClassCard, Code, Coding, Vocabulary, read_cards
+from napari_segsam.core.terminology import Code, Coding, Vocabulary
+from napari_segsam.io.class_cards import package_cards
 from napari_segsam.io.faults import first_fault
 
 _LARGEST = 1 << 22
@@ -81,17 +81,12 @@ def _coding(label: Label, own: Mapping[str, Coding]) -> Coding | None:
     if label.coding is not None:
         return label.coding
     name = _vocabulary().canonical(label.name)
-    return _cards()[name].coding if name else None
-
-
-@cache
-def _cards() -> dict[str, ClassCard]:
-    return read_cards((files("napari_segsam.weights") / "class_cards.toml").read_text(encoding="utf-8"))
+    return package_cards()[name].coding if name else None
 
 
 @cache
 def _vocabulary() -> Vocabulary:
-    return Vocabulary.of(_cards().values())
+    return Vocabulary.of(package_cards().values())
 
 
 def _printable(text: str) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import UnreadableInputError
-from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.train.data.listing import UNION, SAMed2D
+from napari_segsam.core.terminology import UNION, Vocabulary
+from napari_segsam.train.data.listing import SAMed2D
 from napari_segsam.train.data.pictures import picture_bytes, read_mask, read_picture
 from napari_segsam.train.data.sample import Sample
 

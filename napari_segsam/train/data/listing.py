@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_segsam.core.errors import UnknownNameError, UnreadableInputError
+from napari_segsam.core.terminology import UNION
 from napari_segsam.train.data.layout import CLASSES, LISTING, read_classes, read_json, read_split
 from napari_segsam.train.data.pictures import INVERTED
 from napari_segsam.train.data.sample import PNG, Sample, dataset_of, fields_of, mask_begin
 from napari_segsam.train.data.tally import Tally
 
 log = logging.getLogger(__name__)
-UNION = "union_"
-"""Beginning of the names of classes that join other classes of the same data set."""
 
 _MASKS_AS_PICTURES = "brain-growth"
 """In the name of a case whose published pictures are brain masks themselves."""

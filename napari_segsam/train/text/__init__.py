@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_segsam.core.errors import UnknownNameError
-from napari_segsam.core.terminology import ClassCard
+from napari_segsam.core.terminology import ClassCard, spoken
 from napari_segsam.train.text.sentence_models import hub_model, minilm
 from napari_segsam.train.text.tfidf import Tfidf
 
@@ -55,7 +55,7 @@ def text_encoder(spec: str, cards: Iterable[ClassCard] = ()) -> TextEncoder:
 
 def sentences_of(cards: Iterable[ClassCard]) -> list[str]:
     """All cards' sentences, each preceded by its class name so that it says what it is about."""
-    return [f"{c.name.replace('_', ' ')}: {s}" for c in cards for s in c.sentences]
+    return [f"{spoken(c.name)}: {s}" for c in cards for s in c.sentences]
 
 
 def embed_cards(cards: Iterable[ClassCard], encoder: str | TextEncoder = "minilm") -> Tensor:

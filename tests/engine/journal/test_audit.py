@@ -65,6 +65,44 @@ def test_an_answer_that_another_prompt_corrected_was_edited(walk):
     assert rows(walk)[-1].outcome == "edited"
 
 
+ROUND_LIVER = ((1, 1, 2), (1, 4, 2), (5, 4, 2), (5, 1, 2))
+ROUND_SPLEEN = ((8, 1, 2), (8, 4, 2), (11, 4, 2), (11, 1, 2))
+
+
+def test_the_first_answer_to_a_lasso_was_accepted_though_a_lasso_is_a_mask(walk):
+    walk.controller.lasso([at(walk, ijk) for ijk in ROUND_LIVER])
+    assert walk.session.prompts.mask is not None
+    walk.controller.commit()
+    assert rows(walk)[-1].outcome == "accepted"
+
+
+def test_a_lasso_says_anew_where_the_object_is_as_a_box_does(walk):
+    walk.controller.click(*at(walk, SPLEEN))
+    walk.controller.lasso([at(walk, ijk) for ijk in ROUND_LIVER])
+    walk.controller.commit()
+    assert rows(walk)[-1].outcome == "accepted"
+
+
+def test_the_first_answer_to_a_scribble_was_accepted(walk):
+    walk.controller.scribble([at(walk, (2, 2, 2)), at(walk, (4, 2, 2))])
+    walk.controller.commit()
+    assert rows(walk)[-1].outcome == "accepted"
+
+
+@pytest.mark.parametrize("correct", ["click", "negative lasso", "mask as prompt"])
+def test_an_answer_to_a_lasso_that_was_corrected_was_edited(walk, correct):
+    walk.controller.lasso([at(walk, ijk) for ijk in ROUND_LIVER])
+    if correct == "click":
+        walk.controller.click(*at(walk, SPLEEN), False)
+    elif correct == "negative lasso":
+        walk.controller.lasso([at(walk, ijk) for ijk in ROUND_SPLEEN], False)
+    else:
+        walk.controller.commit()
+        walk.controller.use_mask()
+    walk.controller.commit()
+    assert rows(walk)[-1].outcome == "edited"
+
+
 def test_a_brushed_object_was_edited_until_that_is_undone(walk):
     walk.controller.click(*at(walk, LIVER))
     walk.controller.commit()

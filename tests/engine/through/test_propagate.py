@@ -125,7 +125,7 @@ def test_the_box_follows_the_trend_of_the_last_two_masks():
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [
-        ({"classes": (ClassScore("kidney_left", 0.9),)}, "it would be called kidney_left, not liver"),
+        ({"classes": (ClassScore("kidney_left", 0.9),)}, "it would be called kidney left, not liver"),
         ({"mask": np.zeros((36, 40), bool)}, "nothing of it was found there"),
         ({"iou_predicted": 0.5}, "the model is less sure of it (predicted IoU 0.50)"),
         ({"decoder_agreement": 0.7}, "the two decoders draw it differently (agreement 0.70)"),
