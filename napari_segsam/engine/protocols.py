@@ -146,3 +146,9 @@ class Executor(Protocol):
 
     def shutdown(self) -> None:
         """Forget waiting jobs and stop; no callback is called afterwards."""
+
+
+def bare(predictor: Predictor) -> Predictor:
+    """The model itself, where something that changes its answers stands before it."""
+    under: Predictor = getattr(predictor, "under", predictor)
+    return under

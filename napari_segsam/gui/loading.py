@@ -16,7 +16,7 @@ _MAPPED_FILES = Path("/proc/self/maps")
 
 
 def load_model(model: str, device: str) -> Predictor:
-    """Find, verify and load a model, with the person's own classes; imports torch, so never on the GUI thread.
+    """Load a model that can learn, with the person's own classes, verified; imports torch, so never on the GUI thread.
 
     Args:
         model: what a person chose, see :class:`napari_segsam.core.model_choice.ModelChoice`.
@@ -24,12 +24,12 @@ def load_model(model: str, device: str) -> Predictor:
     """
     keep_triton_from_mesa()
     from napari_segsam.engine import loading
-    from napari_segsam.train.learning import that_learns
+    from napari_segsam.train.learning import LearningPredictor
     from napari_segsam.train.own_classes import with_own_classes
 
     found = resolve(model)
     path = with_own_classes(found.path)
-    return that_learns(loading.load_model(path, device, found.name, words=found.words, base=found.base))
+    return LearningPredictor(loading.load_model(path, device, found.name, words=found.words, base=found.base))
 
 
 def load_detector(path: Path) -> BoxDetector:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar
 from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, ref
 
 import numpy as np
@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from napari_segsam.core.errors import BadPromptsError
-from napari_segsam.core.prediction import Candidate, Prediction, dice
+from napari_segsam.core.prediction import Candidate, Prediction, Suggestion, dice
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.objects import Place, place_of
 from napari_segsam.engine.protocols import Embedding, Predictor
@@ -43,36 +44,27 @@ class _Seen(NamedTuple):
 class LearningPredictor:
     """A predictor over another one. While it does not learn, each answer is the other one's.
 
-    What is not defined here is the other one's own. All methods belong to the thread that runs the model;
+    All methods belong to the thread that runs the model;
     ``learns`` and the numbers below may be used on any.
 
     Attributes:
+        under: the other one.
         learns: whether answers are fused. Nothing is forgotten while they are not.
     """
 
     def __init__(self, model: Predictor, settings: OnlineSettings | None = None) -> None:
         """``settings``: of the learner; by default the small one on a CPU, the published one on a GPU."""
         self.learns = False
-        self._model, self._settings = model, settings
+        self.under, self._settings = model, settings
         self._learner: OnlineLearner | None = None
         self._views: WeakKeyDictionary[Embedding, _Seen] = WeakKeyDictionary()
         self._asked: WeakValueDictionary[tuple[str, Place], Embedding] = WeakValueDictionary()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._model, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        """The model's: who asks ``isinstance`` wants to know what the model can do."""
-        return type(self._model)
 
     @property
     def name(self) -> str:
         """The model's, and how much of an answer was learnt here: the audit trail has it with each deed."""
         share = 1 - self.alpha if self.learns else 0.0
-        return f"{self._model.name} + learnt {share:.2f}" if share else self._model.name
+        return f"{self.under.name} + learnt {share:.2f}" if share else self.under.name
 
     @property
     def alpha(self) -> float:
@@ -90,9 +82,58 @@ class LearningPredictor:
         return 0 if self._learner is None else self._learner.corrections
 
     # -- as a Predictor
+    @property
+    def sha256(self) -> str:
+        """The model's."""
+        return self.under.sha256
+
+    @property
+    def about(self) -> str:
+        """The model's."""
+        return self.under.about
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The model's."""
+        return self.under.options
+
+    @property
+    def device(self) -> str:
+        """The model's."""
+        return self.under.device
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's."""
+        return self.under.vocabulary
+
+    def when_full(self, make_room: Callable[[], object]) -> None:
+        """The model's."""
+        self.under.when_full(make_room)
+
+    def window_for(self, view: SliceView, prompts: Prompts | None, asked: Window | None = None) -> Window | None:
+        """The model's."""
+        return self.under.window_for(view, prompts, asked)
+
+    def digest(self, view: SliceView, window: Window | None) -> str:
+        """The model's."""
+        return self.under.digest(view, window)
+
+    def to_arrays(self, embedding: Embedding) -> Mapping[str, NDArray]:  # type: ignore[type-arg]
+        """The model's."""
+        return self.under.to_arrays(embedding)
+
+    def logits(self, embedding: Embedding, prompts: Prompts) -> NDArray[np.float32]:
+        """The model's."""
+        return self.under.logits(embedding, prompts)
+
+    def suggest(self, embedding: Embedding) -> tuple[Suggestion, ...]:
+        """The model's."""
+        return self.under.suggest(embedding)
+
     def embed(self, view: SliceView, window: Window | None) -> Embedding:
         """The model's, and note the slice."""
-        return self.note(self._model.embed(view, window), view)
+        return self.note(self.under.embed(view, window), view)
 
     def from_arrays(
         self,
@@ -102,7 +143,7 @@ class LearningPredictor:
         seconds: float,
     ) -> Embedding:
         """The model's, and note the slice."""
-        return self.note(self._model.from_arrays(view, window, arrays, seconds), view)
+        return self.note(self.under.from_arrays(view, window, arrays, seconds), view)
 
     def note(self, embedding: Embedding, view: SliceView) -> Embedding:
         """Which slice the model's embedding was made of; gives it back."""
@@ -111,7 +152,7 @@ class LearningPredictor:
 
     def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
         """The model's answer, fused with what was learnt where it is a first one."""
-        return self.fused(embedding, prompts, self._model.predict(embedding, prompts))
+        return self.fused(embedding, prompts, self.under.predict(embedding, prompts))
 
     def fused(self, embedding: Embedding, prompts: Prompts, said: Prediction) -> Prediction:
         """What the model said, fused with what was learnt.
@@ -139,7 +180,7 @@ class LearningPredictor:
             at = region(said.mask.shape, said.mask, prompts.box)
         except BadPromptsError:
             return None
-        logits = self._model.logits(embedding, prompts)[at]
+        logits = self.under.logits(embedding, prompts)[at]
         mask = said.mask.copy()
         mask[at] = learner.answer(picture_of(view, embedding.window)[at], logits).logits > 0
         return mask
@@ -165,7 +206,7 @@ class LearningPredictor:
         if embedding is None:
             return
         first = _first_of(prompts)
-        logits = self._model.logits(embedding, first)
+        logits = self.under.logits(embedding, first)
         yield
         if first.box is None and not (logits > 0).any():
             return
@@ -181,8 +222,8 @@ class LearningPredictor:
         self._learner = None
 
     def _new(self) -> OnlineLearner:
-        is_gpu = self._model.device.startswith("cuda")
-        return OnlineLearner(self._settings or (PUBLISHED if is_gpu else OnlineSettings()), self._model.device)
+        is_gpu = self.under.device.startswith("cuda")
+        return OnlineLearner(self._settings or (PUBLISHED if is_gpu else OnlineSettings()), self.under.device)
 
     def _tried(self, work: Callable[[OnlineLearner], R]) -> R | None:
         """Work with the learner; None where its GPU failed, and took with it what was learnt."""
@@ -200,11 +241,6 @@ class LearningPredictor:
         seen = self._views.get(embedding)
         volume = None if seen is None else seen.volume()
         return None if seen is None or volume is None else SliceView(volume, *seen.place)
-
-
-def that_learns(model: Predictor) -> Predictor:
-    """The same model, ready to learn; it does not before it is told to."""
-    return cast("Predictor", LearningPredictor(model))  # the rest of the protocol is the model's own
 
 
 def picture_of(view: SliceView, window: Window | None) -> Picture:

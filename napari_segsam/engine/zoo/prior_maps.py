@@ -18,7 +18,7 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.engine.drawing import Drawing
 from napari_segsam.engine.predictor import SegSamPredictor
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.protocols import Embedding, Predictor
+from napari_segsam.engine.protocols import Embedding, Predictor, bare
 from napari_segsam.engine.zoo.automatic_masks import SAMAUG, SEGSAM, Grid, Parts, finding
 from napari_segsam.engine.zoo.predictor import ZooPredictor
 from napari_segsam.model.prompt_tokens import PromptBatch
@@ -105,20 +105,19 @@ def maps_of(predictor: Predictor, embedding: Embedding, points: int = SAMAUG.poi
         BadPromptsError: the model takes no points.
     """
     drawing = clickable(predictor)
-    grid = replace(SEGSAM if isinstance(predictor, SegSamPredictor) else SAMAUG, points=points)
+    grid = replace(SEGSAM if isinstance(drawing, SegSamPredictor) else SAMAUG, points=points)
     return mapping(partial(drawing.masks, embedding), drawing.side, drawing.frame_of(embedding), grid)
 
 
 def clickable(predictor: Predictor) -> Drawing:
-    """The same predictor, as one that can be clicked everywhere.
+    """The predictor of the model itself, as one that can be clicked everywhere.
 
     Raises:
         BadPromptsError: the model takes no points.
     """
-    if isinstance(predictor, SegSamPredictor):
-        return predictor
-    if isinstance(predictor, ZooPredictor) and predictor.family.abilities.points:
-        return predictor
+    model = bare(predictor)
+    if isinstance(model, SegSamPredictor) or (isinstance(model, ZooPredictor) and model.family.abilities.points):
+        return model
     raise BadPromptsError(
         f"{predictor.name} takes no points, so it cannot be clicked everywhere for prior maps; choose one that does."
     )
