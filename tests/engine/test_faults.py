@@ -14,7 +14,7 @@ from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
 from napari_segsam.engine.predictor import SegSamPredictor
 from napari_segsam.engine.session import Session
-from tests.engine.test_predictor import GPU, Failing
+from tests.engine.test_predictor_faults import GPU, Failing
 from tests.fakes import LIVER, SPLEEN, block_volume
 from tests.tiny import header_of, tiny
 

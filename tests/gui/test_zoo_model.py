@@ -11,6 +11,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_segsam.core.errors import DownloadCancelledError, DownloadError
+from napari_segsam.engine.protocols import bare
 from napari_segsam.gui import loading, model_note, plugin
 from napari_segsam.io import hub
 from napari_segsam.io import registry as registry_module
@@ -263,7 +264,7 @@ def test_another_way_to_use_a_model_is_a_switch(zoo, monkeypatch):
         before = predictor()
         press(zoo, "Upside down")
         zoo.wait(lambda before=before: predictor() is not before)
-        assert hasattr(predictor().model, "turned") is is_on
+        assert hasattr(bare(predictor()).model, "turned") is is_on
         assert zoo.panel.note.buttons[0].isChecked() is is_on
         assert zoo.panel.model.value == (f"{zoo.file}@upside_down" if is_on else str(zoo.file))
 
@@ -286,5 +287,5 @@ def test_a_file_that_is_called_as_a_published_difference_asks_for_its_base_where
     choose(zoo, "Other file…")
     zoo.wait(lambda: zoo.panel.note.buttons)
     assert zoo.panel.note.buttons[0].text() == "Choose the file of echo-page …"
-    zoo.wait(lambda: "@base=FILE" in zoo.dock.error.text)
+    zoo.wait(lambda: "say it under 'Scan and model'" in zoo.dock.error.text)
     assert in_use(zoo) == "fake"

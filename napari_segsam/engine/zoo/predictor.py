@@ -187,9 +187,10 @@ class ZooPredictor:
         mask_side = self._prompted().mask_side
         on_picture = prompts_for(self.family, prompts, embedding.frame)
         said = self.masks(embedding, batch_for(self.family, on_picture, self.preparation.side, mask_side))
-        iou = said.iou[0].clamp(0, 1) if said.iou is not None and self.family.abilities.iou else None
+        iou = said.iou[0] if said.iou is not None and self.family.abilities.iou else None
         ambiguous = on_picture.is_lone_click or self.family.abilities.best_of_three
-        return Masks(said.logits, None if iou is None else iou[None]), ranked(said.logits.shape[1], iou, ambiguous)
+        order = ranked(said.logits.shape[1], iou, ambiguous)  # SAM's own figures pass 1, where cut ones would be alike
+        return Masks(said.logits, None if iou is None else iou[None].clamp(0, 1)), order
 
     def _on_slice(self, frame: PictureFrame, logits: Tensor) -> Tensor:
         """(h, w) logits on the whole square -> (rows, cols)."""

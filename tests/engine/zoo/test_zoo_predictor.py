@@ -17,8 +17,8 @@ from napari_segsam.engine.embedding_store import EmbeddingStore
 from napari_segsam.engine.preprocess import LUNG, SOFT_TISSUE, PictureFrame
 from napari_segsam.engine.zoo.predictor import ranked
 from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
-from napari_segsam.model.zoo.family import Abilities
-from tests.engine.test_predictor import GPU, Failing
+from napari_segsam.model.zoo.family import Abilities, Masks
+from tests.engine.test_predictor_faults import GPU, Failing
 from tests.fakes import FakeEmbedding
 from tests.tiny import picture_view
 from tests.zoo import BOXES, FAMILY, NAMING, PLAIN, Both, Echo, Labeller, Silent, predictor
@@ -160,6 +160,17 @@ def test_a_family_that_draws_the_first_mask_badly_takes_the_best_of_three_for_a_
 )
 def test_masks_are_ranked(masks, iou, ambiguous, order):
     assert ranked(masks, None if iou is None else torch.tensor(iou), ambiguous) == order
+
+
+def test_masks_whose_iou_is_predicted_beyond_one_are_ranked_by_it_all_the_same():
+    class Sure(Echo):
+        def answer(self, features, prompts):
+            return Masks(super().answer(features, prompts).logits, torch.tensor([[0.6, 1.02, 1.01, 1.05]]))
+
+    model = predictor(model=Sure())
+    embedding = model.embed(picture_view(noise()), None)
+    assert model.logits(embedding, CLICK).max() == pytest.approx(1.3)  # mask 3: each is 0.1 above the one before
+    assert model.predict(embedding, CLICK).iou_predicted == 1
 
 
 def test_what_a_model_does_not_say_is_not_said():
