@@ -78,7 +78,7 @@ class ClassBook(QObject):
             return
         self._workbench.told.emit(_LEARNING.format(name=spoken(name)))
         self._workbench.executor.submit(
-            partial(learn_class, self._workbench.model, card),
+            partial(learn_class, self._workbench.model.name, card),
             lambda _: self._load_with(card),
             lambda error: self._not_learnt(card, error),
             key=("class", name),
@@ -96,7 +96,7 @@ class ClassBook(QObject):
 
     def _load(self) -> None:
         self._waits = False
-        self._workbench.use_model(self._workbench.model, self._workbench.device)
+        self._workbench.use_model(self._workbench.model.name, self._workbench.model.device)
 
     def _run_changed(self, progress: Progress) -> None:
         """Load what had to wait, since another model would have ended the run."""

@@ -70,7 +70,7 @@ class ModelNote(QWidget):
 
     def describe(self, predictor: Predictor) -> None:
         """What the model in use cannot do, and a switch for each other way to use it."""
-        choice = ModelChoice.of(self._workbench.model)
+        choice = ModelChoice.of(self._workbench.model.name)
         self.say(escape(predictor.about), *(self._switch(choice, word) for word in predictor.options))
 
     def offer(self, entry: ModelEntry, wanted: str) -> None:
@@ -120,7 +120,7 @@ class ModelNote(QWidget):
     # -- what the person wants
 
     def _use(self, choice: ModelChoice, _clicked: bool = False) -> None:
-        self._workbench.use_model(str(choice), self._workbench.device)
+        self._workbench.use_model(str(choice), self._workbench.model.device)
 
     def _choose_base(self, choice: ModelChoice) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "The file that it was made on", "", WEIGHTS)
@@ -158,7 +158,7 @@ class ModelNote(QWidget):
             self.offer(left, wanted)
             return
         self.say("")
-        self._workbench.use_model(wanted, self._workbench.device)
+        self._workbench.use_model(wanted, self._workbench.model.device)
 
     def _did_not_come(self, entry: ModelEntry, wanted: str, error: BaseException, download: Download) -> None:
         self.progress.over(download)

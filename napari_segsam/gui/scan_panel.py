@@ -41,14 +41,13 @@ class ScanPanel(QWidget):
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workbench = workbench
-        self._in_use: tuple[str, str] | None = None  # the model that answers, and its device
         self._here: frozenset[str] | None = None  # names of models whose files are here; None until that is known
         self.open = OpenButton(workbench)
         self.scan = ComboBox(
             label="Scan", choices=self._scan_choices, nullable=True, tooltip="The image layer that is segmented"
         )
         self.modality = ComboBox(label="Modality", choices=MODALITIES, tooltip="What the model takes the scan for")
-        self.model = ComboBox(label="Model", choices=self._model_choices, value=workbench.model)
+        self.model = ComboBox(label="Model", choices=self._model_choices, value=workbench.model.name)
         self.note = ModelNote(workbench, self._look_for_models)
         self.device = ComboBox(label="Device", choices=DEVICES, tooltip="auto: the GPU where there is one")
         self.window_preset = ComboBox(
@@ -105,24 +104,23 @@ class ScanPanel(QWidget):
         self._look_for_models()
 
     def _model_ready(self, predictor: Predictor) -> None:
-        self._in_use = (self._workbench.model, self._workbench.device)
+        self._workbench.model.arrived()
         self._show_model()
         self.note.describe(predictor)
 
     def _model_refused(self) -> None:
         """Show what goes on answering, and ask where the file did not say all."""
-        refused = self._workbench.model
-        if self._in_use is not None:
-            self._workbench.model, self._workbench.device = self._in_use
-            self._show_model()
-        if self._workbench.unsaid is not None:
-            self.note.ask(self._workbench.unsaid, refused)
+        refused, undecided = self._workbench.model.refused()
+        self._show_model()
+        if undecided is not None:
+            self.note.ask(undecided, refused)
 
     def _show_model(self) -> None:
         with self.model.changed.blocked(), self.device.changed.blocked():
             self.model.native.clear()  # magicgui would put rows whose text changes behind all others
             self.model.reset_choices()
-            self.model.value, self.device.value = self._workbench.model, self._workbench.device
+            used = self._workbench.model
+            self.model.value, self.device.value = used.name, used.device
         self._describe_models()
 
     def _look_for_models(self) -> None:
@@ -178,7 +176,7 @@ class ScanPanel(QWidget):
 
     def _model_choices(self, _widget: object) -> list[tuple[str, str]]:
         """What the registry has, and the file that is used if it is none of these."""
-        names, used = list(registry()), self._workbench.model
+        names, used = list(registry()), self._workbench.model.name
         files = [(Path(used).name, used)] if used not in names else []
         away = frozenset(names) - (frozenset(names) if self._here is None else self._here)
         return [*((f"{n} ({NOT_HERE})" if n in away else n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]

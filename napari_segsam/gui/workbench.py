@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,20 +12,20 @@ from weakref import WeakKeyDictionary
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
-from napari_segsam.core.errors import BadCheckpointError, SegsamError, UndecidedModelError
-from napari_segsam.core.model_choice import ModelChoice
+from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
 from napari_segsam.engine.objects import Place
-from napari_segsam.engine.protocols import Executor, Predictor
+from napari_segsam.engine.protocols import Executor
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.actions import actions
 from napari_segsam.gui.choice import Choice
 from napari_segsam.gui.keys import KeyBindings, printed
 from napari_segsam.gui.label_files import Format, LabelFiles
 from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
+from napari_segsam.gui.model_in_use import LoadModel, ModelInUse
 from napari_segsam.gui.mouse import Tool
 from napari_segsam.gui.notes import notes_on
 from napari_segsam.gui.open_scan import OpenScan
@@ -41,8 +40,6 @@ _LEFT = (
     "The scan {name} was taken out with labels that are not saved. They stay in a layer of their own: save it by "
     "File > Save Selected Layers, or open the scan again to go on. "
 )
-LoadModel = Callable[[str, str], Predictor]
-"""(model name or path, device) -> Predictor; called on the inference thread."""
 
 
 class Workbench(QObject):
@@ -75,9 +72,8 @@ class Workbench(QObject):
 
     def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
         super().__init__()
-        self.viewer, self.executor, self._load_model = viewer, executor, load_model
-        self.model, self.device = model, "auto"
-        self._unsaid: list[UndecidedModelError] = []
+        self.viewer, self.executor = viewer, executor
+        self.model = ModelInUse(load_model, model)
         self.right_is_negative = False
         self.controller: Controller | None = None
         self._closed = False
@@ -176,15 +172,9 @@ class Workbench(QObject):
 
     def use_model(self, model: str, device: str) -> None:
         """Load a model on the inference thread; the last one answers until then."""
-        self.model, self.device = model, device
+        self.model.ask_for(model, device)
         if self.controller is not None:
-            load, self._unsaid = self._load_model, []
-            self.controller.load_predictor(partial(_load, load, model, device, self._unsaid), model)
-
-    @property
-    def unsaid(self) -> UndecidedModelError | None:
-        """What the model that was refused last does not say of itself, where that is why."""
-        return next(iter(self._unsaid), None)
+            self.model.load_into(self.controller)
 
     def arm(self, tool: Tool | None) -> None:
         """Choose what a left click or drag on the canvas means; None gives the mouse back to napari."""
@@ -333,7 +323,7 @@ class Workbench(QObject):
         self._files = LabelFiles(self.controller, self.executor, self.told.emit, self.refused.emit)
         self.choice.follow(self.controller)
         self.started.emit(self.controller)
-        self.use_model(self.model, self.device)
+        self.model.load_into(self.controller)
         return self.controller
 
     def _place(self, layer: Image, session: Session) -> None:
@@ -373,16 +363,6 @@ class Workbench(QObject):
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)
-
-
-def _load(load: LoadModel, model: str, device: str, unsaid: list[UndecidedModelError]) -> Predictor:
-    """Load it on the inference thread; what it does not say of itself is asked in the dock, not in a terminal."""
-    try:
-        return load(model, device)
-    except UndecidedModelError as error:
-        unsaid.append(error)
-        name = Path(ModelChoice.of(model).model).name
-        raise BadCheckpointError(f"{name} does not say all of what it is; say it under 'Scan and model'.") from error
 
 
 def _embeddings() -> EmbeddingCache:

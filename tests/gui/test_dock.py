@@ -121,7 +121,7 @@ def test_a_chosen_model_and_device_reach_the_loader(ready, monkeypatch):
         loaded.set()
         return ready.dock.workbench.controller.predictor
 
-    monkeypatch.setattr(ready.dock.workbench, "_load_model", load)
+    monkeypatch.setattr(ready.dock.workbench.model, "_load", load)
     ready.dock.scan_panel.device.value = "cpu"
     assert loaded.wait(10)
     ready.rest()

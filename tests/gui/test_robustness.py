@@ -233,10 +233,10 @@ def test_a_device_that_is_not_there_leaves_the_last_one_chosen(ready, monkeypatc
     def load(model, device):
         raise SegsamError("No CUDA GPU is available.")
 
-    monkeypatch.setattr(ready.dock.workbench, "_load_model", load)
+    monkeypatch.setattr(ready.dock.workbench.model, "_load", load)
     ready.dock.scan_panel.device.value = "cuda"
     ready.wait(lambda: ready.dock.error.text)
-    assert ready.dock.scan_panel.device.value == ready.dock.workbench.device == "auto"
+    assert ready.dock.scan_panel.device.value == ready.dock.workbench.model.device == "auto"
 
 
 def test_scrolling_while_the_model_embeds_paints_nothing_in_the_wrong_place(hand, predictor, monkeypatch):

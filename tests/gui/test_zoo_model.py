@@ -279,7 +279,7 @@ def test_a_difference_asks_for_the_file_that_it_was_made_on(zoo, monkeypatch):
     assert "holds only what differs from Boxes" in zoo.panel.note.text.text()
     press(zoo, "Choose the file of Boxes")
     zoo.wait(lambda: "its base echo.safetensors is not right" in zoo.dock.error.text)
-    assert Path(zoo.dock.workbench.model).name == "nano"
+    assert Path(zoo.dock.workbench.model.name).name == "nano"
 
 
 def test_a_file_that_is_called_as_a_published_difference_asks_for_its_base_where_that_is_not_here(zoo, monkeypatch):
