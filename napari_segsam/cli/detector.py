@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +13,8 @@ from napari_segsam.cli.outputs import Staging
 from napari_segsam.core.errors import SegsamError, WriteError
 
 if TYPE_CHECKING:
+    from napari_segsam.core.volume import Volume
     from napari_segsam.train.detector_run import Lesson
-
-T = TypeVar("T")
 
 _SUFFIX, _CELL = ".safetensors", 32
 
@@ -43,6 +41,12 @@ def train(
     side: Annotated[
         int, typer.Option("--side", help="Of the square that pictures are fitted to, a multiple of 32.", min=_CELL)
     ] = 256,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", help="Pictures or slices at most, taken evenly; all of them are kept in memory.", min=1
+        ),
+    ] = 2000,
     steps: Annotated[int, typer.Option("--steps", help="Of eight pictures each.", min=1)] = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Of what begins at random.", min=0)] = 0,
     series: loading.SeriesOption = None,
@@ -63,45 +67,49 @@ def train(
     read = [data] if labels is None else [*files_of(data), *files_of(labels)]
     with Staging([out], inputs=read) as staging:
         if labels is None:
-            lesson, unseen = _from_data(data, side)
+            lesson, unseen = _from_data(data, side, limit)
         else:
-            lesson, unseen = _from_scan(data, labels, across, side, series, modality, resample=resample), None
+            volume = loading.load_volume(data, series, modality, resample=resample)
+            lesson, unseen = _from_scan(volume, data, labels, series, across, side, limit), None
         say(f"{len(lesson.examples)} pictures, {lesson.boxes} boxes, {len(lesson.names)} classes")
-        model = detector_run.teach_detector(lesson, staging.path(out), steps=steps, seed=seed, watch=_bar)
-        how_well = "not known: try it" if unseen is None else _figure(detector_run.measured(model, unseen), unseen)
+        model = detector_run.teach_detector(lesson, staging.path(out), steps=steps, seed=seed, watch=track)
+        how_well = (
+            "not known: try it" if unseen is None else _figure(detector_run.measured(model, unseen, track), unseen)
+        )
         staging.commit()
     say(f"done: {out} finds {', '.join(lesson.names)}; how well is {how_well}.")
 
 
-def _from_data(data: Path, side: int) -> tuple[Lesson, Lesson | None]:
+def _from_data(data: Path, side: int, limit: int) -> tuple[Lesson, Lesson | None]:
     """What to learn from, and pictures apart from that where the folder's split.json has some."""
     from napari_segsam.train.data.layout import LISTING, SPLIT, read_json, read_split
     from napari_segsam.train.data.listing import SAMed2D
     from napari_segsam.train.detector_run import lesson_of_data
 
+    def lesson_of(split: str, names: tuple[str, ...] = ()) -> Lesson:
+        listed = SAMed2D(data, split)
+        if len(listed.samples) > limit:
+            say(f"split '{split}': {limit} of {len(listed.samples)} pictures, taken evenly; --limit takes more")
+        return lesson_of_data(listed, side, names, limit=limit, watch=track)
+
     if not (data / SPLIT).is_file():
-        return lesson_of_data(SAMed2D(data), side), None
-    lesson = lesson_of_data(SAMed2D(data, "train"), side)
+        return lesson_of("all"), None
+    lesson = lesson_of("train")
     if not read_split(data, "val", read_json(data / LISTING)):
         return lesson, None
-    return lesson, lesson_of_data(SAMed2D(data, "val"), side, lesson.names)
+    return lesson, lesson_of("val", lesson.names)
 
 
 def _from_scan(
-    scan: Path, labels: Path, axis: int, side: int, series: str | None, modality: str | None, *, resample: bool
+    volume: Volume, scan: Path, labels: Path, series: str | None, axis: int, side: int, limit: int
 ) -> Lesson:
     from napari_segsam.io.dicom.source import read_source
     from napari_segsam.io.labels.importing import read_any
     from napari_segsam.train.detector_run import lesson_of_scan
 
-    volume = loading.load_volume(scan, series, modality, resample=resample)
     annotated = read_any(labels, volume.grid, read_source(scan, series, volume=volume), say)
-    return lesson_of_scan(volume, annotated, axis, side)
+    return lesson_of_scan(volume, annotated, axis, side, limit=limit, watch=track)
 
 
 def _figure(precision: float, unseen: Lesson) -> str:
     return f"{precision:.3f} (mean average precision at IoU 0.5, on {len(unseen.examples)} pictures of the split 'val')"
-
-
-def _bar(steps: Iterator[T], count: int) -> Iterator[T]:
-    return track(steps, count, "training")

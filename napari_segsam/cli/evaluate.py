@@ -14,12 +14,13 @@ import typer
 from napari_segsam.cli import loading
 from napari_segsam.cli.console import answer, say, track
 from napari_segsam.cli.outputs import Staging
+from napari_segsam.core.errors import SegsamError
 
 if TYPE_CHECKING:
     from napari_segsam.engine.protocols import Predictor
     from napari_segsam.train.evaluation.rows import Row
     from napari_segsam.train.evaluation.run import Evaluation, Load
-    from napari_segsam.train.priors import Asked
+    from napari_segsam.train.priors import PriorSource
 
 _SKIPPED_SHOWN = 5
 
@@ -47,8 +48,9 @@ def evaluate(
         typer.Option("--priors", help="Ask once more with this model's prior maps; the surer answer counts (SAMAug)."),
     ] = None,
     points: Annotated[
-        int, typer.Option("--points", min=1, max=128, help="Clicks of --priors along each side of a picture.")
-    ] = 32,
+        int | None,
+        typer.Option("--points", min=1, max=128, help="Clicks of --priors along each side of a picture, else 32."),
+    ] = None,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="So many at once, each on one core with a model of its own.")
     ] = 1,
@@ -64,6 +66,10 @@ def evaluate(
 
     for kind in prompt:
         check_kind(kind)
+    if points is not None and priors is None:
+        raise SegsamError("--points is how densely --priors clicks: name its model too, or leave out --points.")
+    if priors is not None and all(map(is_baseline, prompt)):
+        raise SegsamError("A baseline asks no model, so nothing is shown prior maps: leave out --priors.")
     names = None if datasets is None else tuple(dict.fromkeys(name.strip() for name in datasets.split(",")))
     outputs = [path for path in (out, out_report) if path is not None]
     read = (*loading.inputs(data, model), *(() if priors is None else loading.inputs(data, priors)))
@@ -72,7 +78,7 @@ def evaluate(
         targets = draw(listed, limit, seed)
         predictor = None if all(map(is_baseline, prompt)) else loading.load_model(model, device)
         load = _loader(model, predictor) if predictor is not None and processes > 1 else None
-        maps = None if priors is None or predictor is None else _priors(priors, device, points, processes)
+        maps = None if priors is None else _priors(priors, device, points or 32, processes)
         run = Evaluation(targets, tuple(dict.fromkeys(prompt)), predictor, seed, processes, load, maps)
         run.skipped += left_out
         for _ in track(run.run(), len(targets), "masks"):
@@ -93,14 +99,14 @@ def _loader(model: str, predictor: Predictor) -> Load:
     return partial(load_on_one_core, model, predictor.device)
 
 
-def _priors(model: str, device: str, points: int, processes: int) -> Asked:
+def _priors(model: str, device: str, points: int, processes: int) -> PriorSource:
     """Whose prior maps; the model is loaded here to be refused now where it cannot be used."""
     from napari_segsam.engine.zoo.prior_maps import clickable
-    from napari_segsam.train.priors import Asked
+    from napari_segsam.train.priors import PriorSource
 
     predictor = loading.load_model(model, device)
     clickable(predictor)  # or it raises
-    return Asked(_loader(model, predictor) if processes > 1 else lambda: predictor, points)
+    return PriorSource(_loader(model, predictor) if processes > 1 else lambda: predictor, points)
 
 
 def _csv(rows: list[Row]) -> str:

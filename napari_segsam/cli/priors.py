@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -14,13 +14,7 @@ from napari_segsam.cli.console import say, track
 from napari_segsam.cli.outputs import Staging
 from napari_segsam.core.errors import SegsamError, WriteError
 from napari_segsam.core.slices import AXES, SliceView
-from napari_segsam.core.volume import Volume, Window
-
-if TYPE_CHECKING:
-    from napari_segsam.engine.protocols import Predictor
-    from napari_segsam.engine.zoo.prior_maps import PriorMaps
-
-Map = NDArray[np.float32]
+from napari_segsam.core.volume import Volume
 
 
 def priors(
@@ -42,6 +36,8 @@ def priors(
     window: loading.WindowOption = None,
 ) -> None:
     """Click everywhere: SAMAug's prior maps, slice by slice."""
+    from napari_segsam.train.priors import maps_on
+
     outputs = {what: out for what, out in (("stability", stability), ("boundary", boundary)) if out is not None}
     _check(outputs)
     asked, across = loading.parse_window(window), loading.parse_axis(axis)
@@ -49,7 +45,7 @@ def priors(
         volume = loading.load_volume(path, series, modality, resample=resample)
         indices = loading.parse_slices(slices, volume.grid.shape[across])
         predictor = loading.load_model(model, device)
-        maps: dict[str, Map] = {what: np.zeros(volume.grid.shape, np.float32) for what in outputs}
+        maps: dict[str, NDArray[np.float32]] = {what: np.zeros(volume.grid.shape, np.float32) for what in outputs}
         for index in track(indices, len(indices), "slices"):
             view = SliceView(volume, across, index)
             found = maps_on(view, predictor, asked, points)
@@ -59,19 +55,6 @@ def priors(
     for warning in volume.warnings:
         say(warning)
     say(f"done: {', '.join(map(str, outputs.values()))}; {len(indices)} slices across {AXES[across]}")
-
-
-def maps_on(view: SliceView, predictor: Predictor, asked: Window | None, points: int) -> PriorMaps:
-    """The maps of one slice.
-
-    Raises:
-        BadPromptsError: the model takes no points.
-    """
-    from napari_segsam.engine.zoo.automatic_masks import finished
-    from napari_segsam.engine.zoo.prior_maps import maps_of
-
-    embedding = predictor.embed(view, predictor.window_for(view, None, asked))
-    return finished(maps_of(predictor, embedding, points))
 
 
 def _check(outputs: dict[str, Path]) -> None:
@@ -84,7 +67,7 @@ def _check(outputs: dict[str, Path]) -> None:
             raise WriteError(f"{out}: a map is written as {', '.join(MAP_SUFFIXES)}; choose one of these suffixes.")
 
 
-def _write(outputs: dict[str, Path], maps: dict[str, Map], volume: Volume, staging: Staging) -> None:
+def _write(outputs: dict[str, Path], maps: dict[str, NDArray[np.float32]], volume: Volume, staging: Staging) -> None:
     from napari_segsam.io.maps import write_map
 
     for what, out in outputs.items():

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from napari_segsam.core.terminology import Vocabulary
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.names import own_name, unnamed
-from napari_segsam.engine.proposals import filled
+from napari_segsam.engine.proposals import MOST, beyond, called, filled
 from napari_segsam.engine.protocols import BoxDetector, Embedding, Predictor
 
 _SAME_OBJECT_DICE = 0.5
@@ -53,6 +54,7 @@ class Segmentation:
         asked: the window of ``--window``, None = the model chooses.
         detector: whose boxes `suggest` puts to the model; None: the model names what it finds by itself.
         at_least: the least score of such a box.
+        vocabulary: the classes of the semantic map: the model's, or the detector's, which the model may call otherwise.
         seconds: by stage, as the report has them.
     """
 
@@ -71,11 +73,9 @@ class Segmentation:
         self.labels = LabelMap(self.volume.grid)
         self.semantic = LabelMap(self.volume.grid)
         self.warnings += self.volume.warnings
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The classes of the semantic map: the model's, or the detector's."""
-        return self.predictor.vocabulary if self.detector is None else Vocabulary(self.detector.classes)
+        own = self.predictor.vocabulary
+        names = () if self.detector is None else dict.fromkeys(called(n, own) for n in self.detector.classes)
+        self.vocabulary = Vocabulary(tuple(names)) if names else own
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -106,11 +106,14 @@ class Segmentation:
     def _propose(self, view: SliceView, detector: BoxDetector) -> None:
         """Put each box of the detector to the model, as if a person had drawn it."""
         with self.timed("decode"):
-            boxes = detector.propose(view, self.predictor.window_for(view, None, self.asked), self.at_least)
-        for box in boxes:
+            boxes = detector.propose(view, self.asked, self.at_least)
+        for box in boxes[:MOST]:
             window = self.predictor.window_for(view, Prompts((), box.box), self.asked)
-            found = filled([box], detector.name, lambda prompts: self._predict(view, prompts))
-            self.seen += [Seen(view, s, window) for s in found if not self._better_known(view, s)]
+            found = filled(box, detector, partial(self._predict, view), self.predictor.vocabulary)
+            if found is not None and not self._better_known(view, found):
+                self.seen.append(Seen(view, found, window))
+        if len(boxes) > MOST:
+            self.warnings.append(f"{_where(view).capitalize()}: {beyond(len(boxes) - MOST)}")
 
     def suggest_around_prompts(self) -> None:
         """Suggestions for every slice that was prompted, through every window that it was embedded with."""

@@ -15,6 +15,7 @@ from napari_segsam.cli.predict import files, finish
 from napari_segsam.cli.segmentation import Seen, Segmentation
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.slices import SliceView
+from napari_segsam.engine.proposals import AT_LEAST, LOWEST
 
 
 def suggest(
@@ -27,7 +28,8 @@ def suggest(
         typer.Option("--detector", help="Put the boxes of this detector, .safetensors or .onnx, to the model."),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", help="The least score of a box; 0.25 without it.", min=0, max=1)
+        float | None,
+        typer.Option("--threshold", help=f"The least score of a box; {AT_LEAST} without it.", min=LOWEST, max=1),
     ] = None,
     report: loading.ReportOption = None,
     series: loading.SeriesOption = None,
@@ -42,7 +44,7 @@ def suggest(
     if detector is None and threshold is not None:
         raise SegsamError("--threshold is the least score of a detector's box; name the detector by --detector.")
     from napari_segsam.engine.zoo.depth import through_depth
-    from napari_segsam.engine.zoo.slice_detector import AT_LEAST, load_detector
+    from napari_segsam.engine.zoo.slice_detector import load_detector
 
     asked, across = loading.parse_window(window), loading.parse_axis(axis)
     read = (*loading.inputs(path, model), *([] if detector is None else [detector]))

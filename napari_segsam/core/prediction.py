@@ -48,7 +48,7 @@ class Suggestion:
 
     Attributes:
         proposed: the box that a detector proposed and the model filled; None where the model found it by itself.
-        source: that detector's name, empty where there is none.
+        source: what the history calls that detector, empty where there is none.
     """
 
     name: str

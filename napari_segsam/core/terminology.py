@@ -8,7 +8,9 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import count
 from typing import Literal, get_args
+from unicodedata import category, normalize
 
 from napari_segsam.core.errors import UnknownNameError
 
@@ -125,7 +127,7 @@ class Vocabulary:
 
     def canonical(self, name: str) -> str | None:
         """This class's own name for ``name`` (any case, any punctuation between words, known synonyms), or None."""
-        key = "_".join(_WORDS.findall(name.lower()))
+        key = spelled(name)
         return key if key in self.names else self.aliases.get(key)
 
     def possible(self, modality: str) -> tuple[bool, ...]:
@@ -163,6 +165,28 @@ class Vocabulary:
         if not 1 <= class_id <= len(self.names):
             raise UnknownNameError("class id", str(class_id), (f"1 to {len(self.names)}",))
         return self.names[class_id - 1]
+
+
+def spelled(name: str) -> str:
+    """A class's name as all are written here: lower-case words of letters and digits, of any script, joined by ``_``.
+
+    ``Left Kidney`` is ``left_kidney``; empty where there is no letter and no digit.
+    """
+    # A vowel sign or an accent may be a character of its own (M); it belongs to its letter (L).
+    kept = (c if category(c)[0] in "LMN" else " " for c in normalize("NFC", name.casefold()))
+    return "_".join("".join(kept).split())
+
+
+def told_apart(names: Iterable[str]) -> tuple[str, ...]:
+    """Names that somebody else gave to classes, :func:`spelled`, each another one.
+
+    What would have none, or the same as one before it, is ``class_K``: K is its place, from 0.
+    """
+    given, made = tuple(names), list[str]()
+    for k, name in enumerate(map(spelled, given)):
+        others = (f"class_{n}" for n in count(k, len(given)))
+        made.append(name if name and name not in made else next(n for n in others if n not in made))
+    return tuple(made)
 
 
 def spoken(name: str) -> str:

@@ -26,6 +26,7 @@ class Acting:
         object_changed(): ask ``session.value`` and ``session.class_name``.
         history_changed(): ask ``session.undo_names`` and ``redo_names``.
         status_changed(str), busy_changed(bool), failed(str): for a person.
+        proposing_changed(bool): whether a detector's boxes are being filled; `Controller.drop_proposals` ends that.
         opened(Volume): another volume is open: labels, semantic and view are new objects.
         predictor_changed(Predictor): another model is ready; ask ``session.vocabulary``.
         preparation_changed(Progress | None): how far `prepare_volume` is; None: it stopped before its end.
@@ -42,6 +43,7 @@ class Acting:
     history_changed = Signal()
     status_changed = Signal(str)
     busy_changed = Signal(bool)
+    proposing_changed = Signal(bool)
     failed = Signal(str)
     opened = Signal(Volume)
     predictor_changed = Signal(object)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.terminology import Vocabulary, spelled
 
-_WORDS = re.compile(r"[^\W_]+")
 _NO_MATCH = 9
 _AS_ALIAS, _AS_MEANING = 1, 4
 """How much worse than by its own name a class is found by another one, or by the meaning of its code."""
@@ -38,8 +36,8 @@ class _Spelling:
 
     @classmethod
     def of(cls, text: str, malus: int) -> _Spelling:
-        words = tuple(_WORDS.findall(text.lower()))
-        return cls(text if malus else "", "_".join(words), words, malus)
+        joined = spelled(text)
+        return cls(text if malus else "", joined, tuple(joined.split("_")), malus)
 
     def rank(self, words: list[str], joined: str) -> int:
         """0: so and not otherwise, 2: begins so, 3: every word begins one of its words, 5: is somewhere in it."""
@@ -79,10 +77,10 @@ class ClassIndex:
         What is called so comes before what begins so, names before other spellings, those before meanings of codes;
         among equals, what a picture of this modality can show comes first, and of that what is ``likely``, best first.
         """
-        words = _WORDS.findall(text.lower())
-        if not words:
+        joined = spelled(text)
+        if not joined:
             return []
-        joined, found = "_".join(words), []
+        words, found = joined.split("_"), []
         for name, possible in zip(self._vocabulary.names, self._vocabulary.possible(modality), strict=True):
             rank, by = min((s.rank(words, joined), s.text) for s in self._spellings[name])
             if rank < _NO_MATCH:

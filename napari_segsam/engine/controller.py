@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_segsam.core.errors import GridMismatchError
+from napari_segsam.core.errors import GridMismatchError, SegsamError
 from napari_segsam.core.labels import LabelMap, Patch
 from napari_segsam.core.prediction import Suggestion
 from napari_segsam.core.slices import SliceView
@@ -22,7 +22,7 @@ from napari_segsam.engine.objects import Drawn, Place, named, place_of
 from napari_segsam.engine.prompt_acts import PromptActs
 from napari_segsam.engine.protocols import BoxDetector, Executor, Predictor
 from napari_segsam.engine.session import Session
-from napari_segsam.engine.telling import Telling, told
+from napari_segsam.engine.telling import Telling, Together, told
 from napari_segsam.engine.through.through import Through
 
 NEIGHBOURS = (1, 2, -1)
@@ -61,10 +61,10 @@ class Controller(PromptActs, ObjectActs):
             answered=self._tell.answer,
             suggested=self._tell.suggestions,
             proposed=self._tell.proposals,
-            refined=self._accept_refined,
             say=self._tell.say,
             failed=self.failed.emit,
             busy=self.busy_changed.emit,
+            proposing=self.proposing_changed.emit,
             prepared=self.preparation_changed.emit,
         )
         kept = EmbeddingCache() if cache is None else cache
@@ -123,24 +123,31 @@ class Controller(PromptActs, ObjectActs):
 
     @told
     def propose(self, detector: BoxDetector, at_least: float) -> None:
-        """Ask a detector for boxes on the visible slice with at least this score; filled, they are suggestions."""
+        """Ask a detector for boxes on the visible slice with at least this score; filled, the best are suggestions."""
         self._conversation.propose(detector, at_least)
 
     def drop_proposals(self) -> None:
-        """Another detector was chosen: what the last one is still being asked for is no longer wanted."""
+        """What a detector is being asked for is no longer wanted: the person stops it, or has chosen another one."""
         self._conversation.drop_proposals()
 
-    @told
     def accept(self, suggestion: Suggestion) -> None:
         """Refine a suggestion with its own box and centre, a detector's with its box, and commit it as a new object."""
-        self._conversation.refine(suggestion)
+        self._accept(suggestion, self._tell.say, self.failed.emit)
 
-    @told
     def accept_all(self, at_least: float) -> None:
-        """Accept every suggestion of the visible slice with at least this score; each is an entry of the history."""
+        """Accept every suggestion of the visible slice with at least this score; each is an entry of the history.
+
+        The best one goes first. One that it takes the place of is refused, as is one that the model fails at; what
+        became of all is said as they come.
+        """
         chosen = [s for s in self.session.suggestions if s.score >= at_least]
+        together = Together(len(chosen), named(self.session.place))
         for suggestion in chosen:
-            self._conversation.refine(suggestion)
+            self._accept(
+                suggestion,
+                lambda _: self._tell.say(together.taken()),
+                lambda why: self._tell.say(together.refused(why)),
+            )
         if not chosen:
             self._tell.say(f"No suggestion here has a score of {at_least:.0%} or more.")
 
@@ -268,10 +275,21 @@ class Controller(PromptActs, ObjectActs):
         self._conversation.load(load, self.set_predictor, self.predictor_refused.emit)
 
     # -- how they come about
-    @told
-    def _accept_refined(self, drawn: Drawn, suggestion: Suggestion) -> None:
-        self._follow(self.session.accept(drawn, suggestion))
-        self._tell.say(f"Accepted {spoken(suggestion.name)} on {named(place_of(drawn.view))}.")
+    def _accept(self, suggestion: Suggestion, say: Callable[[str], None], refuse: Callable[[str], None]) -> None:
+        """Have a suggestion refined and committed; ``say`` that it was, or ``refuse`` with why it was not."""
+
+        def use(drawn: Drawn) -> None:
+            try:
+                self._follow(self.session.accept(drawn, suggestion))
+            except SegsamError as error:
+                refuse(str(error))
+            else:
+                say(f"Accepted {spoken(suggestion.name)} on {named(place_of(drawn.view))}.")
+
+        try:
+            self._conversation.refine(suggestion, use, refuse)
+        except SegsamError as error:
+            refuse(str(error))
 
     def _retrace(self, step: Step | None, verb: str) -> None:
         if step is not None:

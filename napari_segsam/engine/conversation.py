@@ -15,11 +15,13 @@ from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.holding import Holding
-from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, PROPOSE, SUGGEST, WORK, Accepting, Inference
-from napari_segsam.engine.objects import Drawn, Quality, named
+from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, PROPOSE, SUGGEST, WORK, Inference
+from napari_segsam.engine.objects import Drawn, Place, Quality, named, place_of
 from napari_segsam.engine.preparation import Preparation, Progress
+from napari_segsam.engine.proposals import Filled
 from napari_segsam.engine.protocols import BoxDetector, Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
+from napari_segsam.engine.suggest import Settled
 from napari_segsam.engine.through.propagate import Ask
 
 T = TypeVar("T")
@@ -32,20 +34,20 @@ class Listener:
     Attributes:
         answered: the visible slice's prompts have an answer.
         suggested: the model was asked what it names on the visible slice.
-        proposed: this detector was asked what it finds there.
-        refined: an accepted suggestion's mask on its slice, and itself; it shall be committed now.
+        proposed: this detector was asked what it finds there; so many of its boxes were left out.
         say, failed: a sentence for the person.
         busy: whether an answer that the person waits for is outstanding.
+        proposing: whether that is, or is among them, what a detector finds.
         prepared: how far the volume's preparation is, None where it stopped.
     """
 
     answered: Callable[[Prediction], None]
     suggested: Callable[[], None]
-    proposed: Callable[[BoxDetector], None]
-    refined: Callable[[Drawn, Suggestion], None]
+    proposed: Callable[[BoxDetector, int], None]
     say: Callable[[str], None]
     failed: Callable[[str], None]
     busy: Callable[[bool], None]
+    proposing: Callable[[bool], None]
     prepared: Callable[[Progress | None], None]
 
 
@@ -66,7 +68,7 @@ class Conversation:
         self._neighbours = neighbours
         self._to = to
         self._inference = Inference(
-            executor, cache, lambda: (self.session.view, self.session.window), to.busy, to.failed
+            executor, cache, lambda: (self.session.view, self.session.window), to.busy, to.proposing, to.failed
         )
         self._preparation = Preparation(self._inference, cache, to.prepared)
         self._prepares = False
@@ -172,10 +174,10 @@ class Conversation:
         self._inference.model()
         self._say_embedding()
         use = partial(self._use_proposals, detector)
-        self._inference.propose(self.session.view, self.session.window, detector, at_least, use)
+        self._inference.propose(self.session.view, self.session.window, detector, at_least, use, self._to.say)
 
     def drop_proposals(self) -> None:
-        """What a detector is still being asked for is no longer wanted."""
+        """What a detector is being asked for is no longer wanted."""
         self._inference.cancel(PROPOSE)
 
     # -- many slices
@@ -207,8 +209,13 @@ class Conversation:
         return self._inference.holding
 
     # -- suggestions on their way to be objects; they belong to their own slice, wherever the person looks
-    def refine(self, suggestion: Suggestion) -> None:
+    def refine(self, suggestion: Suggestion, use: Callable[[Drawn], None], refuse: Callable[[str], None]) -> None:
         """Have an open suggestion of the visible slice refined; see :func:`refinement_prompts`.
+
+        Args:
+            suggestion: which one.
+            use: gets its mask on its slice; it shall be committed now.
+            refuse: told why there is none, or why it is no longer to be committed.
 
         Raises:
             BadPromptsError: it is not open there.
@@ -219,7 +226,8 @@ class Conversation:
         # What was made of a box is made of it again; the region below the box chose the window then, too.
         seen = self.session.suggestions_window if suggestion.proposed is None else None
         window = self.session.window or seen
-        self._inference.refine(view, suggestion, window, partial(self._use_refined, view, suggestion))
+        refined = partial(self._use_refined, view, suggestion, use, refuse)
+        self._inference.refine(view, suggestion, window, refined, refuse)
 
     def forget(self, suggestion: Suggestion) -> None:
         """An open suggestion of the visible slice shall not be committed, if it was accepted.
@@ -228,7 +236,7 @@ class Conversation:
             BadPromptsError: it is not open there.
         """
         self._check_open(suggestion)
-        self._inference.cancel(Accepting(self.session.place, suggestion.name, suggestion.box))
+        self._inference.cancel(Settled.of(suggestion, self.session.place))
 
     def forget_last_refined(self) -> str | None:
         """The suggestion that was accepted last and is still being refined shall not be committed; its name."""
@@ -257,19 +265,32 @@ class Conversation:
         self.session.receive_suggestions(suggestions, window)
         self._to.suggested()
 
-    def _use_proposals(self, detector: BoxDetector, suggestions: tuple[Suggestion, ...]) -> None:
-        self.session.receive_proposals(suggestions)
-        self._to.proposed(detector)
+    def _use_proposals(self, detector: BoxDetector, found: Filled) -> None:
+        self.session.receive_proposals(found.suggestions)
+        self._to.proposed(detector, found.left_out)
 
-    def _use_refined(self, view: SliceView, suggestion: Suggestion, refined: Prediction) -> None:
-        mask = refined.mask if refined.mask.any() else suggestion.mask
-        self._to.refined(Drawn(view, mask, Quality.of(refined)), suggestion)
+    def _use_refined(
+        self,
+        view: SliceView,
+        suggestion: Suggestion,
+        use: Callable[[Drawn], None],
+        refuse: Callable[[str], None],
+        refined: Prediction,
+    ) -> None:
+        """Another one may have been accepted in its place meanwhile: of a detector, where this is the model's own."""
+        if self.session.is_open_yet(view, suggestion):
+            mask = refined.mask if refined.mask.any() else suggestion.mask
+            use(Drawn(view, mask, Quality.of(refined)))
+        else:
+            refuse(_not_open(suggestion, place_of(view)))
 
     # -- slices and windows
     def _check_open(self, suggestion: Suggestion) -> None:
-        wanted = (suggestion.name, suggestion.score, suggestion.box)  # they are made anew each time they are listed
-        if wanted not in [(s.name, s.score, s.box) for s in self.session.suggestions]:
-            raise BadPromptsError(f"{spoken(suggestion.name)} is no longer suggested on {named(self.session.place)}.")
+        here = self.session.place  # they are made anew each time they are listed
+        if (suggestion.score, Settled.of(suggestion, here)) not in [
+            (s.score, Settled.of(s, here)) for s in self.session.suggestions
+        ]:
+            raise BadPromptsError(_not_open(suggestion, here))
 
     def _slices_beside(self, direction: int) -> list[SliceView]:
         here = self.session.view
@@ -287,3 +308,7 @@ class Conversation:
 
     def _say_ready(self, _: Embedding) -> None:
         self._to.say(f"{named(self.session.place).capitalize()} is ready.")
+
+
+def _not_open(suggestion: Suggestion, place: Place) -> str:
+    return f"{spoken(suggestion.name)} is no longer suggested on {named(place)}."

@@ -36,12 +36,12 @@ class Maps(Protocol):
         """(rows, cols) 1 on the boundary of any mask, else 0."""
 
 
-Click = Callable[[Predictor, Embedding], Generator[float, None, Maps]]
+ClickEverywhere = Callable[[Predictor, Embedding], Generator[float, None, Maps]]
 """Clicks a slice everywhere in short parts, each of which gives the share that is done; called on the executor."""
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class FoundMaps:
     """The prior maps of one slice, and which model made them."""
 
     view: SliceView
@@ -56,7 +56,7 @@ class _Search:
     view: SliceView
     window: Window | None
     predictor: Predictor | None
-    click: Click
+    click: ClickEverywhere
     embed: Callable[[], tuple[Predictor, Embedding]]
     parts: Generator[float, None, Maps] | None = None
     by: str = ""
@@ -81,11 +81,11 @@ class Everywhere:
 
     Signals:
         progress_changed(float | None): share of the clicks that is done; None: nothing goes on.
-        found(Found): the maps of the visible slice.
+        found(FoundMaps): the maps of the visible slice.
     """
 
     progress_changed = Signal(object)
-    found = Signal(Found)
+    found = Signal(FoundMaps)
 
     def __init__(self, controller: Acting, conversation: Conversation) -> None:
         """A part of ``controller``."""
@@ -102,8 +102,8 @@ class Everywhere:
         """Whether a search does."""
         return self._search is not None
 
-    def look(self, click: Click) -> None:
-        """Click the visible slice everywhere; a search that goes on ends."""
+    def look(self, click: ClickEverywhere) -> None:
+        """ClickEverywhere the visible slice everywhere; a search that goes on ends."""
         talk = self._conversation
         self.cancel()
         try:
@@ -156,7 +156,7 @@ class Everywhere:
             )
         else:
             self.cancel()
-            self.found.emit(Found(search.view, answer, search.by))
+            self.found.emit(FoundMaps(search.view, answer, search.by))
 
     def _unless_over(self, search: _Search) -> float | Maps | None:
         """Runs on the executor."""

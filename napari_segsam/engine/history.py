@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_segsam.core.labels import Label, Patch
 from napari_segsam.core.packed import PackedVoxels
-from napari_segsam.core.prompts import Box
+from napari_segsam.core.prediction import Suggestion
 from napari_segsam.engine.names import free_value, unnamed
 from napari_segsam.engine.objects import Place, WorkedObject
 from napari_segsam.engine.sharing import Map
@@ -70,9 +70,9 @@ class State:
             return replace(self, current=changed)
         return replace(self, others=self.others.put(changed.value, changed))
 
-    def settling(self, place: Place, name: str, box: Box) -> State:
+    def settling(self, place: Place, one: Suggestion) -> State:
         """The same with one suggestion more that is open no longer."""
-        settled = (*self.settled.get(place, ()), Settled(place, name, box))
+        settled = (*self.settled.get(place, ()), Settled.of(one, place))
         return replace(self, settled=self.settled.put(place, settled))
 
     def working_on(self, value: int) -> State:

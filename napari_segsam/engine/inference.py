@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction, Suggestion
-from napari_segsam.core.prompts import Box, Prompts
+from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.holding import Holding
-from napari_segsam.engine.objects import Place, place_of
-from napari_segsam.engine.proposals import filled
+from napari_segsam.engine.objects import place_of
+from napari_segsam.engine.proposals import Filled, fill
 from napari_segsam.engine.protocols import BoxDetector, Embedding, Executor, Predictor
 from napari_segsam.engine.requests import Requests
-from napari_segsam.engine.suggest import refinement_prompts
+from napari_segsam.engine.suggest import Settled, refinement_prompts
 from napari_segsam.engine.through.propagate import Ask, asking
 
 LOG = logging.getLogger(__name__)
@@ -32,12 +32,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Accepting:
-    """The kind of request that refines an accepted suggestion; it belongs to its own slice, whatever is visible."""
+class _Whole(Generic[T]):
+    """What was asked for in parts, once all are done."""
 
-    place: Place
-    name: str
-    box: Box
+    answer: T
 
 
 class Inference:
@@ -48,6 +46,7 @@ class Inference:
         cache: of embeddings.
         looking_at: the visible slice and the window that was asked for, now.
         busy_changed: called when the first request begins and when the last one ends.
+        proposing_changed: called when a detector's boxes begin to be filled and when that ends.
         failed: called with a sentence for the person when what they wait for failed.
 
     Attributes:
@@ -60,6 +59,7 @@ class Inference:
         cache: EmbeddingCache,
         looking_at: Callable[[], tuple[SliceView, Window | None]],
         busy_changed: Callable[[bool], None],
+        proposing_changed: Callable[[bool], None],
         failed: Callable[[str], None],
     ) -> None:
         self.predictor: Predictor | None = None
@@ -67,11 +67,11 @@ class Inference:
         self._executor = executor
         self._cache = cache
         self._looking_at = looking_at
-        self._busy_changed = busy_changed
+        self._busy_changed, self._proposing_changed = busy_changed, proposing_changed
         self._failed = failed
         self._requests = Requests()
         self.holding = Holding()
-        self._was_busy = False
+        self._was_busy = self._was_proposing = False
         self.load_failure = ""  # why there is no model, while there is none
         self._asked: Prompts | None = None
 
@@ -81,9 +81,9 @@ class Inference:
         return bool(self._requests)
 
     @property
-    def accepting(self) -> tuple[Accepting, ...]:
+    def accepting(self) -> tuple[Settled, ...]:
         """Accepted suggestions that are being refined, oldest first."""
-        return tuple(k for k in self._requests.kinds if isinstance(k, Accepting))
+        return tuple(k for k in self._requests.kinds if isinstance(k, Settled))
 
     def model(self) -> Predictor:
         """The predictor.
@@ -140,27 +140,30 @@ class Inference:
         window: Window | None,
         detector: BoxDetector,
         at_least: float,
-        use: Callable[[tuple[Suggestion, ...]], None],
+        use: Callable[[Filled], None],
+        say: Callable[[str], None],
     ) -> None:
-        """What a detector finds on the visible slice, each box filled as if a person had drawn it."""
+        """What a detector finds on the visible slice, box by box filled as if a person had drawn it.
+
+        What the person does meanwhile goes first; ``say`` is told how far it is.
+        """
         predictor = self.model()
-
-        def named(name: str) -> str:
-            return predictor.vocabulary.canonical(name) or name
-
-        def look() -> tuple[Suggestion, ...]:
-            boxes = detector.propose(view, predictor.window_for(view, None, window), at_least)
-            return filled(boxes, detector.name, lambda box: self._predict(predictor, view, box, window), named)
-
-        self._ask(PROPOSE, view, look, use)
+        ask = partial(self._predict, predictor, view, asked=window)
+        parts = fill(lambda: detector.propose(view, window, at_least), detector, ask, predictor.vocabulary)
+        self._ask_in_parts(PROPOSE, view, parts, use, say)
 
     def refine(
-        self, view: SliceView, suggestion: Suggestion, window: Window | None, use: Callable[[Prediction], None]
+        self,
+        view: SliceView,
+        suggestion: Suggestion,
+        window: Window | None,
+        use: Callable[[Prediction], None],
+        refuse: Callable[[str], None],
     ) -> None:
         """Prompt with what a person would prompt it with; the answer is used even if another slice is visible then."""
         prompts = refinement_prompts(suggestion, view.spacing_mm)
-        kind = Accepting(place_of(view), suggestion.name, suggestion.box)
-        self._ask(kind, view, partial(self._predict, self.model(), view, prompts, window), use)
+        job = partial(self._predict, self.model(), view, prompts, window)
+        self._ask(Settled.of(suggestion, place_of(view)), view, job, use, tell=refuse)
 
     def prepare(self, view: SliceView, window: Window | None, use: Callable[[Embedding], None]) -> None:
         """Embed the visible slice before it is clicked."""
@@ -242,7 +245,7 @@ class Inference:
         self._requests.cancel(*kinds)
         self._tell_busy()
 
-    def cancel_all(self) -> tuple[Accepting, ...]:
+    def cancel_all(self) -> tuple[Settled, ...]:
         """No answer about an image is wanted any more; a model may go on loading. Returns the accepts that end here."""
         lost = self.accepting
         self.cancel(*(k for k in self._requests.kinds if k != LOAD))
@@ -275,7 +278,7 @@ class Inference:
             self._tell_troubles()
 
         def done(answer: T) -> None:
-            if isinstance(kind, Accepting):
+            if isinstance(kind, Settled):
                 self.holding.do(lambda: hand_on(answer))
             else:
                 hand_on(answer)
@@ -288,6 +291,31 @@ class Inference:
 
         self._tell_busy()
         self._executor.submit(job, done, failed, key=kind, priority=priority)
+
+    def _ask_in_parts(
+        self,
+        kind: Hashable,
+        view: SliceView,
+        parts: Generator[str, None, T],
+        use: Callable[[T], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """As `_ask`, each part a request of its own; ``say`` what it gives, but for the last one, whose answer is."""
+
+        def part() -> str | _Whole[T]:
+            try:
+                return next(parts)
+            except StopIteration as end:
+                return _Whole(end.value)
+
+        def go_on(answer: str | _Whole[T]) -> None:
+            if isinstance(answer, _Whole):
+                use(answer.answer)
+            else:
+                say(answer)
+                self._ask(kind, view, part, go_on, _THROUGH)
+
+        self._ask(kind, view, part, go_on, _THROUGH)
 
     def _submit_quietly(
         self,
@@ -326,13 +354,16 @@ class Inference:
         if view is None or self.predictor is None:
             return None
         visible, asked = self._looking_at()
-        place = place_of(view if isinstance(kind, Accepting) else visible)
+        place = place_of(view if isinstance(kind, Settled) else visible)
         return ViewKey(visible.volume.id, *place, asked, self.predictor.sha256)
 
     def _tell_busy(self) -> None:
         if self.busy != self._was_busy:
             self._was_busy = self.busy
             self._busy_changed(self.busy)
+        if (PROPOSE in self._requests) != self._was_proposing:
+            self._was_proposing = not self._was_proposing
+            self._proposing_changed(self._was_proposing)
 
     def _fail(self, error: BaseException, *, wanted: bool, tell: Callable[[str], None] | None = None) -> None:
         """Tell the person if it is about what they wait for; log what they cannot mend."""

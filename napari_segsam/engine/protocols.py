@@ -36,7 +36,7 @@ class Embedding(Protocol):
 class Predictor(Protocol):
     """A loaded model. Its methods are called from one thread at a time, which need not be the GUI's.
 
-    ``predict`` and ``suggest`` accept only embeddings that the same Predictor made.
+    ``predict``, ``logits`` and ``suggest`` accept only embeddings that it made, or another one of the same ``sha256``.
     """
 
     @property
@@ -117,11 +117,11 @@ class BoxDetector(Protocol):
         """What it finds."""
 
     def propose(self, view: SliceView, window: Window | None, at_least: float) -> tuple[Proposal, ...]:
-        """Boxes on a slice seen through ``window``, best first.
+        """Boxes on a slice, best first.
 
         Args:
             view: the slice, in whose pixels the boxes are.
-            window: None = percentiles.
+            window: that the person asked for; None: what the detector learnt from.
             at_least: score, 0 to 1.
         """
 

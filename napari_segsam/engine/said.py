@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from napari_segsam.core.errors import BadPromptsError
@@ -92,10 +93,18 @@ class Said:
         place = place_of(view)
         kept = [packed.unpack() for of in (self._packed, self._proposed) if (packed := of.get(place))]
         both = sorted((s for suggestions in kept for s in suggestions), key=lambda s: -s.score)
-        found = still_open(both, place, state.settled.get(place, ()))
-        names = {value: label.name for value, label in state.names.items()}
-        committed = view.of(labels.voxels)
-        return tuple(s for s in found if not already_named(s, committed, names))
+        return open_of(both, view, state, labels)
+
+
+def open_of(
+    suggestions: Iterable[Suggestion], view: SliceView, state: State, labels: LabelMap
+) -> tuple[Suggestion, ...]:
+    """Those of a slice that have pixels and were neither settled nor committed, in their order."""
+    place = place_of(view)
+    found = still_open(suggestions, place, state.settled.get(place, ()))
+    names = {value: label.name for value, label in state.names.items()}
+    committed = view.of(labels.voxels)
+    return tuple(s for s in found if not already_named(s, committed, names))
 
 
 def _with_candidate(answer: Prediction, index: int) -> Prediction:

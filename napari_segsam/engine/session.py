@@ -20,7 +20,7 @@ from napari_segsam.engine import steps
 from napari_segsam.engine.history import History, State, Step
 from napari_segsam.engine.names import free_value, new_labels, taken_over, unnamed
 from napari_segsam.engine.objects import Drawn, Place, Quality, WorkedObject
-from napari_segsam.engine.said import Said
+from napari_segsam.engine.said import Said, open_of
 from napari_segsam.engine.seen import Seen
 from napari_segsam.engine.semantic import SemanticLayer
 from napari_segsam.engine.sharing import Map
@@ -118,6 +118,10 @@ class Session(Seen):
         self._said.receive_proposals(self.place, suggestions)
         self._list_suggestions()
         self._semantic.suggest(self.view, self._said.suggestions)
+
+    def is_open_yet(self, view: SliceView, suggestion: Suggestion) -> bool:
+        """Whether nothing that was done since a suggestion was made on a slice settled or committed it."""
+        return bool(open_of([suggestion], view, self._state, self.labels))
 
     def use_vocabulary(self, vocabulary: Vocabulary) -> None:
         """Another model: forget all answers and paint committed labels by its class ids."""

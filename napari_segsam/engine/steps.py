@@ -121,13 +121,13 @@ def accept(state: State, labels: LabelMap, drawn: Drawn, suggestion: Suggestion)
     if pristine:
         after = after.working_on(after.free_value)
     place = place_of(drawn.view)
-    return Step(title, place, state, after.settling(place, suggestion.name, suggestion.box), patch)
+    return Step(title, place, state, after.settling(place, suggestion), patch)
 
 
 def reject(state: State, place: Place, suggestion: Suggestion) -> Step:
     """Take a suggestion off its slice."""
     title = f"reject {spoken(suggestion.name)}{_source(suggestion)}"
-    return Step(title, place, state, state.settling(place, suggestion.name, suggestion.box))
+    return Step(title, place, state, state.settling(place, suggestion))
 
 
 def _source(suggestion: Suggestion) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import torch
 from numpy.typing import NDArray
@@ -13,7 +14,16 @@ from torch import Tensor
 
 from napari_segsam.model.zoom_encoder import SliceFeatures
 
-_MADE_BY = ("preprocess.py", "zoom.py", "predictor.py", "slice_look.py", "zoom_look.py", "stored_features.py")
+_MADE_BY = (
+    "look.py",
+    "on_device.py",
+    "predictor.py",
+    "preprocess.py",
+    "slice_look.py",
+    "stored_features.py",
+    "zoom.py",
+    "zoom_look.py",
+)
 """Files of ``engine`` beside all of ``model`` on which the encoder's features depend."""
 
 
@@ -42,18 +52,25 @@ def array_of(tensor: Tensor) -> NDArray:  # type: ignore[type-arg]
     return array
 
 
-@lru_cache(maxsize=2)
-def code_version(folders: tuple[str, ...] = ("model", "model/zoo"), made_by: tuple[str, ...] = _MADE_BY) -> str:
-    """SHA-256 of the code between a scan's pixels and its features: no number that somebody forgets to raise.
+@cache
+def code_version(made_by: tuple[str, ...] = _MADE_BY) -> str:
+    """SHA-256 of the code between a scan's pixels and what is made of them: no number that somebody forgets to raise.
 
     Args:
-        folders: of this package, all of whose modules count.
-        made_by: files of ``engine`` beside these.
+        made_by: files of ``engine`` that count beside all of ``model``.
     """
     package = files("napari_segsam")
-    sources = [p for folder in folders for p in package.joinpath(folder).iterdir() if p.name.endswith(".py")]
-    sources += [package.joinpath("engine", name) for name in made_by]
+    sources = [*_modules(package.joinpath("model")), *(package.joinpath("engine", name) for name in made_by)]
     digest = sha256()
     for source in sorted(sources, key=str):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _modules(folder: Traversable) -> Iterator[Traversable]:
+    """All modules in a folder and in those below it."""
+    for item in folder.iterdir():
+        if item.is_dir():
+            yield from _modules(item)
+        elif item.name.endswith(".py"):
+            yield item

@@ -21,18 +21,30 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True)
 class Settled:
-    """A suggestion that a person accepted or rejected, so that the model need not repeat it on that slice."""
+    """A suggestion that a person accepted or rejected, so that who made it need not repeat it on that slice.
+
+    While an accepted one is being refined, this is what it is asked for as.
+
+    Attributes:
+        source: see :class:`Suggestion`.
+    """
 
     place: Place
     name: str
     box: Box
+    source: str = ""
+
+    @classmethod
+    def of(cls, suggestion: Suggestion, place: Place) -> Settled:
+        """A suggestion of this slice."""
+        return cls(place, suggestion.name, suggestion.box, suggestion.source)
 
     def covers(self, place: Place, suggestion: Suggestion) -> bool:
-        """Whether ``suggestion`` is the same class, on the same slice, with an overlapping box.
+        """Whether ``suggestion`` is the same class, from the same source, on the same slice, with an overlapping box.
 
         A model names each class once, a detector each of several that lie side by side: its boxes must be nearly alike.
         """
-        if (self.place, self.name) != (place, suggestion.name):
+        if (self.place, self.name, self.source) != (place, suggestion.name, suggestion.source):
             return False
         a, b = self.box, suggestion.box
         if suggestion.proposed is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -13,6 +14,7 @@ from napari_segsam.engine.history import Step, no_voxels
 from napari_segsam.engine.laterality import wrong_side
 from napari_segsam.engine.names import emptied_by
 from napari_segsam.engine.objects import named
+from napari_segsam.engine.proposals import beyond
 from napari_segsam.engine.protocols import BoxDetector
 from napari_segsam.engine.records import in_words
 
@@ -34,6 +36,37 @@ def told(method: Callable[Concatenate[A, P], None]) -> Callable[Concatenate[A, P
             self.failed.emit(str(error))
 
     return wrapper
+
+
+@dataclass
+class Together:
+    """What is said of suggestions that a person accepted at once, as one after another is taken or refused.
+
+    Attributes:
+        count: how many there are.
+        where: on which slice.
+    """
+
+    count: int
+    where: str
+    _taken: int = 0
+    _reasons: list[str] = field(default_factory=list)
+
+    def taken(self) -> str:
+        """One more was taken."""
+        self._taken += 1
+        return str(self)
+
+    def refused(self, why: str) -> str:
+        """One more was not, for this reason, a sentence."""
+        self._reasons.append(why)
+        return str(self)
+
+    def __str__(self) -> str:
+        said = [f"Accepted {self._taken} of {self.count} suggestions on {self.where}."]
+        if self._reasons:
+            said += [f"{len(self._reasons)} not:", *dict.fromkeys(self._reasons)]
+        return " ".join(said)
 
 
 class Telling:
@@ -110,13 +143,14 @@ class Telling:
         nothing = "The model names nothing on this slice." if names else "This model names nothing by itself."
         self.say(", ".join(f"{spoken(s.name)} {s.score:.2f}" for s in found) or nothing)
 
-    def proposals(self, detector: BoxDetector) -> None:
-        """A detector was asked what it finds on the visible slice."""
+    def proposals(self, detector: BoxDetector, left_out: int) -> None:
+        """A detector was asked what it finds on the visible slice; so many boxes were not filled."""
         found = self._to.session.suggestions
         self._to.suggestions_changed.emit(found)
         self._semantic()
         boxes = ", ".join(f"{spoken(s.name)} {s.score:.2f}" for s in found if s.proposed is not None)
-        self.say(boxes or f"{detector.name} finds nothing more on {named(self._to.session.place)}.")
+        said = boxes or f"{detector.name} finds nothing more on {named(self._to.session.place)}"
+        self.say(f"{said}. {beyond(left_out) if left_out else ''}".rstrip())
         self._to.proposed.emit()
 
     def _rest(self) -> None:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
+from napari_segsam.engine.everywhere import FoundMaps
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.layer_data import LABELS_KEY, ORIGIN_KEY, VOLUME_KEY
 from napari_segsam.gui.palette import name_values
 from napari_segsam.gui.placement import Placement
+from napari_segsam.gui.prior_layers import BOUNDARY, STABILITY, make_map, show_map
 from napari_segsam.gui.prompt_layers import (
     BOXES,
     POINTS,
@@ -34,10 +36,10 @@ _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 
 
 class ScanLayers:
-    """Five layers over one scan.
+    """Five layers over one scan, and two of prior maps below them once there are any.
 
-    `labels` and `semantic` are views of the session's own voxels, so what is painted is what is exported. `preview`
-    holds one slice only. A layer that the user deletes comes back the next time that it has something to show.
+    `labels` and `semantic` are views of the session's own voxels, so what is painted is what is exported. `preview` and
+    the maps hold one slice only. A layer that the user deletes comes back the next time that it has something to show.
 
     Args:
         viewer: napari's.
@@ -59,14 +61,17 @@ class ScanLayers:
         self._hear_strokes, self._on_added = hear_strokes, on_added
         self._held: dict[str, Layer] = {}
         self._filling = False
+        self._mapped: SliceView | None = None  # the slice whose prior maps are shown
         self._hidden: frozenset[int] = frozenset()
         self._put_out: list[Layer] = []  # visible when `toggle` hid all
-        self._makers = {
+        self._makers: dict[str, Callable[[], Layer]] = {
             POINTS: lambda: make_points(self._placement.frame),
             BOXES: lambda: make_boxes(self._placement.frame),
             PREVIEW: self._make_preview,
             SEMANTIC: self._make_semantic,
             LABELS: self._make_labels,
+            BOUNDARY: lambda: make_map(BOUNDARY, self._placement.frame),
+            STABILITY: lambda: make_map(STABILITY, self._placement.frame),
         }
 
     def add(self) -> None:
@@ -152,6 +157,13 @@ class ScanLayers:
             layer.translate = corner
         layer.data = np.expand_dims(shown, view.depth_axis)
 
+    def show_maps(self, found: FoundMaps) -> None:
+        """The prior maps of a slice, instead of those before; they are seen even where `toggle` hid all."""
+        self.come_back()
+        self._mapped = found.view
+        for name, values in ((BOUNDARY, found.maps.boundary), (STABILITY, found.maps.stability)):
+            show_map(self._layer(name), self._placement, found.view, values)
+
     def show_semantic(self) -> None:
         """The session repainted its classes, and may have found some that the model has no name for."""
         layer = self._layer(SEMANTIC)
@@ -198,18 +210,24 @@ class ScanLayers:
             if name in (POINTS, BOXES):
                 layer.events.data.connect(self._restore_prompts)
             active = self._viewer.layers.selection.active
-            self._viewer.add_layer(layer)
+            self._insert(name, layer)
             if active is not None and active in self._viewer.layers:
                 self._viewer.layers.selection.active = active
             self._on_added(layer, name == LABELS)
         return self._held[name]
 
+    def _insert(self, name: str, layer: Layer) -> None:
+        """Right above the scan where it is a prior map, so that all else of ours is seen over it; else on top."""
+        layers = self._viewer.layers
+        layers.insert(layers.index(self._placement.layer) + 1 if name in (BOUNDARY, STABILITY) else len(layers), layer)
+
     def _follow_scan(self, _event: Any = None) -> None:
         """Ours lie where the scan's layer lies; the file's grid stays what it is."""
         frame = self._placement.frame
+        of_one_slice = {PREVIEW: self._session.view, BOUNDARY: self._mapped, STABILITY: self._mapped}
         for name, layer in self._held.items():
-            layer.scale = frame["scale"]
-            layer.translate = self._placement.slab_corner(self._session.view) if name == PREVIEW else frame["translate"]
+            layer.scale, view = frame["scale"], of_one_slice.get(name)
+            layer.translate = frame["translate"] if view is None else self._placement.slab_corner(view)
 
     def _forbid_editing(self, event: Any) -> None:
         """New data make napari's layers editable again; an edit here would be seen, but never saved."""

@@ -45,6 +45,7 @@ class ModelNote(QWidget):
         self.text.setOpenExternalLinks(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.buttons: list[QPushButton] = []
+        self._offered = ""  # the model for which a file is offered now
         self.progress = DownloadBar()
         self.setSizePolicy(
             QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum
@@ -59,6 +60,7 @@ class ModelNote(QWidget):
 
     def say(self, text: str, *buttons: QPushButton) -> None:
         """Rich text and what can be done about it; empty takes both away."""
+        self._offered = ""
         for button in self.buttons:
             button.setParent(None)
             button.deleteLater()
@@ -86,13 +88,14 @@ class ModelNote(QWidget):
         if entry.downloadable:
             button = plain_button(f"Download {entry.name}", f"From {entry.source}; compared with its sha256")
             button.clicked.connect(lambda: self._download(entry, wanted))
-            self.say(said, button)
-            return
-        host = escape(urlsplit(entry.page).netloc)
-        link = f'<a style="color: {_LINK}" href="{escape(entry.page)}">{host}</a>'
-        button = plain_button("Choose that file …", f"It is copied to where {entry.name} is looked for")
-        button.clicked.connect(lambda: self._take(entry, wanted))
-        self.say(f"{said} Take {escape(entry.file_name)} from {link}.", button)
+        else:
+            host = escape(urlsplit(entry.page).netloc)
+            link = f'<a style="color: {_LINK}" href="{escape(entry.page)}">{host}</a>'
+            said = f"{said} Take {escape(entry.file_name)} from {link}."
+            button = plain_button("Choose that file …", f"It is copied to where {entry.name} is looked for")
+            button.clicked.connect(lambda: self._take(entry, wanted))
+        self.say(said, button)
+        self._offered = wanted
 
     def ask(self, undecided: UndecidedModelError, model: str) -> None:
         """What a file does not say of itself."""
@@ -151,14 +154,15 @@ class ModelNote(QWidget):
     def _has_come(self, wanted: str, download: Download) -> None:
         self.progress.over(download)
         self._fetched()
-        if download.cancelled:  # with its last piece
+        if download.cancelled and self._offered != wanted:  # with its last piece, and something else is chosen now
             return
         left = missing(wanted)
         if left is not None:
             self.offer(left, wanted)
             return
         self.say("")
-        self._workbench.use_model(wanted, self._workbench.model.device)
+        if not download.cancelled:
+            self._workbench.use_model(wanted, self._workbench.model.device)
 
     def _did_not_come(self, entry: ModelEntry, wanted: str, error: BaseException, download: Download) -> None:
         self.progress.over(download)

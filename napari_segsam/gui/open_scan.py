@@ -12,14 +12,13 @@ from napari_segsam.core.prediction import Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.controller import Controller
-from napari_segsam.engine.everywhere import Found
+from napari_segsam.engine.everywhere import FoundMaps
 from napari_segsam.engine.objects import Place
 from napari_segsam.gui.brush import Stroke, Strokes
 from napari_segsam.gui.canvas_prompts import CanvasPrompts
 from napari_segsam.gui.layers import ScanLayers
 from napari_segsam.gui.orientation import OrientationLetters
 from napari_segsam.gui.placement import Placement
-from napari_segsam.gui.prior_layers import PriorLayers
 from napari_segsam.gui.scans import scroll_to
 
 NO_SLICE = "Prompts need a flat slice of this scan: leave the 3D view (Ctrl+Y) and scroll to a slice that the scan has."
@@ -54,7 +53,6 @@ class OpenScan:
         self._suggestion: Suggestion | None = None
         self._strokes = Strokes(viewer, self._stroke, controller.hold_back)
         self._layers = ScanLayers(viewer, placement, controller.session, self._strokes.hear, bind)
-        self._priors = PriorLayers(viewer, placement, bind)
         self.prompts = CanvasPrompts(viewer, placement, self._layers, controller, refuse, self._follow_view)
         self._letters = OrientationLetters(viewer, placement)
 
@@ -66,11 +64,11 @@ class OpenScan:
 
     def owns(self, layer: Layer) -> bool:
         """Whether this is one of our layers over it."""
-        return self._layers.owns(layer) or self._priors.owns(layer)
+        return self._layers.owns(layer)
 
     def forget(self, layer: Layer) -> bool:
         """Somebody took this layer out of the viewer; whether it was one of ours."""
-        return self._layers.forget(layer) or self._priors.forget(layer)
+        return self._layers.forget(layer)
 
     @property
     def hidden(self) -> frozenset[int]:
@@ -91,7 +89,6 @@ class OpenScan:
     def toggle_layers(self) -> bool:
         """Hide our layers, or show them again; whether they are shown now."""
         self._layers.toggle()
-        self._priors.set_visible(self._layers.shown)
         return self._layers.shown
 
     def look_closer(self, suggestion: Suggestion | None) -> None:
@@ -124,7 +121,6 @@ class OpenScan:
             leave_labels: where something was committed, its `labels` stay, so that they can be saved.
         """
         self.let_go()
-        self._priors.close()
         self._layers.remove(leave_labels=leave_labels)
         self._letters.close()
 
@@ -134,7 +130,6 @@ class OpenScan:
         for signal, slot in self._connections():
             signal.disconnect(slot)
         self._strokes.let_go()
-        self._priors.let_go()
 
     # -- the canvas
 
@@ -172,7 +167,7 @@ class OpenScan:
             (said.labels_changed, self._show_labels),
             (said.object_changed, self._show_object),
             (said.predictor_changed, self._show_vocabulary),
-            (said.everywhere.found, self._show_priors),
+            (said.everywhere.found, self._show_maps),
         ]
 
     def _show_prediction(self, prediction: Prediction | None) -> None:
@@ -194,5 +189,5 @@ class OpenScan:
     def _show_vocabulary(self, _predictor: object) -> None:
         self._layers.show_vocabulary()
 
-    def _show_priors(self, found: Found) -> None:
-        self._priors.show(found)
+    def _show_maps(self, found: FoundMaps) -> None:
+        self._layers.show_maps(found)

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from napari_segsam.engine.controller import Controller
-from napari_segsam.engine.everywhere import Click, Found, Maps
+from napari_segsam.engine.everywhere import ClickEverywhere, FoundMaps, Maps
 from napari_segsam.engine.objects import named, place_of
 from napari_segsam.engine.protocols import Embedding, Predictor
 from napari_segsam.gui.few_lines import FewLines
@@ -74,7 +74,7 @@ class PriorPanel(QWidget):
         self._running.setVisible(share is not None)
         self.bar.setValue(round(_PERCENT * (share or 0.0)))
 
-    def _show_found(self, found: Found) -> None:
+    def _show_found(self, found: FoundMaps) -> None:
         where = named(place_of(found.view))
         what = "'stability' and 'boundary'" if found.maps.boundary.any() else "nothing was found"
         self.text.show_text(f"{where[0].upper()}{where[1:]}, {found.by}: {what}.")
@@ -86,7 +86,7 @@ class PriorPanel(QWidget):
         self.text.show_text(_IDLE)
 
 
-def _clicking(points: int) -> Click:
+def _clicking(points: int) -> ClickEverywhere:
     """Clicks in ``points`` rows of ``points``."""
 
     def click(predictor: Predictor, embedding: Embedding) -> Generator[float, None, Maps]:

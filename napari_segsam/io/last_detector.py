@@ -13,12 +13,15 @@ _FILE = "detector.txt"
 
 
 def last_detector() -> Path | None:
-    """Its file, None where none was chosen or that file is gone."""
+    """Its file, None where none was chosen.
+
+    Whether that is still there shows when it is read: asking may take long where it lies on a network.
+    """
     try:
-        path = Path(_place().read_text(encoding="utf-8"))
-        return path if path.is_file() else None
+        kept = _place().read_text(encoding="utf-8")
     except (OSError, ValueError):  # never written, or written by something else
         return None
+    return Path(kept) if kept and "\0" not in kept else None
 
 
 def remember_detector(path: Path) -> None:

@@ -7,8 +7,9 @@ backbone of ``nano``, which has seen medical pictures, and learns on a CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from napari_segsam.model.boxes import BINS, STRIDES, Cells
 from napari_segsam.model.detector import Detector
 from napari_segsam.model.zoo.family import Tensors
 
+T = TypeVar("T")
+
 _BATCH = 8
 _RATE, _BACKBONE_RATE = 2e-3, 2e-4
 _WARM_UP = 0.05
@@ -34,6 +37,18 @@ _FINEST = 8
 _BOX_WEIGHT, _BINS_WEIGHT = 2.0, 0.5
 _ZOOM, _SHIFT, _GAMMA, _LEAST = 0.2, 0.1, 0.3, 0.4
 """Augmentation: shares, and how much of a box must be left on the picture; no mirroring, as left differs from right."""
+
+
+class Watch(Protocol):
+    """Shows how far something is."""
+
+    def __call__(self, items: Iterable[T], total: int, what: str) -> Iterator[T]:
+        """Pass ``items`` on, of which there are ``total``."""
+
+
+def unwatched(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """A :class:`Watch` that shows nothing."""
+    return iter(items)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +81,7 @@ def train_detector(
     steps: int,
     backbone: Tensors | None = None,
     seed: int = 0,
-    done: Callable[[int, float], None] = lambda step, loss: None,
-    watch: Callable[[Iterator[int], int], Iterator[int]] = lambda steps, _count: steps,
+    watch: Watch = unwatched,
 ) -> Detector:
     """A detector taught for so many steps of eight pictures.
 
@@ -77,8 +91,7 @@ def train_detector(
         steps: how many; the learning rate falls to zero at the last one.
         backbone: ``image_encoder.backbone`` of a ``nano``; random weights learn far more slowly.
         seed: of weights, draws and augmentation.
-        done: told each step's number and loss.
-        watch: given the steps and how many they are, passes them on, so that it can show progress.
+        watch: shows how many steps are done.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -88,7 +101,7 @@ def train_detector(
     own = [p for name, p in model.named_parameters() if not name.startswith("backbone.")]
     begun = [p for p in model.backbone.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW([{"params": own}, {"params": begun}], weight_decay=1e-2)
-    for step in watch(iter(range(steps)), steps):
+    for step in watch(range(steps), steps, "training"):
         share = min((step + 1) / (_WARM_UP * steps), 1.0) * (1 + math.cos(math.pi * step / steps)) / 2
         for group, rate in zip(optimiser.param_groups, (_RATE, _BACKBONE_RATE), strict=True):
             group["lr"] = rate * share
@@ -98,7 +111,6 @@ def train_detector(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([*own, *begun], 5.0)
         optimiser.step()
-        done(step + 1, loss.item())
     return model.eval()
 
 

@@ -2,7 +2,7 @@
 
 Source: AuxOL, see :mod:`napari_segsam.train.online`. What it leaves open is decided so: only an answer to a first
 prompt is fused, as only from those the network learns. An answer that corrects a mask is the model's own, so that no
-click is outvoted by what was learnt.
+click is outvoted by what was learnt. So is what is carried through the slices: it stops where the model is less sure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 from weakref import ReferenceType, WeakKeyDictionary, WeakValueDictionary, ref
 
 import numpy as np
@@ -27,14 +27,14 @@ from napari_segsam.engine.objects import Place, place_of
 from napari_segsam.engine.protocols import Embedding, Predictor
 from napari_segsam.engine.zoo.preparing import values_of
 from napari_segsam.model.zoo.family import Preparation
-from napari_segsam.train.online import MEMORY, PUBLISHED, OnlineLearner, OnlineSettings, Picture, region
+from napari_segsam.train.online import MEMORY, PUBLISHED, OnlineLearner, OnlineSettings, Pixels, region
 
 R = TypeVar("R")
 LOG = logging.getLogger(__name__)
 _AS_IT_IS = Preparation(side=0, mean=(0, 0, 0), std=(1, 1, 1))
 
 
-class _Seen(NamedTuple):
+class _Source(NamedTuple):
     """The slice that an embedding was made of; keeps no scan alive that nobody works on."""
 
     volume: ReferenceType[Volume]
@@ -44,20 +44,21 @@ class _Seen(NamedTuple):
 class LearningPredictor:
     """A predictor over another one. While it does not learn, each answer is the other one's.
 
-    All methods belong to the thread that runs the model;
-    ``learns`` and the numbers below may be used on any.
+    All methods belong to the thread that runs the model; ``learns`` and the properties may be used on any.
 
     Attributes:
         under: the other one.
         learns: whether answers are fused. Nothing is forgotten while they are not.
     """
 
+    _sources: ClassVar[WeakKeyDictionary[Embedding, _Source]] = WeakKeyDictionary()
+    """Of all of them: a cache hands embeddings on to the next one of the same weights."""
+
     def __init__(self, model: Predictor, settings: OnlineSettings | None = None) -> None:
         """``settings``: of the learner; by default the small one on a CPU, the published one on a GPU."""
         self.learns = False
         self.under, self._settings = model, settings
         self._learner: OnlineLearner | None = None
-        self._views: WeakKeyDictionary[Embedding, _Seen] = WeakKeyDictionary()
         self._asked: WeakValueDictionary[tuple[str, Place], Embedding] = WeakValueDictionary()
 
     @property
@@ -69,17 +70,17 @@ class LearningPredictor:
     @property
     def alpha(self) -> float:
         """The model's share in the next answer, 0..1; 1 until there were five corrections."""
-        return 1.0 if self._learner is None else self._learner.alpha
+        return 1.0 if (learner := self._learner) is None else learner.alpha  # another thread may forget it here
 
     @property
     def lacks(self) -> int:
         """How many more objects it has to learn from before any answer is fused."""
-        return MEMORY if self._learner is None else self._learner.lacks
+        return MEMORY if (learner := self._learner) is None else learner.lacks
 
     @property
     def corrections(self) -> int:
         """How many objects it has learnt from."""
-        return 0 if self._learner is None else self._learner.corrections
+        return 0 if (learner := self._learner) is None else learner.corrections
 
     # -- as a Predictor
     @property
@@ -147,7 +148,7 @@ class LearningPredictor:
 
     def note(self, embedding: Embedding, view: SliceView) -> Embedding:
         """Which slice the model's embedding was made of; gives it back."""
-        self._views[embedding] = _Seen(ref(view.volume), place_of(view))
+        self._sources[embedding] = _Source(ref(view.volume), place_of(view))
         return embedding
 
     def predict(self, embedding: Embedding, prompts: Prompts) -> Prediction:
@@ -167,7 +168,7 @@ class LearningPredictor:
         view = self._view(embedding)
         if view is not None:
             self._asked[view.volume.id, place_of(view)] = embedding
-        if not self.learns or self._learner is None or self.alpha == 1 or view is None or not _is_first(prompts):
+        if not self.learns or self.alpha == 1 or view is None or not _is_first(prompts):
             return said
         mask = self._tried(lambda learner: self._fused_mask(learner, view, embedding, prompts, said))
         return said if mask is None or np.array_equal(mask, said.mask) else _drawing(mask, said)
@@ -238,15 +239,15 @@ class LearningPredictor:
             return None
 
     def _view(self, embedding: Embedding) -> SliceView | None:
-        seen = self._views.get(embedding)
-        volume = None if seen is None else seen.volume()
-        return None if seen is None or volume is None else SliceView(volume, *seen.place)
+        source = self._sources.get(embedding)
+        volume = None if source is None else source.volume()
+        return None if source is None or volume is None else SliceView(volume, *source.place)
 
 
-def picture_of(view: SliceView, window: Window | None) -> Picture:
+def picture_of(view: SliceView, window: Window | None) -> Pixels:
     """(rows, cols) or (rows, cols, 3) in 0..255, through the window that the model saw."""
     values = values_of(view, window, _AS_IT_IS)[0].round().clamp(0, 255).to(torch.uint8)
-    picture: Picture = values.permute(1, 2, 0).squeeze(-1).numpy()
+    picture: Pixels = values.permute(1, 2, 0).squeeze(-1).numpy()
     return picture
 
 

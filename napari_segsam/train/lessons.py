@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -120,11 +119,11 @@ class Lessons:
         self.changed.emit()
 
     def forget(self) -> None:
-        """The model shall answer alone again, and learn anew."""
+        """The model shall answer alone again, and learn anew, from what is corrected after this."""
         self._stop()
         if self.learner is not None:
             forget = self.learner.forget
-            self._executor.submit(forget, lambda _: self._end(""), lambda e: self._end(_why(e)), key="forget")
+            self._executor.submit(forget, lambda _: self._tell(""), lambda e: self._tell(_why(e)), key="forget")
 
     # -- what the person does
     def _follow(self, _volume: Volume) -> None:
@@ -166,6 +165,10 @@ class Lessons:
     def _go_on(self, lesson: Iterator[None]) -> None:
         self._lesson = lesson
 
+        def piece() -> bool | None:
+            """Runs on the executor."""
+            return next(lesson, True) if lesson is self._lesson else True
+
         def done(is_over: bool | None) -> None:
             if lesson is not self._lesson:
                 return
@@ -178,11 +181,14 @@ class Lessons:
             if lesson is self._lesson:
                 self._end(_why(error))
 
-        self._executor.submit(partial(next, lesson, True), done, failed, key="lesson", priority=_AFTER_NEIGHBOURS)
+        self._executor.submit(piece, done, failed, key="lesson", priority=_AFTER_NEIGHBOURS)
 
     def _end(self, trouble: str) -> None:
-        self.trouble = trouble
+        self._tell(trouble)
         self._next()
+
+    def _tell(self, trouble: str) -> None:
+        self.trouble = trouble
         self.changed.emit()
 
     def _stop(self) -> None:

@@ -28,7 +28,7 @@ from napari_segsam.train.config import TrainConfig, read_config
 from napari_segsam.train.curves import write_curves
 from napari_segsam.train.data.dataset import LoadedSample, SAMed2D, load, partial_labels
 from napari_segsam.train.leftovers import remove_leftovers
-from napari_segsam.train.priors import FOLDER, Asked, PriorStore
+from napari_segsam.train.priors import FOLDER, PriorSource, PriorStore
 from napari_segsam.train.run_log import LOG
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError, last_line
 
@@ -37,13 +37,13 @@ CURVES, LOCK = "curves.png", ".lock"
 
 
 def start(config: TrainConfig, resume: bool = False) -> tuple[Trainer, BatchMaker]:
-    """Read the data and build what learns from it; see ``beginning.begin``.
+    """Read the data and build what learns from it, or goes on; see ``beginning.begin`` and ``Trainer.resume``.
 
     Raises:
         UnreadableInputError: no picture is left to train on.
-        BadCheckpointError: weights that do not fit.
+        BadCheckpointError: weights, or a state to go on from, that do not fit.
         UnknownNameError: a data set to be left out is not there.
-        TrainingError: more processes than pictures in a step.
+        TrainingError: more processes than pictures in a step, or another config than the run was started with.
     """
     torch.manual_seed(config.seed)
     if config.threads:
@@ -77,6 +77,8 @@ def start(config: TrainConfig, resume: bool = False) -> tuple[Trainer, BatchMake
     mean_objects = float(np.mean([len(s.known) for s in samples]))
     w0 = config.losses.no_object or losses.no_object_weight(header.config.n_co, mean_objects)
     trainer = Trainer(config, model, header, w0, accelerator)
+    if resume:
+        trainer.resume()  # or it refuses, before hours are spent on maps
     share = accelerator.process_index, accelerator.num_processes
     told, priors = _told(samples, config, len(vocabulary)), _priors(samples, config, accelerator)
     return trainer, BatchMaker(samples, told, config, header.config, share, priors)
@@ -90,7 +92,7 @@ def _priors(samples: list[LoadedSample], config: TrainConfig, accelerator: Accel
     device = "cpu" if accelerator.device.type == "cpu" else str(accelerator.device)
     predictor = load_model(found.path, device, found.name, words=found.words, base=found.base)
     clickable(predictor)  # or it raises, before hours are spent
-    store = PriorStore(config.run.parent / FOLDER, Asked(lambda: predictor, config.priors.points))
+    store = PriorStore(config.run.parent / FOLDER, PriorSource(lambda: predictor, config.priors.points))
     every = [s.sample for s in samples]
     mine = store.paths(every[accelerator.process_index :: accelerator.num_processes])
     if accelerator.num_processes == 1:
@@ -125,8 +127,6 @@ def train(config_path: Path, resume: bool = False, watch: Callable[[Steps, int],
 
 def _run(config: TrainConfig, resume: bool, watch: Callable[[Steps, int], Steps] | None) -> Path:
     trainer, maker = start(config, resume)
-    if resume:
-        trainer.resume()
     writes = trainer.accelerator.is_main_process
     log_path = config.run / LOG
     if writes:

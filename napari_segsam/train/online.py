@@ -28,7 +28,7 @@ _ALPHAS = torch.linspace(0, 1, 21)
 _MARGIN = 0.1
 """Of the sides of SAM's mask, seen around it where no box says where to look."""
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 
 
@@ -60,7 +60,7 @@ PUBLISHED = OnlineSettings(base=BASE, batch=32, piece=8)
 """The authors' own: each step looks at the whole queue."""
 
 
-class Answer(NamedTuple):
+class Fused(NamedTuple):
     """What is shown for one crop.
 
     Attributes:
@@ -99,17 +99,13 @@ class _Served(NamedTuple):
 class OnlineLearner:
     """Answers and learns, crop by crop.
 
-    ``learn`` and ``reset`` belong on one background thread. ``answer`` may run on another meanwhile: it uses the
-    network as it was when the last step ended, and never waits.
+    A ``lesson`` belongs on one background thread. ``answer`` may run on another meanwhile: it uses the network as it
+    was when the last step ended, and never waits.
     """
 
     def __init__(self, settings: OnlineSettings | None = None, device: str | torch.device = "cpu") -> None:
         self.settings = settings or OnlineSettings()
         self.device = torch.device(device)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything: the next answers are SAM's own."""
         s = self.settings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(s.seed)
@@ -134,7 +130,7 @@ class OnlineLearner:
         """How many objects it has learnt from."""
         return self._served.corrections
 
-    def answer(self, crop: Picture, sam_logits: Logits) -> Answer:
+    def answer(self, crop: Pixels, sam_logits: Logits) -> Fused:
         """SAM's logits for a crop, fused with the network's.
 
         Args:
@@ -148,27 +144,19 @@ class OnlineLearner:
         served = self._served
         alpha = _mean_of_last(served.best_alphas)
         if alpha == 1.0:
-            return Answer(sam_logits.astype(np.float32), 1.0)
+            return Fused(sam_logits.astype(np.float32), 1.0)
         with torch.inference_mode():
             seen = self._square(crop, sam_logits)
             ours = _resized(served.net(self._batch([seen]))[0].cpu(), sam_logits.shape)[0]
             fused = alpha * torch.from_numpy(sam_logits.astype(np.float32)) + (1 - alpha) * ours
-        return Answer(fused.numpy(), alpha)
-
-    def learn(self, crop: Picture, sam_logits: Logits, corrected: NDArray[np.bool_], of: Hashable = None) -> float:
-        """One step, after a person corrected or confirmed an object; see :meth:`lesson`.
-
-        Returns:
-            The alpha that would have been best for this crop, judged with the network as it was before the step.
-        """
-        for _ in self.lesson(crop, sam_logits, corrected, of):
-            pass
-        return self._served.best_alphas[-1][1]
+        return Fused(fused.numpy(), alpha)
 
     def lesson(
-        self, crop: Picture, sam_logits: Logits, corrected: NDArray[np.bool_], of: Hashable = None
+        self, crop: Pixels, sam_logits: Logits, corrected: NDArray[np.bool_], of: Hashable = None
     ) -> Generator[None, None, None]:
-        """The same step in pieces, between which other things can be done; a reset meanwhile ends it.
+        """One step, after a person corrected or confirmed an object, in pieces between which other things can be done.
+
+        The alpha that would have been best for this crop is judged with the network as it was before the step.
 
         Args:
             crop: as it was given to :meth:`answer`.
@@ -184,10 +172,8 @@ class OnlineLearner:
         mask = _resized(truth[None], (self.settings.side, self.settings.side)) >= 0.5
         newest = _Crop(self._square(crop, sam_logits), mask, of)
         earlier = next((c for c in self._queue if of is not None and c.of == of), None)
-        others, net = [c for c in self._queue if c is not earlier], self._net
+        others = [c for c in self._queue if c is not earlier]
         before = yield from self._step(newest, others)
-        if net is not self._net:
-            return
         unseen = before if earlier is None else earlier.unseen
         self._queue = deque([*others, newest._replace(unseen=unseen)], self.settings.queue)
         ours = _resized(unseen, sam_logits.shape)[0]
@@ -197,26 +183,25 @@ class OnlineLearner:
 
     def _step(self, newest: _Crop, others: list[_Crop]) -> Generator[None, None, Tensor]:
         """Learn from the newest crop and some of the others, piece by piece -> (1, S, S) its logits from before."""
-        net, optimiser = self._net, self._optimiser
         drawn = self._draws.permutation(len(others))[: self.settings.batch - 1]
         crops = [newest, *(others[int(i)] for i in drawn)]
         before: list[Tensor] = []
-        optimiser.zero_grad()
+        self._optimiser.zero_grad()
         for first in range(0, len(crops), self.settings.piece):
             some = crops[first : first + self.settings.piece]
-            logits = net(self._batch([c.seen for c in some]))
+            logits = self._net(self._batch([c.seen for c in some]))
             loss = structure_loss(logits, torch.stack([c.mask for c in some]).float().to(self.device))
             (loss * (len(some) / len(crops))).backward()  # type: ignore[no-untyped-call]
             before += [] if before else [logits[0].detach().cpu()]
             yield
-        optimiser.step()
+        self._optimiser.step()
         return before[0]
 
     def _serve(self, best_alphas: tuple[tuple[Hashable, float], ...], corrections: int) -> None:
         net = copy.deepcopy(self._net).requires_grad_(False).eval()
         self._served = _Served(net, best_alphas, corrections)
 
-    def _square(self, crop: Picture, sam_logits: Logits) -> Tensor:
+    def _square(self, crop: Pixels, sam_logits: Logits) -> Tensor:
         """(4, S, S) uint8: the crop's colours and SAM's mask."""
         colours = torch.from_numpy(np.ascontiguousarray(crop)).reshape(*crop.shape[:2], -1).permute(2, 0, 1)
         mask = torch.from_numpy(np.where(sam_logits > 0, np.float32(255), np.float32(0)))[None]
@@ -273,7 +258,7 @@ def _resized(values: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.interpolate(values[None], list(size), mode="bilinear", align_corners=False, antialias=True)[0]
 
 
-def _check(crop: Picture, *planes: NDArray) -> None:  # type: ignore[type-arg]
+def _check(crop: Pixels, *planes: NDArray) -> None:  # type: ignore[type-arg]
     """Refuse what does not lie on one (rows, cols) grid."""
     colours = crop.ndim == 2 or (crop.ndim == 3 and crop.shape[2] == 3)
     if not colours or not crop.size or any(p.shape != crop.shape[:2] for p in planes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -15,17 +16,17 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
-from napari_segsam.core.errors import UnreadableInputError
+from napari_segsam.core.errors import UnreadableInputError, WriteError
 from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.protocols import Embedding, Predictor
 from napari_segsam.engine.zoo.automatic_masks import SAMAUG, finished
-from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented, maps_of, most_certain
-from napari_segsam.io.atomic import replacing
+from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented, maps_of, maps_version, most_certain
+from napari_segsam.io.atomic import replacing, write_bytes
 from napari_segsam.train.data.sample import Sample
 from napari_segsam.train.evaluation.targets import read_picture
 
@@ -36,7 +37,7 @@ _SAID_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class PriorSource:
     """Which model makes the maps; sent to other processes, so ``load`` is a function of a module or a partial of one.
 
     Attributes:
@@ -56,8 +57,28 @@ class Asked:
         predictor = self.load()
         if predictor is None:
             return PriorMaps.empty(view.shape)
-        embedding = predictor.embed(view, predictor.window_for(view, None, asked))
-        return finished(maps_of(predictor, embedding, self.points))
+        return maps_on(view, predictor, asked, self.points)
+
+    def version(self, view: SliceView, asked: Window | None) -> str:
+        """Of the maps of one slice: another one where they might differ; see :func:`maps_version`.
+
+        Raises:
+            BadPromptsError: the model takes no points.
+        """
+        predictor = self.load()
+        if predictor is None:
+            return "none"
+        return maps_version(predictor, view, predictor.window_for(view, None, asked), self.points)
+
+
+def maps_on(view: SliceView, predictor: Predictor, asked: Window | None, points: int) -> PriorMaps:
+    """The maps of one slice, seen through the window that was asked for.
+
+    Raises:
+        BadPromptsError: the model takes no points.
+    """
+    embedding = predictor.embed(view, predictor.window_for(view, None, asked))
+    return finished(maps_of(predictor, embedding, points))
 
 
 def augmented_view(view: SliceView, maps: PriorMaps) -> SliceView:
@@ -79,15 +100,15 @@ def surer_answer(predictor: Predictor, embeddings: Sequence[Embedding], prompts:
 class PriorStore:
     """Maps of pictures on disk, made where they are not there yet.
 
-    A file is named by the digest of picture, weights and code, so that no other model's maps are taken for them.
+    A file is named by the digest of picture, weights, clicks and code, so that no others' maps are taken for them.
 
     Args:
         folder: made where it is not there.
-        asked: whose maps.
+        source: whose maps.
     """
 
-    def __init__(self, folder: Path, asked: Asked) -> None:
-        self.folder, self._asked = folder, asked
+    def __init__(self, folder: Path, source: PriorSource) -> None:
+        self.folder, self._source = folder, source
 
     def paths(self, samples: Iterable[Sample]) -> dict[str, Path]:
         """The sample's name -> its file, for all whose picture can be read.
@@ -106,7 +127,7 @@ class PriorStore:
             view = SliceView(volume, 2, 0)
             path = self._path(view, window)
             if not is_whole(path, view.shape):
-                write_maps(path, self._asked.maps(view, window))
+                write_maps(path, self._source.maps(view, window))
                 made += 1
             found[sample.name] = path
             if time.monotonic() - said > _SAID_EVERY_S:
@@ -115,21 +136,25 @@ class PriorStore:
         log.info("prior maps of %d pictures, %d of them made now", len(found), made)
         return found
 
-    def _path(self, view: SliceView, window: Window | None) -> Path:
-        predictor = self._asked.load()
-        digest = "none" if predictor is None else predictor.digest(view, predictor.window_for(view, None, window))
-        return self.folder / f"{digest}-{self._asked.points}.safetensors"
+    def _path(self, view: SliceView, asked: Window | None) -> Path:
+        return self.folder / f"{self._source.version(view, asked)}.safetensors"
 
 
 def write_maps(path: Path, maps: PriorMaps) -> None:
-    """Write the maps of one picture, whole or not at all.
+    """Write the maps of one picture, whole or not at all; their folder is made where it is not there.
 
     Raises:
         WriteError: the disk is full or gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as (beside,):
-        save_file({"stability": maps.stability, "boundary": maps.boundary.astype(np.uint8)}, beside)
+    data = save({"stability": maps.stability, "boundary": maps.boundary.astype(np.uint8)})
+    try:
+        with replacing(path) as (beside,):
+            path.parent.mkdir(exist_ok=True)
+            write_bytes(beside, data)
+    except WriteError:
+        with suppress(OSError):
+            path.parent.rmdir()  # which the system does only where it is empty
+        raise
 
 
 def read_maps(path: Path) -> NDArray[np.float32]:

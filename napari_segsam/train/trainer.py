@@ -27,6 +27,8 @@ from napari_segsam.train.objective import TERMS, Objective, Shares
 STATE, MODEL = "state.safetensors", "model.safetensors"
 _MAY_CHANGE = {"run", "steps", "save_every", "calibrate", "device", "threads", "workers", "backbone", "warm_start"}
 """Keys of the config that may differ when a run is resumed: they change its length, its place or its pace."""
+_BEFORE = {"priors.model": None}
+"""What a run was told whose state is older than the key."""
 _READABLE = 240
 """Characters of a library's message: torch names every tensor that does not fit."""
 
@@ -184,9 +186,9 @@ class Trainer:
         self.step = step
 
     def _check_same(self, then: dict[str, object] | None) -> None:
-        now = _compared(self.config)
-        for key in sorted(now.keys() & (then or {}).keys()):
-            if then is not None and then[key] != now[key]:
+        now, then = _compared(self.config), _BEFORE | (then or {})
+        for key in sorted(now.keys() & then.keys()):
+            if then[key] != now[key]:
                 raise TrainingError(
                     f"'{key}' was {json.dumps(then[key])} when this run was started and is {json.dumps(now[key])} now; "
                     "put it back, or start another run with warm_start."

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from napari_segsam.core.labels import Label, LabelMap
+from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.engine.proposals import MOST
 from napari_segsam.engine.zoo.slice_detector import load_detector
 from napari_segsam.io.labels.files import write_labels
 from napari_segsam.io.labels.names import parse_names
@@ -58,6 +60,24 @@ def test_boxes_below_the_threshold_are_left_out(run, scan, fake, polyps, tmp_pat
     assert set(np.unique(painted(out))) == {0, 1}
 
 
+def test_a_class_of_the_detectors_is_called_as_the_model_calls_it_as_in_the_window(run, scan, fake, polyps, tmp_path):
+    fake.vocabulary = Vocabulary(("liver", "tumour"), {"big_polyp": "tumour"})
+    out = tmp_path / "s.nii.gz"
+    assert run("suggest", scan, "--detector", polyps, "--out", out).exit_code == 0
+    assert parse_names(tmp_path / "s.nii.gz.labels.json") == {1: "tumour", 2: "polyp"}
+
+
+def test_boxes_beyond_the_most_that_are_filled_are_said_slice_by_slice(run, scan, fake, tmp_path):
+    answer = np.zeros((1, 300, 6), np.float32)
+    answer[0, :, :4] = (1, 3, 11, 11)
+    answer[0, :, 4] = np.linspace(0.9, 0.5, 300)
+    path, out = tmp_path / "polyps.onnx", tmp_path / "s.nii.gz"
+    path.write_bytes(detector(answer, {"task": "detect", "names": "{0: 'polyp'}"}, (24, 24)))
+    done = run("suggest", scan, "--detector", path, "--out", out, "--slices", "3:5")
+    assert done.exit_code == 0 and len(fake.predicted) == 2 * MOST
+    assert f"Slice 3 along k: Beyond the best {MOST}, 250 boxes with lower scores were left out." in done.stderr
+
+
 def test_a_model_that_names_nothing_fills_a_detectors_boxes(run, scan, fake, polyps, tmp_path):
     fake.vocabulary = SilentPredictor().vocabulary
     out = tmp_path / "s.nii.gz"
@@ -70,6 +90,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(run, scan, fake, polyps, tmp_
     out = tmp_path / "s.nii.gz"
     for arguments, said in (
         (("--threshold", "0.5"), "name the detector by --detector"),
+        (("--detector", polyps, "--threshold", "0.01"), "0.05"),
         (("--detector", tmp_path / "absent.onnx"), "absent.onnx cannot be read"),
         (("--detector", scan), "is no detector that can be used here"),
     ):
@@ -88,6 +109,14 @@ def test_a_folder_of_pictures_becomes_a_detector_and_is_measured_on_the_others(r
     said = r"finds liver, spleen, thing; how well is [01]\.\d{3} \(.*on 2 pictures of the split 'val'\)\.$"
     assert re.search(said, done.stderr.splitlines()[-1])
     assert load_detector(out).classes == ("liver", "spleen", "thing")
+
+
+def test_of_a_large_folder_a_part_is_learnt_and_that_is_said(run, tmp_path):
+    data, out = write(tmp_path / "data"), tmp_path / "mine.safetensors"
+    done = run("detector", "train", data, "--out", out, "--side", "32", "--steps", "1", "--limit", "3")
+    assert done.exit_code == 0, done.stderr
+    assert "split 'train': 3 of 4 pictures, taken evenly" in done.stderr and "3 pictures, 9 boxes" in done.stderr
+    assert "split 'val'" in done.stderr.splitlines()[-1] and "on 2 pictures" in done.stderr
 
 
 def test_without_a_split_all_pictures_are_learnt_and_how_well_is_not_known(run, tmp_path):

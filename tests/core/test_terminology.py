@@ -19,6 +19,8 @@ from napari_segsam.core.terminology import (
     Vocabulary,
     colour_of,
     read_cards,
+    spelled,
+    told_apart,
 )
 from napari_segsam.core.volume import MODALITIES
 
@@ -179,3 +181,32 @@ def test_no_two_cards_share_their_codes_but_the_two_oedemas():
             by_coding.setdefault(card.coding, []).append(card.name)
     shared = [names for names in by_coding.values() if len(names) > 1]
     assert shared == [["perihematomal_edema", "peritumoral_edema"]]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("Left Kidney", "left_kidney"),
+        ("  polyp -- (LARGE)_", "polyp_large"),
+        ("Селезёнка 2", "селезёнка_2"),
+        ("Le\u0301sion", "lésion"),
+        ("यकृत", "यकृत"),
+        ("!?", ""),
+    ],
+)
+def test_a_name_keeps_its_letters_and_digits_in_any_script(said, name):
+    assert spelled(said) == name
+
+
+@given(st.text(max_size=20))
+def test_a_name_that_is_spelled_so_is_a_class_of_that_name(said):
+    name = spelled(said)
+    assert spelled(name) == name
+    assert not name or Vocabulary((name,)).canonical(said) == name
+
+
+@given(st.lists(st.sampled_from(["polyp", "Polyp", "?", "", "class 0", "class_1", "class_3", "肝"]), max_size=8))
+def test_classes_that_are_told_apart_are_as_many_as_before_and_all_different(said):
+    names = told_apart(said)
+    assert len(names) == len(set(names)) == len(said) and all(names)
+    assert all(spelled(name) == name for name in names)

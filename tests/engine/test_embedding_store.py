@@ -114,11 +114,6 @@ def test_what_the_window_hides_does_not_matter_nor_which_scan_it_is(tmp_path):
     assert first == second
 
 
-def test_the_version_of_the_code_is_that_of_its_text():
-    assert len(stored_features.code_version()) == 64
-    assert all((Path(stored_features.__file__).parent / name).exists() for name in stored_features._MADE_BY)
-
-
 # -- what is worth it
 def test_a_fast_model_leaves_nothing_on_the_disk_and_is_not_looked_for_again(store, predictor, view, monkeypatch):
     store.worth_seconds = 0.1

@@ -51,6 +51,13 @@ def test_a_settled_suggestion_closes_those_of_its_class_that_overlap_it_on_its_s
     assert bool(still_open([other], place, (settled,))) is is_open
 
 
+@pytest.mark.parametrize(("source", "is_open"), [("", False), ("detector 0123456789ab", True)])
+def test_a_settled_suggestion_closes_those_of_its_own_source_only(source, is_open):
+    settled = Settled((2, 4), "liver", Suggestion("liver", 0.9, block((2, 7), (3, 8))).box)
+    other = Suggestion("liver", 0.5, block((2, 7), (3, 8)), source=source)
+    assert bool(still_open([other], (2, 4), (settled,))) is is_open
+
+
 def test_an_empty_suggestion_is_never_listed():
     assert still_open([Suggestion("liver", 0.9, np.zeros((4, 4), bool))], (2, 0), ()) == ()
 

@@ -1,5 +1,7 @@
 """Boxes of a detector in the window: its file chosen, its boxes proposed, outlined, accepted and rejected by hand."""
 
+from threading import Event
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from napari_segsam.core.volume import Window
 from napari_segsam.engine.zoo.onnx_detector import Letterbox
 from napari_segsam.gui import detector_panel
 from napari_segsam.gui.prompt_layers import BOXES, PREVIEW
-from napari_segsam.io.last_detector import last_detector
+from napari_segsam.io.last_detector import last_detector, remember_detector
 from napari_segsam.model.detector import Detector, DetectorHeader, save_detector
 from tests.engine.zoo.onnx_by_hand import detector
 from tests.fakes import SilentPredictor, block_volume
@@ -87,7 +89,8 @@ def test_boxes_of_an_exported_detector_are_proposed_and_worked_through_from_the_
     assert listed(looking) == ["left polyp   90%", "left polyp   40%"]
     first = chosen(looking)
     outline = looking.layer(PREVIEW).data
-    assert ((outline > 0).sum() == first.mask.sum()) and first.source == "polyps.onnx"
+    source = f"detector {panel(looking)._detector.sha256[:12]}"  # a file's name may be a patient's
+    assert ((outline > 0).sum() == first.mask.sum()) and first.source == source
     drawn = np.asarray(looking.layer(BOXES).data[0])
     assert looking.layer(BOXES).visible and len(looking.layer(BOXES).data) == 1
     assert sorted(np.ptp(drawn, axis=0).round(3)) == pytest.approx([0, 19, 23], abs=0.01)
@@ -101,7 +104,7 @@ def test_boxes_of_an_exported_detector_are_proposed_and_worked_through_from_the_
     looking.key(Qt.Key.Key_Backspace)
     looking.rest()
     assert listed(looking) == [] and not looking.layer(BOXES).visible and not (looking.layer(PREVIEW).data > 0).any()
-    assert [n.split(" of ")[1] for n in session.undo_names] == ["polyps.onnx"] * 2
+    assert [n.split(" of ")[1] for n in session.undo_names] == [source] * 2
     assert not looking.dock.error.text
 
 
@@ -139,6 +142,73 @@ def test_a_detector_of_our_own_is_read_and_remembered_for_the_next_window(lookin
     looking.wait(lambda: later.about.text() == "mine.safetensors: liver")
     looking.rest()
     later.deleteLater()
+
+
+def test_a_detector_that_lies_on_a_drive_that_is_gone_is_looked_for_only_when_it_is_asked(looking, tmp_path):
+    remember_detector(tmp_path / "gone.onnx")
+    later = detector_panel.DetectorPanel(looking.dock.workbench, looking.dock)
+    assert later.propose.isEnabled() and not looking.dock.error.text
+    press(later.propose)
+    looking.wait(lambda: "gone.onnx cannot be read" in looking.dock.error.text)
+    assert later.propose.isEnabled()
+    later.deleteLater()
+
+
+@pytest.fixture
+def slow(looking, monkeypatch, polyps):
+    """A panel that remembers a detector whose file is read once the event is set; any other file at once."""
+    remember_detector(polyps)
+    goes_on, load = Event(), detector_panel.load_detector
+
+    def wait_and_load(path):
+        assert path != polyps or goes_on.wait(10)
+        return load(path)
+
+    monkeypatch.setattr(detector_panel, "load_detector", wait_and_load)
+    made = detector_panel.DetectorPanel(looking.dock.workbench, looking.dock)
+    yield made, goes_on
+    goes_on.set()
+    made.deleteLater()
+
+
+def test_a_detector_that_is_read_when_another_one_was_chosen_is_not_asked(looking, monkeypatch, slow, tmp_path):
+    panel_, goes_on = slow
+    press(panel_.propose)
+    assert not panel_.propose.isEnabled()
+    other = onnx(tmp_path / "other.onnx")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(other), ""))
+    press(panel_.choose)
+    goes_on.set()
+    looking.wait(lambda: panel_.about.text() == "other.onnx: left polyp, spleen")
+    looking.rest()
+    assert listed(looking) == [] and last_detector() == other
+
+
+def test_a_detector_that_is_read_when_the_person_looks_elsewhere_is_not_asked_there(looking, slow):
+    panel_, goes_on = slow
+    press(panel_.propose)
+    looking.look_at(looking.layers[0], (10, 8, 7))
+    goes_on.set()
+    looking.wait(panel_.propose.isEnabled)
+    looking.rest()
+    assert panel_.about.text().startswith("polyps.onnx: ") and listed(looking) == []
+
+
+def test_the_button_stops_what_it_began(looking, monkeypatch, polyps):
+    use(looking, monkeypatch, polyps)
+    finder, goes_on = panel(looking)._detector.finder, Event()
+    find = type(finder).find
+    monkeypatch.setattr(type(finder), "find", lambda *args: goes_on.wait(10) and find(*args))
+    press(panel(looking).propose)
+    assert panel(looking).propose.text() == "Stop"
+    press(panel(looking).propose)
+    assert panel(looking).propose.text() == "Propose boxes"
+    goes_on.set()
+    looking.rest()
+    assert listed(looking) == []
+    press(panel(looking).propose)
+    looking.wait(lambda: len(listed(looking)) == 2)
+    assert panel(looking).propose.text() == "Propose boxes"
 
 
 def test_a_file_that_is_no_detector_says_so_and_the_last_one_stays(looking, monkeypatch, polyps, tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def models(monkeypatch):
     made = []
 
     def load(model, device):
-        fake = FakePredictor(name=model, sha256=f"{len(made):064d}", sure=0.05)
+        fake = FakePredictor(name=model, sha256=sha256(model.encode()).hexdigest(), sure=0.05)
         made.append(LearningPredictor(fake, OnlineSettings(base=4, side=32)))
         return made[-1]
 
@@ -128,6 +129,23 @@ def test_another_model_begins_anew_and_goes_on_learning(learning, models):
     learning.wait(lambda: models[1].corrections == 1)
     tick(learning)
     assert said(learning) == f"{ALONE} What was learnt from 1 correction is kept." and not models[1].learns
+
+
+def test_the_same_model_loaded_anew_begins_anew_and_learns_on_slices_that_it_has_seen(learning, models):
+    tick(learning)
+    commit(learning, 3)
+    learning.wait(lambda: models[0].corrections == 1)
+    bench = learning.dock.workbench
+    bench.use_model(models[0].name, "cpu")
+    learning.wait(lambda: len(models) == 2 and bench.controller.predictor is models[1])
+    learning.rest()
+    assert models[1].sha256 == models[0].sha256 and models[1].corrections == 0
+    bench.controller.next_object()
+    scan = learning.layers[0]
+    learning.click(learning.world(scan, (30, 8, 3)))  # on the slice that the first one embedded
+    learning.rest()
+    learning.key(Qt.Key.Key_C)
+    learning.wait(lambda: models[1].corrections == 1)
 
 
 def test_a_stroke_on_what_was_committed_is_learnt_too(learning, models):

@@ -126,3 +126,23 @@ def test_a_family_without_points_is_refused_in_one_sentence(hand, predictor):
     QTest.mouseClick(hand.dock.prior_panel.make, Qt.MouseButton.LeftButton)
     hand.wait(lambda: hand.dock.error.text, 60)
     assert "takes no points" in hand.dock.error.text and not hand.dock.prior_panel.bar.isVisible()
+
+
+def test_they_are_hidden_and_shown_with_the_other_layers_and_new_ones_are_seen(opened):
+    made(opened)
+    (stability,), (boundary,) = named(opened, STABILITY), named(opened, BOUNDARY)
+    others = [opened.layer(name) for name in ("preview", "labels", "semantic")]
+    boundary.visible = False  # by hand
+    opened.key(Qt.Key.Key_V)
+    assert not any(layer.visible for layer in (stability, boundary, *others))
+    opened.key(Qt.Key.Key_V)
+    assert stability.visible and not boundary.visible and all(layer.visible for layer in others)
+    for layer in others:
+        layer.visible = False
+    opened.key(Qt.Key.Key_V)
+    assert not stability.visible  # it alone was to be seen
+    opened.key(Qt.Key.Key_V)
+    assert stability.visible and not others[0].visible
+    opened.key(Qt.Key.Key_V)
+    made(opened)
+    assert stability.visible

@@ -188,6 +188,35 @@ def test_a_download_shows_how_much_has_come_and_can_be_cancelled_and_begun_again
     assert not progress.isVisible()
 
 
+@pytest.mark.parametrize("meanwhile", [None, "echo-page"])
+def test_a_file_that_comes_although_its_download_was_cancelled_is_offered_no_longer(zoo, monkeypatch, meanwhile):
+    """With its last piece, so that the hub does not hear of it any more; and what is chosen meanwhile stays."""
+    come, begun = threading.Event(), []
+
+    def fetch(_repo, _revision, _file, download):
+        begun.append(download)
+        come.wait(10)
+        monkeypatch.setattr(hub, "cached", lambda *_: zoo.file)
+        return zoo.file
+
+    monkeypatch.setattr(hub, "cached", lambda *_: None)
+    monkeypatch.setattr(hub, "fetch", fetch)
+    note, rows = zoo.panel.note, zoo.panel.model.native
+    choose(zoo, "echo-hub")
+    press(zoo, "Download echo-hub")
+    zoo.wait(lambda: begun and note.progress.isVisible())
+    QTest.mouseClick(note.progress.cancel, Qt.MouseButton.LeftButton)
+    assert "echo-hub</b> is not here" in note.text.text()
+    if meanwhile is not None:
+        choose(zoo, meanwhile)
+    come.set()
+    zoo.wait(lambda: rows.findText("echo-hub") >= 0)
+    assert note.isVisible() == (meanwhile is not None) and "echo-hub" not in note.text.text()
+    assert in_use(zoo) == "fake" and zoo.panel.model.value == "nano"
+    choose(zoo, "echo-hub")
+    zoo.wait(lambda: in_use(zoo) == "echo-hub")
+
+
 def test_a_download_ends_with_the_dock(zoo, slow):
     choose(zoo, "echo-hub")
     press(zoo, "Download echo-hub")

@@ -24,9 +24,14 @@ def test_the_detector_that_was_chosen_last_is_remembered(tmp_path, monkeypatch):
     assert last_detector() == tmp_path / "first.onnx"
 
 
-def test_one_that_is_gone_is_forgotten_and_so_is_what_cannot_be_a_path(tmp_path, state):
-    remember_detector(tmp_path / "gone.onnx")
-    assert last_detector() is None
+def test_its_file_is_not_looked_for_as_that_may_take_long_on_a_network(tmp_path, monkeypatch):
+    remember_detector(tmp_path / "away.onnx")
+    monkeypatch.setattr(Path, "stat", lambda self, **_: 1 / 0)
+    assert last_detector() == tmp_path / "away.onnx"
+
+
+def test_what_cannot_be_a_path_is_none(tmp_path, state):
+    remember_detector(tmp_path / "first.onnx")
     for nonsense in (b"\xff\xfe\x00", b"a\x00b", b""):
         (state / "detector.txt").write_bytes(nonsense)
         assert last_detector() is None

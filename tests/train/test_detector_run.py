@@ -26,10 +26,33 @@ def test_a_folder_of_pictures_becomes_a_detectors_file(tmp_path):
     data = SAMed2D(write(tmp_path / "data"))
     lesson = lesson_of_data(data, 32)
     assert (len(lesson.names), len(lesson.examples), lesson.boxes) == (3, 6, 18)
-    model = teach_detector(lesson, out, steps=2, watch=lambda steps, count: seen.append(count) or steps)
-    assert seen == [2]
+    model = teach_detector(lesson, out, steps=2, watch=lambda *said: seen.append(said[1:]) or said[0])
+    assert seen == [(2, "training")]
     assert load_finder(out).names == lesson.names
     assert 0 <= measured(model, lesson_of_data(data, 32, lesson.names)) <= 1
+
+
+def test_of_too_many_pictures_as_many_are_read_as_are_allowed_evenly_and_shown(tmp_path):
+    data, seen = SAMed2D(write(tmp_path, 12)), []
+
+    def watch(items, total, what):
+        for n, item in enumerate(items):
+            seen.append((n, total, what, item.sample.name))
+            yield item
+
+    lesson = lesson_of_data(data, 32, limit=3, watch=watch)
+    assert (len(lesson.examples), lesson.boxes, len(data.samples)) == (3, 9, 12)
+    assert [s[:3] for s in seen] == [(n, 3, "reading") for n in range(3)]
+    assert [s[3] for s in seen] == [data.samples[n].name for n in (0, 6, 11)]
+
+
+def test_pictures_are_read_one_after_another_and_what_cannot_be_read_is_left_out(tmp_path):
+    data = SAMed2D(write(tmp_path))
+    data.samples[1].path.write_bytes(b"no picture")
+    held = []
+    lesson = lesson_of_data(data, 32, watch=lambda items, *_: (held.append(len(i.store.kept)) or i for i in items))
+    assert len(lesson.examples) == 5 and max(held) == 1
+    assert len(data.skipped) == 1
 
 
 def test_a_side_that_does_not_halve_five_times_is_refused(tmp_path):
@@ -56,6 +79,11 @@ def test_a_labelled_scan_is_a_lesson_slice_by_slice(axis):
     if axis == 2:  # rows are j and columns i, four times as large; the liver is i 1..11, j 1..9
         liver = lesson.examples[0].corners[lesson.examples[0].classes == 1]
         assert liver.tolist() == [[4, 4, 48, 40]]
+
+
+def test_of_too_many_slices_as_many_are_learnt_as_are_allowed():
+    volume = block_volume((24, 20, 8))
+    assert len(lesson_of_scan(volume, organs(volume), 2, 32, limit=4).examples) == 4
 
 
 def test_a_scan_without_a_label_is_refused():

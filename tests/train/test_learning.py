@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from napari_segsam.core.prompts import Box, Click, Prompts
+from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.zoo.prior_maps import clickable
 from napari_segsam.train.learning import LearningPredictor, picture_of
 from napari_segsam.train.online import OnlineSettings
 from tests import zoo
+from tests.fakes import FakePredictor, block_volume
 from tests.tiny import loaded, picture_view, tiny
 
 SMALL = OnlineSettings(base=8, side=32, rate=2e-3)
@@ -77,7 +79,6 @@ def test_while_it_does_not_learn_the_answers_are_the_models_bit_for_bit(pupil, p
         embedding = fresh.embed(view, None)
         said = model.predict(embedding, prompts)
         assert same(fresh.predict(embedding, prompts), said)
-        assert same(fresh.suggest(embedding)[0], model.suggest(embedding)[0]) if fresh.suggest(embedding) else True
         assert np.array_equal(fresh.logits(embedding, prompts), model.logits(embedding, prompts))
     pupil.learns = False
     try:
@@ -90,6 +91,15 @@ def test_while_it_does_not_learn_the_answers_are_the_models_bit_for_bit(pupil, p
 
 def embedding_of(view):
     return zoo.predictor().embed(view, None)
+
+
+def test_what_it_names_by_itself_is_what_the_model_names():
+    model = FakePredictor()
+    view = SliceView(block_volume(), 2, 3)
+    learning = LearningPredictor(model)
+    found = learning.suggest(learning.embed(view, None))
+    assert [s.name for s in found] == ["liver", "spleen", "kidney_left"]
+    assert all(same(mine, its) for mine, its in zip(found, model.suggest(model.embed(view, None)), strict=True))
 
 
 def test_before_five_lessons_the_answers_are_the_models_and_nothing_says_otherwise():
@@ -212,6 +222,17 @@ def test_nothing_is_learnt_on_a_slice_whose_embedding_is_gone():
     assert list(learning.lesson(view, BOX, TRUTH)) == []
 
 
+def test_it_learns_on_slices_that_another_one_of_the_same_weights_embedded():
+    """As after loading the model anew on another device, with other options or a class more."""
+    view, cache = a_view(), EmbeddingCache()
+    former = LearningPredictor(zoo.predictor(), SMALL)
+    cache.embedding(former, view, None)
+    learning = LearningPredictor(zoo.predictor(), SMALL)
+    learning.predict(cache.embedding(learning, view, None), BOX)
+    assert list(learning.lesson(view, BOX, TRUTH)) != []
+    assert (learning.corrections, former.corrections) == (1, 0)
+
+
 def test_after_forgetting_it_answers_alone_and_a_lesson_under_way_is_lost():
     learning = taught(6)
     view = a_view(30)
@@ -223,6 +244,25 @@ def test_after_forgetting_it_answers_alone_and_a_lesson_under_way_is_lost():
     assert list(lesson) == []
     assert (learning.alpha, learning.corrections, learning.lacks) == (1, 0, 5)
     assert same(learning.predict(embedding, BOX), zoo.predictor().predict(embedding, BOX))
+
+
+@pytest.mark.parametrize("number", ["alpha", "lacks", "corrections"])
+def test_its_numbers_can_be_read_while_another_thread_forgets(number):
+    class Fickle(LearningPredictor):
+        """Another thread forgets between any two looks at what was learnt."""
+
+        @property
+        def _learner(self):
+            learnt, self.learnt = self.learnt, None
+            return learnt
+
+        @_learner.setter
+        def _learner(self, learner):
+            self.learnt = learner
+
+    fickle = Fickle(zoo.predictor(), SMALL)
+    fickle._learner = fickle._new()
+    assert getattr(fickle, number) == {"alpha": 1, "lacks": 5, "corrections": 0}[number]
 
 
 def test_a_gpu_that_fails_takes_along_what_was_learnt_and_the_answer_is_the_models(monkeypatch, caplog):

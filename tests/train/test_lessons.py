@@ -11,7 +11,7 @@ from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.executor import ImmediateExecutor
 from napari_segsam.engine.session import Session
 from napari_segsam.train.lessons import AT_MOST, Learns, Lessons
-from tests.engine.by_hand import commit_on, paint, truth
+from tests.engine.by_hand import brush, commit_on, on_slices, paint, truth
 from tests.fakes import LIVER, SPLEEN, FakePredictor, ManualExecutor, block_volume
 
 
@@ -21,6 +21,7 @@ class Pupil(FakePredictor):
 
     learns: bool = False
     told: list = field(default_factory=list)
+    begun: list = field(default_factory=list)
     wrong: BaseException | None = None
     corrections: int = 0
     lacks: int = 5
@@ -29,6 +30,7 @@ class Pupil(FakePredictor):
     def lesson(self, view, prompts, corrected, of=None):
         if self.wrong is not None:
             raise self.wrong
+        self.begun.append(view.index)
         yield
         self.told.append((view.index, prompts, corrected, of))
         self.corrections += 1
@@ -86,19 +88,44 @@ def test_a_stroke_on_what_was_committed_is_a_lesson_again_about_the_same_object(
     assert second[1] is first[1] and second[3] == first[3]
 
 
-def test_what_nobody_prompted_is_no_lesson(controller, pupil, lessons):
-    commit_on(controller, 3)
-    pupil.told.clear()
-    paint(controller, (20, 15, 3), 7)  # a new object by brush alone
-    controller.show(2, 4)
-    paint(controller, (3, 3, 4), 1)
-    controller.suggest()
-    controller.accept(controller.session.suggestions[0])
+def test_an_object_by_brush_alone_is_no_lesson(controller, pupil, lessons):
     controller.show(2, 3)
-    controller.through.propagate(1, at_most=2)
-    controller.undo()
-    controller.redo()
-    assert pupil.told == []
+    paint(controller, (20, 15, 3), 7)
+    paint(controller, (20, 16, 3), 7)
+    assert on_slices(controller.session, 7) == [3] and pupil.told == []
+
+
+def test_what_was_carried_is_no_lesson_and_neither_is_a_stroke_on_it(controller, pupil, lessons):
+    commit_on(controller, 3)
+    controller.through.propagate(1, at_most=1)
+    assert on_slices(controller.session) == [3, 4]
+    controller.show(2, 4)
+    paint(controller, (20, 15, 4), 1)
+    assert [k for k, *_ in pupil.told] == [3]
+
+
+def test_an_accepted_suggestion_is_no_lesson_and_neither_is_what_it_takes_of_an_object_round_it(
+    controller, pupil, lessons
+):
+    commit_on(controller, 3)
+    shape = controller.session.labels.voxels.shape
+    rest = np.argwhere(controller.session.labels.voxels[:, :, 3] == 0)
+    brush(controller, np.ravel_multi_index((*rest.T, np.full(len(rest), 3)), shape), 1)
+    had, told = (controller.session.labels.voxels == 1).sum(), len(pupil.told)
+    controller.suggest()
+    spleen = next(s for s in controller.session.suggestions if s.name == "spleen")
+    controller.accept(spleen)
+    assert had - (controller.session.labels.voxels == 1).sum() == spleen.mask.sum() > 0
+    assert len(pupil.told) == told == 2
+
+
+def test_undo_and_redo_are_no_lessons(controller, pupil, lessons):
+    commit_on(controller, 3)
+    paint(controller, (20, 15, 3), 1)
+    for act in (controller.undo, controller.undo, controller.redo, controller.redo):
+        act()
+    assert controller.session.undo_names[:2] == ("brush", "commit liver")
+    assert len(pupil.told) == 2
 
 
 def test_another_object_is_another_correction(controller, pupil, lessons):
@@ -189,6 +216,14 @@ def test_of_corrections_of_the_same_object_that_wait_the_last_one_counts(control
     assert pupil.told[1][2].sum() == pupil.told[0][2].sum() + 3
 
 
+def test_a_correction_that_is_corrected_again_while_it_waits_goes_to_the_end(controller, pupil, later, waiting):
+    commit_on(controller, 2, 3, 4)
+    controller.show(2, 3)
+    paint(controller, (20, 15, 3), 1)
+    later.run_all()
+    assert [k for k, *_ in pupil.told] == [2, 4, 3]
+
+
 @pytest.mark.parametrize("act", ["forget", "switch off", "another model"])
 def test_what_waits_is_dropped(controller, pupil, later, waiting, act):
     commit_on(controller, 2, 3)
@@ -200,6 +235,53 @@ def test_what_waits_is_dropped(controller, pupil, later, waiting, act):
     }[act]()
     later.run_all()
     assert pupil.told == []
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_nothing_of_a_lesson_that_was_dropped_is_done_any_more(controller, pupil, later, waiting, pieces):
+    commit_on(controller, 2)
+    for _ in range(pieces):
+        later.run_next()
+        later.deliver()
+    waiting.forget()
+    later.run_all()
+    assert pupil.begun == [2] * pieces and pupil.told == []
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 2])
+def test_what_is_committed_after_a_reset_is_learnt_however_long_that_takes(controller, pupil, later, waiting, pieces):
+    commit_on(controller, 2, 3)
+    for _ in range(pieces):
+        later.run_next()
+        later.deliver()
+    waiting.forget()
+    commit_on(controller, 4, 5)
+    pupil.told.clear()
+    later.run_all()
+    assert [k for k, *_ in pupil.told] == [4, 5] and pupil.corrections == 2
+
+
+def test_what_is_committed_between_two_resets_is_forgotten(controller, pupil, later, waiting):
+    waiting.forget()
+    commit_on(controller, 2)
+    waiting.forget()
+    commit_on(controller, 3)
+    later.run_all()
+    assert [k for k, *_ in pupil.told] == [3]
+
+
+def test_a_reset_that_fails_says_why_and_what_comes_after_it_is_learnt(controller, pupil, later, waiting, monkeypatch):
+    def fails():
+        raise ZeroDivisionError
+
+    said = []
+    monkeypatch.setattr(pupil, "forget", fails)
+    waiting.changed.connect(lambda: said.append(waiting.trouble))
+    waiting.forget()
+    commit_on(controller, 3)
+    later.run_all()
+    assert "ZeroDivisionError" in said[0] and said[-1] == ""
+    assert [k for k, *_ in pupil.told] == [3]
 
 
 def test_forgetting_is_a_job_of_the_models_thread_and_said_when_it_is_done(controller, pupil, later, waiting):

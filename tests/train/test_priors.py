@@ -1,5 +1,6 @@
 """SAMAug in training and evaluation: maps made once, each picture shown twice, the surer of two answers."""
 
+import errno
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.core.errors import BadPromptsError, WriteError
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.engine.zoo import prior_maps
+from napari_segsam.engine.zoo.automatic_masks import SAMAUG
 from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented
-from napari_segsam.train import augment, batches
+from napari_segsam.train import augment, batches, priors
 from napari_segsam.train.batches import BatchMaker
 from napari_segsam.train.config import DataConfig, PriorsConfig, TrainConfig, read_config
 from napari_segsam.train.data.dataset import SAMed2D, load, partial_labels
@@ -21,7 +24,7 @@ from napari_segsam.train.evaluation.picture import Picture
 from napari_segsam.train.evaluation.run import Evaluation
 from napari_segsam.train.evaluation.targets import list_targets, read_picture
 from napari_segsam.train.objective import Objective
-from napari_segsam.train.priors import Asked, PriorStore, augmented_view, read_maps, surer_answer, write_maps
+from napari_segsam.train.priors import PriorSource, PriorStore, augmented_view, read_maps, surer_answer, write_maps
 from napari_segsam.train.trainer import _compared
 from tests import clickable
 from tests.fakes import FakePredictor
@@ -43,7 +46,7 @@ def samples(root):
 
 def store_in(folder, predictor=None, points=8):
     made = clickable.predictor() if predictor is None else predictor
-    return PriorStore(folder, Asked(lambda: made, points)), made
+    return PriorStore(folder, PriorSource(lambda: made, points)), made
 
 
 def maker_of(root, samples, priors, **options):
@@ -60,12 +63,42 @@ def test_maps_are_made_once_and_kept_by_picture_and_weights(samples, tmp_path):
     paths = store.paths(every)
     assert set(paths) == {s.name for s in every} and len(set(paths.values())) == 6
     clicks = model.model.clicks
-    assert clicks == 6 * 64
+    assert 6 * 64 < clicks < 2 * 6 * 64  # what is kept is asked for twice
     assert store_in(tmp_path / "priors", model)[0].paths(every) == paths and model.model.clicks == clicks
     others, _ = store_in(tmp_path / "priors", clickable.predictor(sha256="d" * 64))
     assert not set(others.paths(every).values()) & set(paths.values())
     fewer, _ = store_in(tmp_path / "priors", model, points=4)
     assert not set(fewer.paths(every[:1]).values()) & set(paths.values())
+
+
+def test_maps_are_made_again_when_the_search_or_its_code_is_another_one(samples, tmp_path, monkeypatch):
+    store, _ = store_in(tmp_path)
+    sample = samples[0].sample
+    found = [store.paths([sample])[sample.name]]
+    monkeypatch.setattr(prior_maps, "SAMAUG", replace(SAMAUG, least_stability=0.5))
+    found.append(store.paths([sample])[sample.name])
+    monkeypatch.setattr(prior_maps, "code_version", lambda made_by: "another")
+    found.append(store.paths([sample])[sample.name])
+    assert len(set(found)) == 3
+
+
+def refuse(*_):
+    raise OSError(errno.ENOSPC, "full")
+
+
+def test_what_cannot_be_written_is_said_in_a_sentence_and_leaves_no_folder(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError, match="is a file"):
+        write_maps(tmp_path / "file" / "a.safetensors", PriorMaps.empty((4, 4)))
+    monkeypatch.setattr(priors, "write_bytes", refuse)
+    with pytest.raises(WriteError, match="the disk is full"):
+        write_maps(tmp_path / "priors" / "a.safetensors", PriorMaps.empty((4, 4)))
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "priors").mkdir()
+    (tmp_path / "priors" / "b.safetensors").write_text("")
+    with pytest.raises(WriteError, match="the disk is full"):
+        write_maps(tmp_path / "priors" / "a.safetensors", PriorMaps.empty((4, 4)))
+    assert [p.name for p in (tmp_path / "priors").iterdir()] == ["b.safetensors"]
 
 
 def test_files_hold_what_was_found_and_a_damaged_one_is_made_again(samples, tmp_path):
@@ -206,8 +239,8 @@ def test_an_evaluation_asks_about_both_pictures(root):
 
     fake, model = Grey(), clickable.predictor()
     targets = list_targets(root)[0][:3]  # of one picture
-    run = Evaluation(targets, ("box",), fake, priors=Asked(lambda: model, 8))
+    run = Evaluation(targets, ("box",), fake, priors=PriorSource(lambda: model, 8))
     list(run.run())
-    assert len(run.rows) == 3 and len(fake.embedded) == 2 and model.model.clicks == 64
-    picture = Picture.of(targets[0].sample, fake, Asked(lambda: model, 8))
+    assert len(run.rows) == 3 and len(fake.embedded) == 2 and 64 < model.model.clicks < 2 * 64
+    picture = Picture.of(targets[0].sample, fake, PriorSource(lambda: model, 8))
     assert picture.augmented.pixels.max() <= 2 and picture.embedding.pixels.max() > 100

@@ -12,6 +12,7 @@ import numpy as np
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.labels import MAX_LABEL, LabelMap
 from napari_segsam.core.slices import SliceView
+from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.history import History, State, Step
 from napari_segsam.engine.journal.fingerprint import Identity
@@ -122,7 +123,7 @@ class Replay:
         kind, value = head["deed"], self._unpacker.value
         step: Step | None = None
         if kind in ("do", "amend"):
-            step = Step(head["name"], *(value(head[part]) for part in ("place", "before", "after", "patch")))
+            step = Step(_spoken(head["name"]), *(value(head[part]) for part in ("place", "before", "after", "patch")))
             self.history.push(step) if kind == "do" else self.history.amend(step)
         elif kind in ("undo", "redo"):
             step = self.history.undo() if kind == "undo" else self.history.redo()
@@ -132,6 +133,11 @@ class Replay:
             raise BadParcelError("a step does not follow the one before it")
         self.state = self.state if step is None else step.after
         return Deed(kind, head, step)
+
+
+def _spoken(title: str) -> str:
+    """Older versions wrote classes as files have them, ``commit kidney_left``; the name of a file stays as it is."""
+    return " ".join(word if "." in word else spoken(word) for word in title.split(" "))
 
 
 def restore(path: Path, scan: Identity) -> Restored:

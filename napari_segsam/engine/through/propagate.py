@@ -19,7 +19,7 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.objects import named, place_of
-from napari_segsam.engine.protocols import Predictor
+from napari_segsam.engine.protocols import Predictor, bare
 from napari_segsam.engine.through.doubt import Limits, Memory
 
 Mask = NDArray[np.bool_]
@@ -117,14 +117,14 @@ class Propagation:
 
 
 def asking(predictor: Predictor, window: Window | None, cache: EmbeddingCache) -> Ask:
-    """Put prompts on any slice to ``predictor``.
+    """Put prompts on any slice to the model itself: where that is less sure, an object is carried no further.
 
     Args:
         predictor: the model.
         window: what it sees on every slice: what ``predictor.window_for`` chose on the start slice.
         cache: of embeddings; each slice is asked about twice.
     """
-    return lambda view, prompts: predictor.predict(cache.embedding(predictor, view, window), prompts)
+    return lambda view, prompts: bare(predictor).predict(cache.embedding(predictor, view, window), prompts)
 
 
 def _drawn(ask: Ask, view: SliceView, box: Box) -> tuple[Prompts, Prediction]:

@@ -5,9 +5,9 @@ Source of the scheme and its figures: Kirillov et al. 2023, ``SamAutomaticMaskGe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from napari_segsam.model.zoo.family import Masks
 T = TypeVar("T")
 Parts = Generator[float, None, T]
 """Work in short parts: each gives the share of the clicks that is done, the end what was made."""
+Answer = Callable[[PromptBatch], Masks]
+"""What a model that takes points says to some prompts on one picture."""
 
 _AT_ONCE = 4
 """Clicks that a decoder answers at a time; on a CPU the next click of a person waits for as many."""
@@ -27,7 +29,7 @@ _OFFSET = 1.0
 
 
 @dataclass(frozen=True)
-class Grid:
+class PointGrid:
     """Which clicks, and which masks are kept.
 
     Attributes:
@@ -43,55 +45,62 @@ class Grid:
     overlap: float = 0.7
 
 
-SAMAUG = Grid(least_iou=0.5, overlap=0.5)
+SAMAUG = PointGrid(least_iou=0.5, overlap=0.5)
 """As SAMAug asks for its masks."""
-SEGSAM = Grid(least_iou=0.5, least_stability=0.8, overlap=0.5)
+SEGSAM = PointGrid(least_iou=0.5, least_stability=0.8, overlap=0.5)
 """For a SEG-SAM, whose masks have softer edges: nano's first one has 0.8 at the median, none reached 0.95."""
 
 
-@dataclass(frozen=True)
-class AutomaticMasks:
-    """M masks, best first, on the decoder's own grid over the whole square.
+class _Good(NamedTuple):
+    """M masks worth keeping, without their pixels: those of thousands would take gigabytes.
 
     Attributes:
-        logits: (M, h, w) float16: before the best are known there may be thousands.
+        click: (M,) number of the click that each answers.
+        mask: (M,) which of its answers.
+        box: (M, 4) x and y of its corners on the decoder's grid.
+        rank: (M,) the higher the better.
         stability: (M,) 0 to 1.
     """
 
-    logits: Tensor
+    click: Tensor
+    mask: Tensor
+    box: Tensor
+    rank: Tensor
     stability: Tensor
 
 
 @torch.inference_mode()
 def finding(
-    answer: Callable[[PromptBatch], Masks], side: int, inside: tuple[float, float], grid: Grid = SAMAUG
-) -> Parts[AutomaticMasks]:
-    """Click everywhere on a picture, a few clicks at a time.
+    answer: Answer,
+    side: int,
+    inside: tuple[float, float],
+    draw: Callable[[Tensor, float], None],
+    grid: PointGrid = SAMAUG,
+) -> Parts[None]:
+    """Click everywhere on a picture, a few clicks at a time; then once more where the answer is worth keeping.
 
     Args:
-        answer: what a model that takes points says to some prompts on the picture.
+        answer: see there.
         side: of the square, in pixels.
         inside: (height, width) in pixels of what the picture covers of the square; the rest is padding.
+        draw: told of each mask that is kept, one at a time: its (h, w) logits over the whole square, and its stability.
         grid: which clicks, and which masks are kept.
     """
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    done = 0
-    for clicks in _clicks(side, inside, grid.points):
-        found.append(_good(answer(clicks), grid))
-        done += len(clicks)
-        yield done / grid.points**2
-    logits, rank, stability = (torch.cat(parts) for parts in zip(*found, strict=True))
-    if not len(logits):
-        return AutomaticMasks(logits, stability)
-    kept = nms(masks_to_boxes(logits > 0) + _pixel, rank, grid.overlap)
-    return AutomaticMasks(logits[kept], stability[kept])
-
-
-def automatic_masks(
-    answer: Callable[[PromptBatch], Masks], side: int, inside: tuple[float, float], grid: Grid = SAMAUG
-) -> AutomaticMasks:
-    """All parts of :func:`finding`, one after another."""
-    return finished(finding(answer, side, inside, grid))
+    clicks, found = _clicks(side, inside, grid.points), []
+    for first in range(0, len(clicks), _AT_ONCE):
+        some = clicks[first : first + _AT_ONCE]
+        found.append(_good(_asked(answer, some), first, grid))
+        yield (first + len(some)) / len(clicks)
+    good = _Good(*map(torch.cat, zip(*found, strict=True)))
+    good = _Good(*(part[nms(good.box, good.rank, grid.overlap)] for part in good))
+    again = sorted({*good.click.tolist()})
+    for first in range(0, len(again), _AT_ONCE):
+        numbers = again[first : first + _AT_ONCE]
+        logits = _asked(answer, clicks[numbers]).logits.float().cpu()
+        for row, click in enumerate(numbers):
+            for n in (good.click == click).nonzero().flatten():
+                draw(logits[row, good.mask[n]], float(good.stability[n]))
+        yield 1.0
 
 
 def finished(parts: Parts[T]) -> T:
@@ -108,26 +117,32 @@ _pixel = torch.tensor([0.0, 0.0, 1.0, 1.0])
 """A box reaches to the end of its last pixel."""
 
 
-def _clicks(side: int, inside: tuple[float, float], points: int) -> Iterator[PromptBatch]:
-    """One click on the middle of each of ``points`` x ``points`` parts of the picture."""
+def _clicks(side: int, inside: tuple[float, float], points: int) -> Tensor:
+    """(points x points, 2) x and y in pixels of the square: the middle of each of so many parts of the picture."""
     middles = (torch.arange(points) + 0.5) / points
     y, x = torch.meshgrid(middles * inside[0] - 0.5, middles * inside[1] - 0.5, indexing="ij")
-    places = torch.stack([x.reshape(-1), y.reshape(-1)], 1).clamp(0, side - 1)
-    for part in torch.split(places, _AT_ONCE):
-        xy = torch.stack([part, torch.zeros_like(part)], 1)  # SAM's "not a point" stands where there is no box
-        yield PromptBatch(xy, torch.tensor([[POSITIVE, PAD]]).expand(len(part), -1))
+    return torch.stack([x.reshape(-1), y.reshape(-1)], 1).clamp(0, side - 1)
 
 
-def _good(answer: Masks, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
-    """The (M, h, w) logits worth keeping, what they are ranked by, and their stability."""
-    first = min(1, answer.logits.shape[1] - 1)  # a lone click is ambiguous: SAM's masks 1 to 3
-    logits = answer.logits[:, first:].flatten(0, 1).float().cpu()
+def _asked(answer: Answer, clicks: Tensor) -> Masks:
+    """What is said to (P, 2) lone clicks."""
+    xy = torch.stack([clicks, torch.zeros_like(clicks)], 1)  # SAM's "not a point" stands where there is no box
+    return answer(PromptBatch(xy, torch.tensor([[POSITIVE, PAD]]).expand(len(clicks), -1)))
+
+
+def _good(said: Masks, first: int, grid: PointGrid) -> _Good:
+    """What is worth keeping of the answers to some clicks, of which ``first`` is the number of the first one."""
+    clicks, masks = said.logits.shape[:2]
+    start = min(1, masks - 1)  # a lone click is ambiguous: SAM's masks 1 to 3
+    logits = said.logits[:, start:].flatten(0, 1).float().cpu()
     stability = stability_of(logits)
-    iou = None if answer.iou is None else answer.iou[:, first:].flatten().float().cpu()
-    good = (stability >= grid.least_stability) & (logits > 0).any(-1).any(-1)
-    if iou is not None:
-        good &= iou > grid.least_iou
-    return logits[good].half(), (stability if iou is None else iou)[good], stability[good]
+    rank, good = stability, (stability >= grid.least_stability) & (logits > 0).any(-1).any(-1)
+    if said.iou is not None:
+        rank = said.iou[:, start:].flatten().float().cpu()
+        good &= rank > grid.least_iou
+    click, mask = torch.meshgrid(torch.arange(clicks) + first, torch.arange(start, masks), indexing="ij")
+    box = masks_to_boxes(logits[good] > 0) + _pixel
+    return _Good(click.flatten()[good], mask.flatten()[good], box, rank[good], stability[good])
 
 
 def stability_of(logits: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_segsam.core.errors import BadCheckpointError
 from napari_segsam.core.prediction import Proposal
 from napari_segsam.core.prompts import Box
+from napari_segsam.core.terminology import told_apart
 from napari_segsam.engine import zoom
 from napari_segsam.engine.zoo.onnx_detector import load_onnx_detector
 from napari_segsam.model.boxes import Boxes
@@ -23,7 +24,7 @@ Picture = NDArray[np.uint8]
 
 
 class Finder(Protocol):
-    """A detector: ours or an imported one."""
+    """A detector: ours or an imported one; ``names`` as :func:`told_apart` makes them."""
 
     names: tuple[str, ...]
 
@@ -35,7 +36,7 @@ class OwnFinder:
     """A detector that was trained here."""
 
     def __init__(self, model: Detector, header: DetectorHeader) -> None:
-        self.names, self._model, self._side = header.names, model, header.side
+        self.names, self._model, self._side = told_apart(header.names), model, header.side
 
     def find(self, picture: Picture, at: float) -> Boxes:
         """See :class:`Finder`."""

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_segsam.core.errors import BadCheckpointError, SegsamError
+from napari_segsam.core.terminology import told_apart
 from napari_segsam.model.boxes import Boxes, best_boxes
 
 _GREY = 114 / 255
@@ -94,7 +95,7 @@ class OnnxDetector:
         """
         self._session = session
         said = session.get_modelmeta().custom_metadata_map
-        self.names = _names(said)
+        self.names = told_apart(_names(said))
         self._input, self._size = _input(session, said)
 
     def find(self, picture: NDArray[np.uint8], at: float) -> Boxes:
@@ -145,12 +146,15 @@ def _names(said: Mapping[str, str]) -> tuple[str, ...]:
         raise ValueError(f"its task is '{said['task']}', not 'detect'")
     try:
         names = _literal(said["names"])  # a dict as Python writes it: {0: 'polyp', 1: 'tool'}
-        listed = [str(names[k]) for k in sorted(names)] if isinstance(names, dict) else [str(n) for n in names]
+        numbered = {int(str(k)): str(n) for k, n in (names.items() if isinstance(names, dict) else enumerate(names))}
     except (KeyError, SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError("it does not say the names of its classes") from error
-    if not listed:
+    if not numbered:
         raise ValueError("it has no classes")
-    return tuple(listed)
+    missing = next((k for k in range(len(names)) if k not in numbered), None)
+    if missing is not None:
+        raise ValueError(f"of its {len(names)} classes none has the number {missing}")
+    return tuple(numbered[k] for k in range(len(names)))
 
 
 def _literal(text: str) -> Any:

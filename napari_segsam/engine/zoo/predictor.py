@@ -18,7 +18,7 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Candidate, Prediction, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
-from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.terminology import Vocabulary, told_apart
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.answers import to_bool
 from napari_segsam.engine.look import refuse_unless_finite
@@ -32,11 +32,16 @@ from napari_segsam.engine.zoo.prompting import batch_for, prompts_for
 from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.zoo.family import Family, Features, Labelling, Masks, Prompted, Shapes, Zoo
 
-_CODE = (
-    ("model", "model/zoo"),
-    ("preprocess.py", "zoom.py", "stored_features.py", "on_device.py", "zoo/preparing.py", "zoo/predictor.py"),
+_MADE_BY = (
+    "look.py",
+    "on_device.py",
+    "preprocess.py",
+    "stored_features.py",
+    "zoom.py",
+    "zoo/predictor.py",
+    "zoo/preparing.py",
 )
-"""What lies between a slice's pixels and a published model's features."""
+"""Files of ``engine`` between a slice's pixels and a published model's features, beside all of ``model``."""
 
 
 class ZooPredictor:
@@ -58,7 +63,7 @@ class ZooPredictor:
     ) -> None:
         self.model, self.family, self.name, self.sha256 = model, family, name, sha256
         self.preparation = family.preparation(shapes)
-        self.vocabulary = Vocabulary(tuple("_".join(n.lower().split()) for n in family.names(shapes)))
+        self.vocabulary = Vocabulary(told_apart(family.names(shapes)))
         self._on_device = OnDevice(model if isinstance(model, nn.Module) else nn.Module(), device)
         self._named: WeakKeyDictionary[ZooEmbedding, tuple[Suggestion, ...]] = WeakKeyDictionary()
 
@@ -99,7 +104,7 @@ class ZooPredictor:
     def digest(self, view: SliceView, window: Window | None) -> str:
         """See ``Predictor.digest``."""
         values = preparing.values_of(view, window, self.preparation)
-        made_by = self.sha256, self.family.name, code_version(*_CODE), self._on_device.precision
+        made_by = self.sha256, self.family.name, code_version(_MADE_BY), self._on_device.precision
         seen = self.preparation, preparing.frame_for(view, self.preparation), tuple(values.shape)
         digest = sha256(f"{made_by} {seen}".encode())
         digest.update(values.numpy().data)

@@ -5,26 +5,45 @@ Source: Zhang et al., "Input Augmentation with SAM" (MedAGI at MICCAI 2023).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
+from torch import Tensor
 from torch.nn import functional as F
 
 from napari_segsam.core.errors import BadPromptsError
+from napari_segsam.core.slices import SliceView
+from napari_segsam.core.volume import Window
 from napari_segsam.engine.drawing import Drawing
 from napari_segsam.engine.predictor import SegSamPredictor
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.protocols import Embedding, Predictor, bare
-from napari_segsam.engine.zoo.automatic_masks import SAMAUG, SEGSAM, Grid, Parts, finding
+from napari_segsam.engine.stored_features import code_version
+from napari_segsam.engine.zoo.automatic_masks import SAMAUG, SEGSAM, Answer, Parts, PointGrid, finding
 from napari_segsam.engine.zoo.predictor import ZooPredictor
-from napari_segsam.model.prompt_tokens import PromptBatch
-from napari_segsam.model.zoo.family import Masks
 
-Map = NDArray[np.float32]
+MADE_BY = (
+    "look.py",
+    "on_device.py",
+    "predictor.py",
+    "preprocess.py",
+    "prompting.py",
+    "protocols.py",
+    "slice_embedding.py",
+    "slice_look.py",
+    "zoom.py",
+    "zoom_look.py",
+    "zoo/automatic_masks.py",
+    "zoo/embedding.py",
+    "zoo/predictor.py",
+    "zoo/prior_maps.py",
+)
+"""Files of ``engine`` between a slice's features and its maps, beside all of ``model``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +55,8 @@ class PriorMaps:
         boundary: 1 on the boundary of any mask, two pixels thick (both sides of it), else 0.
     """
 
-    stability: Map
-    boundary: Map
+    stability: NDArray[np.float32]
+    boundary: NDArray[np.float32]
 
     @classmethod
     def of(cls, masks: Sequence[NDArray[np.bool_]], stabilities: Sequence[float], shape: tuple[int, int]) -> PriorMaps:
@@ -73,23 +92,22 @@ class PriorMaps:
         self.boundary[find_boundaries(mask, mode="thick")] = 1  # type: ignore[no-untyped-call]
 
 
-def mapping(
-    answer: Callable[[PromptBatch], Masks], side: int, frame: PictureFrame, grid: Grid = SAMAUG
-) -> Parts[PriorMaps]:
+def mapping(answer: Answer, side: int, frame: PictureFrame, grid: PointGrid = SAMAUG) -> Parts[PriorMaps]:
     """Click everywhere on a slice and make maps of what is found, in the slice's (rows, cols), part by part.
 
     Args:
-        answer: see :func:`napari_segsam.engine.zoo.automatic_masks.finding`.
+        answer: what the model says to some prompts on the slice.
         side: of the model's square, in pixels.
         frame: where the slice lies in it.
         grid: which clicks, and which masks are kept.
     """
-    found = yield from finding(answer, side, (frame.height, frame.width), grid)
     maps = PriorMaps.empty((frame.rows, frame.cols))
-    for logits, stable in zip(found.logits, found.stability.tolist(), strict=True):  # slices may be large
-        full = F.interpolate(logits.float()[None, None], (side, side), mode="bilinear", align_corners=False)[0]
+
+    def draw(logits: Tensor, stable: float) -> None:
+        full = F.interpolate(logits[None, None], (side, side), mode="bilinear", align_corners=False)[0]
         maps.draw((frame.back(full[:, : frame.height, : frame.width])[0] > 0).numpy(), stable)
-        yield 1.0
+
+    yield from finding(answer, side, (frame.height, frame.width), draw, grid)
     return maps
 
 
@@ -104,9 +122,27 @@ def maps_of(predictor: Predictor, embedding: Embedding, points: int = SAMAUG.poi
     Raises:
         BadPromptsError: the model takes no points.
     """
-    drawing = clickable(predictor)
-    grid = replace(SEGSAM if isinstance(drawing, SegSamPredictor) else SAMAUG, points=points)
+    drawing, grid = clickable(predictor), grid_of(predictor, points)
     return mapping(partial(drawing.masks, embedding), drawing.side, drawing.frame_of(embedding), grid)
+
+
+def grid_of(predictor: Predictor, points: int) -> PointGrid:
+    """Where a model is clicked, and which of its masks are kept.
+
+    Raises:
+        BadPromptsError: the model takes no points.
+    """
+    return replace(SEGSAM if isinstance(clickable(predictor), SegSamPredictor) else SAMAUG, points=points)
+
+
+def maps_version(predictor: Predictor, view: SliceView, window: Window | None, points: int) -> str:
+    """SHA-256 of all that the maps of a slice depend on: the picture, the model, the clicks and the code.
+
+    Raises:
+        BadPromptsError: the model takes no points.
+    """
+    made_by = predictor.digest(view, window), grid_of(predictor, points), code_version(MADE_BY)
+    return sha256(str(made_by).encode()).hexdigest()
 
 
 def clickable(predictor: Predictor) -> Drawing:
@@ -123,7 +159,7 @@ def clickable(predictor: Predictor) -> Drawing:
     )
 
 
-def augmented(picture: Map, maps: PriorMaps) -> Map:
+def augmented(picture: NDArray[np.float32], maps: PriorMaps) -> NDArray[np.float32]:
     """The picture with the stability map added to its second channel and the boundary map to its third.
 
     Nothing is clipped or scaled, as published: the values reach beyond 1.

@@ -207,6 +207,13 @@ class OneMask:
         self._seconds += seconds
         return prediction
 
+    def timed(self, work: Callable[[], Prediction]) -> Prediction:
+        """What else is done for an answer counts with it."""
+        begun = time.perf_counter()
+        prediction = work()
+        self._seconds += time.perf_counter() - begun
+        return prediction
+
     def take_seconds(self) -> float:
         """What the answers since the last call took when they were made."""
         seconds, self._seconds = self._seconds, 0.0

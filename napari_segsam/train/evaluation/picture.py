@@ -20,7 +20,7 @@ from napari_segsam.train.data.sample import Sample
 from napari_segsam.train.evaluation.asking import OneMask
 from napari_segsam.train.evaluation.rows import Seen, Suggested
 from napari_segsam.train.evaluation.targets import read_mask, read_picture
-from napari_segsam.train.priors import Asked, augmented_view, surer_answer
+from napari_segsam.train.priors import PriorSource, augmented_view, surer_answer
 
 Mask = NDArray[np.bool_]
 
@@ -37,7 +37,7 @@ class Picture:
     masks: dict[Path, Mask] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, sample: Sample, predictor: Predictor | None, priors: Asked | None = None) -> Picture:
+    def of(cls, sample: Sample, predictor: Predictor | None, priors: PriorSource | None = None) -> Picture:
         """Read the picture, and embed it where there is a predictor, once more with ``priors`` where these are asked.
 
         Raises:

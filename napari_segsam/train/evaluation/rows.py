@@ -11,7 +11,8 @@ class Row:
 
     ``correct`` is empty where the model has no name for the class; ``prompts`` is JSON, (row, column) in pixels.
     ``semantic_mask_dice`` is that of the semantic-aware decoder's mask, whatever class it names. ``seconds`` is what
-    the answers took when they were made, without the picture's embedding.
+    the answers took when they were made, what was learnt included where they are fused with it, without the picture's
+    embedding and without learning.
     """
 
     prompt: str

@@ -26,7 +26,7 @@ from napari_segsam.train.evaluation.rows import Row, Seen
 from napari_segsam.train.evaluation.stream import Stream, check_online, is_online
 from napari_segsam.train.evaluation.targets import Target, random_for
 from napari_segsam.train.evaluation.workers import shared_out
-from napari_segsam.train.priors import Asked
+from napari_segsam.train.priors import PriorSource
 
 BASELINE = "baseline:"
 Mask = NDArray[np.bool_]
@@ -54,7 +54,7 @@ class Evaluation:
     seed: int = 0
     processes: int = 1
     load: Load | None = None
-    priors: Asked | None = None
+    priors: PriorSource | None = None
     rows: list[Row] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -126,7 +126,7 @@ def evaluate_picture(
     kinds: Sequence[str],
     seed: int,
     load: Load | None,
-    priors: Asked | None = None,
+    priors: PriorSource | None = None,
     streams: Mapping[str, Stream] | None = None,
 ) -> Answers:
     """Ask for the masks of one picture in every way; what cannot be read is left out and said.

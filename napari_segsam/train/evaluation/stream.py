@@ -18,7 +18,7 @@ from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.protocols import Embedding, Predictor
 from napari_segsam.train.evaluation import bootstrap, figures
-from napari_segsam.train.evaluation.asking import Ask, Attempt, Mask, asking
+from napari_segsam.train.evaluation.asking import Attempt, Mask, OneMask, asking
 
 if TYPE_CHECKING:
     from napari_segsam.train.learning import LearningPredictor
@@ -64,7 +64,7 @@ class Stream:
         predictor: Predictor,
         embedding: Embedding,
         view: SliceView,
-        ask: Ask,
+        ask: OneMask,
         truth: Mask,
         rng: np.random.Generator,
         dataset: str = "",
@@ -75,7 +75,7 @@ class Stream:
             predictor: the model; the same one for all masks.
             embedding: of the picture.
             view: the picture.
-            ask: puts prompts for this mask to the model.
+            ask: puts prompts for this mask to the model; what it takes to fuse the answer counts with it.
             truth: (rows, cols) what a person would have corrected the answer to.
             rng: of random prompts.
             dataset: that the mask is of.
@@ -86,7 +86,7 @@ class Stream:
         def fused(prompts: Prompts) -> Prediction:
             said = ask(prompts)
             self.alone[dataset].append(dice(said.mask, truth))
-            return learning.fused(embedding, prompts, said)
+            return ask.timed(lambda: learning.fused(embedding, prompts, said))
 
         for attempt in asking(self.kind.removeprefix(ONLINE))(fused, truth, rng):
             self.fused[dataset].append(dice(attempt.mask, truth))

@@ -13,13 +13,14 @@ from napari_segsam.core.volume import Volume
 from napari_segsam.engine.preprocess import PictureFrame
 from napari_segsam.engine.zoo.preparing import frame_for, neighbours, square, values_of, window_for
 from napari_segsam.model.zoo.family import Preparation
-from napari_segsam.train.zoo.fitting import Slices
+from napari_segsam.train.zoo.fitting import AnnotatedSlices, middle_of
 
 
-def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how: Preparation) -> Slices:
+def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how: Preparation) -> AnnotatedSlices:
     """Every slice on which something is labelled, prepared as a family has it; on the others nothing is known.
 
-    Where the family sees neighbours, they come with each slice.
+    Where the family sees neighbours, they come with each slice. A slice whose labels are lost when it is made smaller
+    is no example.
 
     Args:
         volume: the scan.
@@ -29,7 +30,7 @@ def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how
 
     Raises:
         GridMismatchError: ``labels`` has another shape than the scan.
-        UnreadableInputError: nothing is labelled.
+        UnreadableInputError: nothing is labelled, or nothing that is left on the family's square.
     """
     if labels.shape != volume.grid.shape:
         raise GridMismatchError(f"The labels have {labels.shape} voxels and the scan {volume.grid.shape}.")
@@ -39,8 +40,13 @@ def annotated_slices(volume: Volume, labels: NDArray[np.integer], axis: int, how
         raise UnreadableInputError("Nothing is labelled on this scan; label a few slices first.")
     known = frozenset(indices.tolist())
     pairs = [_prepared(SliceView(volume, axis, i), labels, how, known) for i in sorted(known)]
+    pairs = [(picture, truth) for picture, truth in pairs if (middle_of(truth) > 0).any()]
+    if not pairs:
+        raise UnreadableInputError(
+            f"What is labelled is too small to be seen on {how.side} pixels a side; label larger things."
+        )
     pictures, truths = zip(*pairs, strict=True)
-    return Slices(torch.stack(pictures), torch.stack(truths))
+    return AnnotatedSlices(torch.stack(pictures), torch.stack(truths))
 
 
 def _prepared(

@@ -24,28 +24,36 @@ _BENT = 0.5
 
 
 @dataclass(frozen=True)
-class Slices:
+class AnnotatedSlices:
     """Annotated slices as the model sees them.
 
     Attributes:
         pictures: (n, 3, S, S) prepared as the family has it, or (n, d, 3, S, S) with d - 1 neighbours of each.
         labels: (n, S, S) integers, 0 for the background; every slice holds some class. With neighbours (n, d, S, S),
-            and -1 on those of which nothing is known.
+            every middle one holds some, and -1 is on those of which nothing is known.
     """
 
     pictures: Tensor
     labels: Tensor
 
     def drawn(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """A slice at random, bent or as it is: (1, ...) of the pictures and (...) of the labels, with some class."""
+        """A slice at random, bent or as it is: (1, ...) of the pictures and (...) of the labels.
+
+        With neighbours the middle one holds some class, for it is what is asked about.
+        """
         i = int(rng.integers(len(self.pictures)))
         picture, labels = self.pictures[i], self.labels[i]
         if rng.random() < _BENT:
             how = Bend.drawn(rng)
             bent = _bent(labels, how)
-            if (bent > 0).any():  # not everything was moved out of the picture
+            if (middle_of(bent) > 0).any():  # not everything was moved out of the picture
                 picture, labels = how(picture.reshape(-1, *picture.shape[-2:])).view_as(picture), bent
         return picture.unsqueeze(0), labels
+
+
+def middle_of(labels: Tensor) -> Tensor:
+    """(S, S), or (d, S, S) with neighbours -> (S, S)."""
+    return labels[len(labels) // 2] if labels.ndim == 3 else labels
 
 
 def _bent(labels: Tensor, how: Bend) -> Tensor:
@@ -114,10 +122,10 @@ class Course:
 
 
 Wrong = Callable[[Tensor, Tensor, np.random.Generator], Tensor]
-"""A picture on the device and its labels, as :meth:`Slices.drawn` has them -> the loss; may draw what is asked."""
+"""A picture on the device and its labels, see :meth:`AnnotatedSlices.drawn` -> the loss; may draw what is asked."""
 
 
-def fine_tuned(model: M, names: Sequence[str], wrong: Wrong, slices: Slices, course: Course) -> M:
+def fine_tuned(model: M, names: Sequence[str], wrong: Wrong, slices: AnnotatedSlices, course: Course) -> M:
     """The model once the parameters of these names have learned, on the CPU and in evaluation mode.
 
     Raises:

@@ -10,7 +10,7 @@ from napari_segsam.model.prompt_tokens import BOX_MAX, BOX_MIN, PromptBatch
 from napari_segsam.model.zoo.family import Tensors
 from napari_segsam.model.zoo.ma_sam import MaSam, name_here
 from napari_segsam.model.zoo.samed import encoder_of
-from napari_segsam.train.zoo.fitting import Course, Pace, Slices, fine_tuned, one_of
+from napari_segsam.train.zoo.fitting import AnnotatedSlices, Course, Pace, fine_tuned, middle_of, one_of
 from napari_segsam.train.zoo.samed import begin, samed_loss
 
 PACE = Pace(steps=1000, rate=8e-4, warm_up=250, decay=0.1, power=7)
@@ -19,7 +19,7 @@ _ADDED = (".FacTu.", ".FacTv.", "_FacTs.", ".first.", ".second.", ".output_upsca
 
 
 def fine_tune(
-    base: Tensors, slices: Slices, classes: int, course: Course, *, rank: int = 32, boxes: bool = False
+    base: Tensors, slices: AnnotatedSlices, classes: int, course: Course, *, rank: int = 32, boxes: bool = False
 ) -> MaSam:
     """A MA-SAM of the slices' classes; its :meth:`~MaSam.published` is the file.
 
@@ -47,8 +47,9 @@ def fine_tune(
         known = (labels >= 0).flatten(1).all(1)
         prompts = None
         if boxes:
-            mask = one_of(labels[count // 2], rng)
-            labels = (labels == labels[count // 2][mask][0]).long()
+            middle = middle_of(labels)
+            mask = one_of(middle, rng)
+            labels = (labels == middle[mask][0]).long()
             prompts = _box_round(mask, count).to(picture.device)
         logits = model.each_slice(model.encode(picture), prompts)
         return samed_loss(logits[known], labels[known].to(logits.device))

@@ -11,7 +11,7 @@ from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
 from napari_segsam.model.zoo.accounts import load_exactly
 from napari_segsam.model.zoo.family import Tensors
 from napari_segsam.model.zoo.med_sa import MedSa, at_side
-from napari_segsam.train.zoo.fitting import Course, Pace, Slices, fine_tuned, one_of, shrunk
+from napari_segsam.train.zoo.fitting import AnnotatedSlices, Course, Pace, fine_tuned, one_of, shrunk
 
 PACE = Pace(steps=1000, rate=1e-4)
 """The rate is as published (cfg.py of Medical-SAM-Adapter)."""
@@ -21,7 +21,7 @@ _INSIDE = 2.0
 """How much more a pixel of the object weighs than one beside it."""
 
 
-def fine_tune(base: Tensors, slices: Slices, course: Course, *, rank: int = 0) -> MedSa:
+def fine_tune(base: Tensors, slices: AnnotatedSlices, course: Course, *, rank: int = 0) -> MedSa:
     """A SAM with adapters that know the slices' objects; its :meth:`~MedSa.skill` is the file.
 
     A click at random in an object asks for it. Only the adapters learn: the authors train SAM's decoder as well and do

@@ -20,9 +20,9 @@ from napari_segsam.model.zoo.family import Preparation, Tensors
 from napari_segsam.model.zoo.files.published import opened
 from napari_segsam.train.zoo import ma_sam, med_sa, samed
 from napari_segsam.train.zoo.annotated import annotated_slices, numbered
-from napari_segsam.train.zoo.fitting import Course, Pace, Slices, Watch
+from napari_segsam.train.zoo.fitting import AnnotatedSlices, Course, Pace, Watch
 
-Learn = Callable[[Tensors, Slices, int, Course], dict[str, Tensor]]
+Learn = Callable[[Tensors, AnnotatedSlices, int, Course], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)

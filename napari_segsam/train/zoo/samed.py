@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from napari_segsam.model.zoo.accounts import load_exactly
 from napari_segsam.model.zoo.family import Tensors
 from napari_segsam.model.zoo.samed import Samed, encoder_of, name_here
-from napari_segsam.train.zoo.fitting import Course, Pace, Slices, fine_tuned, shrunk
+from napari_segsam.train.zoo.fitting import AnnotatedSlices, Course, Pace, fine_tuned, shrunk
 
 PACE = Pace(steps=1000, rate=0.005, warm_up=250, decay=0.1)
 """As published (trainer.py of hitachinsk/SAMed), but for the steps."""
@@ -22,7 +22,7 @@ _ANEW = (".mask_tokens.", ".output_hypernetworks_mlps.", ".iou_prediction_head."
 
 
 def fine_tune(
-    base: Tensors, slices: Slices, classes: int, course: Course, *, rank: int = 4, small: bool = False
+    base: Tensors, slices: AnnotatedSlices, classes: int, course: Course, *, rank: int = 4, small: bool = False
 ) -> Samed:
     """A SAMed of the slices' classes; its :meth:`~Samed.published` is the file.
 

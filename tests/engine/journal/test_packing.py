@@ -15,6 +15,7 @@ from napari_segsam.core.prompts import Box, Click, Prompts
 from napari_segsam.engine.journal.packing import BadParcelError, Packer, Parcel, Unpacker
 from napari_segsam.engine.objects import WorkedObject
 from napari_segsam.engine.sharing import Map
+from napari_segsam.engine.suggest import Settled
 
 DTYPES = st.sampled_from(["<i8", "<u2", "|b1", "<f4", "<f8", "|u1", "<i2"]).map(np.dtype)
 shapes = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=7)
@@ -175,3 +176,15 @@ def parcel_of(*new, **head):
 def test_what_this_code_never_packed_is_refused(payload):
     with pytest.raises(BadParcelError):
         Unpacker().open(payload)
+
+
+def test_what_was_settled_before_its_source_was_kept_is_the_models_own_suggestion():
+    parcel = Parcel(
+        {"it": [0]}, [["Settled", {"place": {"tuple": [2, 4]}, "name": "liver", "box": {"Box": [1, 2, 3, 4]}}]]
+    )
+    unpacker = Unpacker()
+    assert unpacker.value(unpacker.open(b"".join(parcel.chunks()))["it"]) == Settled(
+        (2, 4), "liver", Box(1, 2, 3, 4), ""
+    )
+    now = Settled((2, 4), "liver", Box(1, 2, 3, 4), "detector 0123456789ab")
+    assert there_and_back(now) == [now]

@@ -2,8 +2,7 @@
 
 from hypothesis.stateful import precondition, rule
 
-from napari_segsam.engine.inference import Accepting
-from napari_segsam.engine.suggest import refinement_prompts
+from napari_segsam.engine.suggest import Settled, refinement_prompts
 from tests.engine.machine.oracle import fraction
 from tests.engine.machine.working import Working
 
@@ -20,7 +19,7 @@ class Suggesting(Working):
     def accept(self, which):
         chosen = self.session.suggestions[round(which * (len(self.session.suggestions) - 1))]
         self.controller.accept(chosen)
-        kind = Accepting(self.session.place, chosen.name, chosen.box)
+        kind = Settled.of(chosen, self.session.place)
         job = next(j for j in self.executor.waiting if j.key == kind)
         self.accepting.pop(kind, None)
         self.accepting[kind] = (job, self.session.view, chosen)
@@ -29,7 +28,7 @@ class Suggesting(Working):
     @rule(which=fraction)
     def reject(self, which):
         chosen = self.session.suggestions[round(which * (len(self.session.suggestions) - 1))]
-        self.accepting.pop(Accepting(self.session.place, chosen.name, chosen.box), None)
+        self.accepting.pop(Settled.of(chosen, self.session.place), None)
         assert self.act(self.controller.reject, chosen)
         assert all(s is not chosen for s in self.session.suggestions)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from napari_segsam.engine.zoo.automatic_masks import SAMAUG, Grid, automatic_masks, stability_of
+from napari_segsam.engine.zoo.automatic_masks import SAMAUG, PointGrid, finding, finished, stability_of
 from napari_segsam.model.prompt_tokens import PAD, POSITIVE
 from napari_segsam.model.zoo.family import Masks
 
@@ -34,22 +34,55 @@ class ThreeDiscs:
 
 
 def found(model, inside=(SIDE, SIDE), **grid):
-    return automatic_masks(model, SIDE, inside, Grid(**{"points": 8, **grid}))
+    """(logits, stability) of each mask that is drawn."""
+    drawn = []
+    everywhere = PointGrid(**{"points": 8, **grid})
+    finished(finding(model, SIDE, inside, lambda logits, stable: drawn.append((logits.clone(), stable)), everywhere))
+    return drawn
 
 
 def test_each_thing_is_found_once():
     masks = found(ThreeDiscs())
-    assert masks.logits.shape == (3, SIDE // CELL, SIDE // CELL)
-    on_centres = [[bool(mask[r // CELL, c // CELL] > 0) for r, c, _ in ThreeDiscs.discs] for mask in masks.logits]
+    assert [(logits.shape, stable) for logits, stable in masks] == [((SIDE // CELL, SIDE // CELL), 1.0)] * 3
+    on_centres = [[bool(mask[r // CELL, c // CELL] > 0) for r, c, _ in ThreeDiscs.discs] for mask, _ in masks]
     assert sorted(on_centres) == [[False, False, True], [False, True, False], [True, False, False]]
-    assert masks.stability.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_only_what_is_kept_is_asked_for_twice():
+    """No mask waits in memory until the best are known."""
+    model = ThreeDiscs()
+    found(model)
+    first, again = model.asked[:16], model.asked[16:]
+    assert [len(p) for p in first] == [4] * 16 and sum(len(p) for p in again) == 3
+    clicks = torch.cat([p.points_xy[:, 0] for p in first]).tolist()
+    assert all(xy in clicks for p in again for xy in p.points_xy[:, 0].tolist())
+    assert all((p.labels == torch.tensor([POSITIVE, PAD])).all() for p in again)
+
+
+def test_of_two_clicks_on_a_thing_the_better_answer_is_drawn():
+    class Better(ThreeDiscs):
+        """The further to the left, the better, and the mask says which click it answers."""
+
+        def __call__(self, prompts):
+            said = super().__call__(prompts)
+            x = prompts.points_xy[:, 0, 0]
+            logits = torch.where(said.logits > 0, 9 + x[:, None, None, None], said.logits)
+            return Masks(logits, torch.stack([x * 0, *[0.99 - x / 1000 - n / 10 for n in range(3)]], 1))
+
+    places = [3.5 + 8 * n for n in range(8)]
+    leftmost = [
+        min(x for x in places for y in places if (y - r) ** 2 + (x - c) ** 2 <= radius**2)
+        for r, c, radius in ThreeDiscs.discs
+    ]
+    assert sorted(float(logits.max()) - 9 for logits, _ in found(Better())) == sorted(leftmost)
 
 
 def test_every_click_is_a_lone_positive_one_on_the_picture_and_not_on_its_padding():
     model = ThreeDiscs()
     found(model, inside=(SIDE, 30))
-    labels = torch.cat([p.labels for p in model.asked])
-    xy = torch.cat([p.points_xy[:, 0] for p in model.asked])
+    first = model.asked[:16]
+    labels = torch.cat([p.labels for p in first])
+    xy = torch.cat([p.points_xy[:, 0] for p in first])
     assert (labels == torch.tensor([POSITIVE, PAD])).all()
     assert len(xy) == 64
     assert xy[:, 0].max() < 30
@@ -58,11 +91,11 @@ def test_every_click_is_a_lone_positive_one_on_the_picture_and_not_on_its_paddin
 
 
 def test_mask_0_does_not_answer_an_ambiguous_click():
-    assert len(found(ThreeDiscs(), least_iou=0.95).logits) == 0  # only mask 0 is predicted to be so good
+    assert found(ThreeDiscs(), least_iou=0.95) == []  # only mask 0 is predicted to be so good
 
 
 def test_a_family_without_predicted_iou_is_ranked_by_stability():
-    assert len(found(ThreeDiscs(iou=False)).logits) == 3
+    assert len(found(ThreeDiscs(iou=False))) == 3
 
 
 def test_a_mask_that_a_small_step_of_the_threshold_changes_is_not_kept():
@@ -76,7 +109,7 @@ def test_a_mask_that_a_small_step_of_the_threshold_changes_is_not_kept():
 def test_nothing_found_is_no_mask():
     empty = ThreeDiscs()
     empty.discs = ()
-    assert found(empty).logits.shape == (0, SIDE // CELL, SIDE // CELL)
+    assert found(empty) == [] and len(empty.asked) == 16
 
 
 def test_samaug_asks_as_its_authors_did():

@@ -107,6 +107,22 @@ def test_a_box_that_reaches_outside_is_cut_and_one_outside_is_left_out():
     assert [p.box for p in proposals] == [Box(27, 0, 36, 9)]
 
 
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_classes_come_in_the_order_of_their_numbers_and_not_of_their_digits(quote):
+    names = ", ".join(f"{quote}{k}{quote}: 'thing {k}'" for k in (0, 10, *range(1, 10)))
+    answer = np.zeros((1, 4 + 11, 84), np.float32)
+    answer[0, :4, 0], answer[0, 4 + 10, 0] = (32, 32, 20, 10), 0.8
+    (proposal,) = propose(OnnxDetector(ByHand(answer, NAMES | {"names": f"{{{names}}}"})), np.zeros((64, 64), np.uint8))
+    assert proposal.name == "thing_10"
+
+
+def test_classes_of_any_script_keep_their_names_and_none_is_merged():
+    names = ["печень", "селезёнка", "Lésion", "肝", "Polyp (large)", "polyp-LARGE", "?", "class 5", "यकृत"]
+    found = OnnxDetector(ByHand(raw(), NAMES | {"names": str(names)})).names
+    assert found[:5] == ("печень", "селезёнка", "lésion", "肝", "polyp_large")
+    assert found[5:] == ("class_5", "class_6", "class_7", "यकृत")
+
+
 def test_a_model_for_any_size_is_shown_what_it_was_exported_with():
     for said, side in ((NAMES, 640), (NAMES | {"imgsz": "[320, 320]"}, 320)):
         session = ByHand(raw(), said, ("batch", 3, "height", "width"))
@@ -121,6 +137,10 @@ def test_a_model_for_any_size_is_shown_what_it_was_exported_with():
         (ByHand(raw(), {}), "names of its classes"),
         (ByHand(raw(), {"names": "__import__('os').getcwd()"}), "names of its classes"),
         (ByHand(raw(), {"names": "{}"}), "no classes"),
+        (ByHand(raw(), {"names": "{0: 'a', 2: 'c'}"}), "of its 2 classes none has the number 1"),
+        (ByHand(raw(), {"names": "{1: 'a', 2: 'c'}"}), "none has the number 0"),
+        (ByHand(raw(), {"names": "{0: 'a', '0': 'b'}"}), "none has the number 1"),
+        (ByHand(raw(), {"names": "{0.5: 'a'}"}), "names of its classes"),
         (ByHand(raw(), {"names": f"[{'1,' * 60_000}]"}), "names of its classes"),  # longer than any list of classes
         (ByHand(raw(), shape=(1, 1, 64, 64)), "three colours"),
         (ByHand(raw(), shape=(4, 3, 64, 64)), "one picture"),

@@ -6,7 +6,7 @@ from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.loading import load_model
 from napari_segsam.engine.preprocess import PictureFrame
-from napari_segsam.engine.zoo.automatic_masks import Grid, finished
+from napari_segsam.engine.zoo.automatic_masks import PointGrid, finished
 from napari_segsam.engine.zoo.prior_maps import PriorMaps, augmented, mapping, maps_of, most_certain
 from napari_segsam.io.phantom.sample import torso_phantom, torso_phantom_labels
 from napari_segsam.io.registry import resolve
@@ -106,7 +106,7 @@ def test_what_a_model_finds_on_its_square_lies_on_the_slice_in_the_same_place():
     def answer(prompts):
         return Masks(left.expand(len(prompts), -1, -1, -1), None)
 
-    maps = finished(mapping(answer, 64, PictureFrame(20, 40, 32, 64), Grid(points=4, least_stability=0.5)))
+    maps = finished(mapping(answer, 64, PictureFrame(20, 40, 32, 64), PointGrid(points=4, least_stability=0.5)))
     assert maps.stability.shape == (20, 40)
     assert (maps.stability[:, :9] == 1).all()  # found sixteen times, counted once
     assert (maps.stability[:, 11:] == 0).all()

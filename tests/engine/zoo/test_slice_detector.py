@@ -11,17 +11,20 @@ from napari_segsam.core.grid import Grid
 from napari_segsam.core.prompts import Box
 from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Volume, Window
+from napari_segsam.engine import zoom
 from napari_segsam.engine.preprocess import PictureFrame
+from napari_segsam.engine.zoo.box_proposals import channels
 from napari_segsam.engine.zoo.slice_detector import SliceDetector, load_detector
 from napari_segsam.model.boxes import Boxes
 from napari_segsam.model.detector import Detector, DetectorHeader, save_detector
+from napari_segsam.train.detector_run import example_of_slice
 
 
 class Sees:
     """A detector by hand: round what is brighter than grey."""
 
-    def __init__(self, *names):
-        self.names, self.pictures = names or ("Left Kidney",), []
+    def __init__(self):
+        self.names, self.pictures = ("left_kidney",), []
 
     def find(self, picture, at):
         self.pictures.append(picture)
@@ -94,18 +97,32 @@ def test_a_box_comes_back_from_the_picture_inside_the_slice():
     assert 0 <= edge.row_min <= edge.row_max <= 9
 
 
-def test_classes_are_spelled_as_they_are_here_and_each_is_there_once():
-    assert SliceDetector("d", "0", Sees("Left Kidney", "left-kidney", "Größe", "?")).classes == (
-        "left_kidney",
-        "gr_e",
-        "object",
-    )
+def detector_of(path, *names):
+    save_detector(path, Detector(len(names)), DetectorHeader(names, 64))
+    return load_detector(path)
+
+
+def test_classes_are_spelled_as_they_are_here_and_told_apart(tmp_path):
+    names = ("Left Kidney", "left-kidney", "Größe", "?")
+    assert detector_of(tmp_path / "d.safetensors", *names).classes == ("left_kidney", "class_1", "grösse", "class_3")
+
+
+KINDS = [("ct", np.int16, None), ("ct", np.uint16, None), ("mr", np.int16, None), ("ct", np.int16, Window(60, 100))]
+
+
+@pytest.mark.parametrize(("modality", "dtype", "window"), KINDS)
+def test_a_detector_is_asked_about_the_picture_that_it_would_learn_from(modality, dtype, window):
+    """Its own window, whichever model fills the boxes, unless the person asked for one."""
+    volume = scan(np.random.default_rng(0).integers(0, 2000, (40, 30, 2)).astype(dtype), modality=modality)
+    volume.voxels[5:9, 5:9] = 2000
+    picture, _, view = asked(volume, window)
+    learnt = example_of_slice(view, np.zeros(view.shape, np.uint16), {}, 64).picture
+    seen = zoom.fit_slice(channels(picture), 64)[0]
+    assert torch.equal(seen, learnt) == (window is None)
 
 
 def test_a_detector_is_loaded_with_its_name_and_hash_or_says_what_is_wrong(tmp_path):
-    path = tmp_path / "mine.safetensors"
-    save_detector(path, Detector(1), DetectorHeader(("polyp",), 64))
-    loaded = load_detector(path)
+    loaded = detector_of(tmp_path / "mine.safetensors", "polyp")
     assert (loaded.name, loaded.classes, len(loaded.sha256)) == ("mine.safetensors", ("polyp",), 64)
     with pytest.raises(BadCheckpointError, match=r"absent\.onnx cannot be read"):
         load_detector(tmp_path / "absent.onnx")

@@ -1,5 +1,7 @@
 """The kinds online:box and online:point: each mask is answered first and learnt from then."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,13 @@ from napari_segsam.core.errors import SegsamError, UnknownNameError
 from napari_segsam.core.prediction import dice
 from napari_segsam.core.prompts import Box
 from napari_segsam.train import learning
+from napari_segsam.train.evaluation.asking import OneMask
 from napari_segsam.train.evaluation.report import page
 from napari_segsam.train.evaluation.run import Evaluation, check_kind
 from napari_segsam.train.evaluation.stream import Stream
 from napari_segsam.train.evaluation.targets import draw, list_targets
-from napari_segsam.train.online import OnlineSettings
-from napari_segsam.train.priors import Asked
+from napari_segsam.train.online import OnlineLearner, OnlineSettings
+from napari_segsam.train.priors import PriorSource
 from tests import zoo
 from tests.tiny import picture_view
 from tests.train.evaluation.test_run import data  # noqa: F401 - a fixture
@@ -41,7 +44,7 @@ def played():
         model, stream, masks = zoo.predictor(), Stream("online:box"), []
         for view, truth in pictures(14):
             embedding = model.embed(view, None)
-            ask = lambda prompts, e=embedding: model.predict(e, prompts)  # noqa: E731
+            ask = OneMask(lambda prompts, e=embedding: model.predict(e, prompts))
             (attempt,) = stream.attempts(model, embedding, view, ask, truth, np.random.default_rng(0), "bars")
             masks.append((attempt.mask, ask(attempt.prompts[0]).mask, truth))
             assert attempt.prompts[0].box == Box.around(truth)
@@ -80,6 +83,32 @@ def test_it_is_a_kind_of_prompt_beside_the_others_and_each_asks_the_model_once(d
     assert "online:box" in html and "Worst cases: box" in html
 
 
+def test_the_seconds_are_of_the_answer_that_a_person_would_wait_for_and_not_of_the_lesson(monkeypatch):
+    clock, steps = 0.0, []
+
+    def slow(work, seconds):
+        def done(*given):
+            nonlocal clock
+            clock += seconds
+            return work(*given)
+
+        return done
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock)
+    model, stream = zoo.predictor(), Stream("online:box")
+    monkeypatch.setattr(model, "predict", slow(model.predict, 1))
+    monkeypatch.setattr(model, "logits", slow(model.logits, 10))
+    monkeypatch.setattr(OnlineLearner, "answer", slow(OnlineLearner.answer, 100))
+    monkeypatch.setattr(OnlineLearner, "lesson", slow(OnlineLearner.lesson, 1000))
+    for view, truth in pictures(6):
+        embedding = model.embed(view, None)
+        ask = OneMask(lambda prompts, e=embedding: model.predict(e, prompts))
+        for _ in stream.attempts(model, embedding, view, ask, truth, np.random.default_rng(0)):
+            steps.append(ask.take_seconds())
+    assert stream.alphas[4:] == [1, stream.alphas[-1]] and stream.alphas[-1] < 1
+    assert steps == [1, 1, 1, 1, 1, 111]  # the model's answer, its logits and what was learnt
+
+
 def test_the_report_of_what_learns_alone_pictures_no_cases(data):  # noqa: F811
     run = Evaluation(draw(list_targets(data)[0], 2, 0), ("online:point",), zoo.predictor())
     list(run.run())
@@ -99,4 +128,4 @@ def test_several_processes_cannot_share_what_learns():
 
 def test_prior_maps_and_what_learns_are_not_asked_together():
     with pytest.raises(SegsamError, match="--priors"):
-        Evaluation((), ("online:box",), None, priors=Asked(lambda: None, 4))
+        Evaluation((), ("online:box",), None, priors=PriorSource(lambda: None, 4))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from napari_segsam.core.errors import BadCheckpointError
 from napari_segsam.model import checkpoint
+from napari_segsam.train import loop
 from napari_segsam.train.config import read_config
 from napari_segsam.train.loop import CURVES, start, train
 from napari_segsam.train.trainer import MODEL, STATE, Trainer, TrainingError
@@ -93,6 +94,18 @@ def test_a_run_is_not_resumed_with_another_objective(root, trained):
     shutil.copytree(trained, run)
     with pytest.raises(TrainingError, match=r"'losses.text' was 0.25 .* is 1.0 now"):
         train(config_at(root, "moved", data="[losses]\ntext = 1.0\n"), resume=True)
+
+
+def test_a_run_older_than_prior_maps_does_not_go_on_with_them_nor_are_any_made(root, trained, monkeypatch):
+    run = root.parent / "before_maps"
+    shutil.copytree(trained, run)
+    with safe_open(run / STATE, framework="pt") as file:
+        said = file.metadata()
+    then = {k: v for k, v in json.loads(said["config"]).items() if not k.startswith("priors.")}
+    save_file(load_file(trained / STATE), run / STATE, said | {"config": json.dumps(then)})
+    monkeypatch.setattr(loop, "_priors", lambda *_: pytest.fail("maps were made"))
+    with pytest.raises(TrainingError, match=r"'priors.model' was null .* is \"nano\" now"):
+        train(config_at(root, "before_maps", data="[priors]\nmodel = 'nano'\n"), resume=True)
 
 
 def test_a_run_may_be_resumed_for_longer_and_at_another_pace(root, trained):

@@ -64,6 +64,19 @@ def test_neighbours_come_with_a_slice_and_those_without_a_label_are_not_known():
     assert (slices.labels == 5).flatten(2).any(2).equal(known)
 
 
+@pytest.mark.parametrize("slices", [1, 3])
+def test_a_slice_whose_labels_are_lost_on_the_smaller_square_is_no_example(slices):
+    volume = block_volume((96, 96, 8))
+    labels = np.zeros(volume.grid.shape, np.uint16)
+    labels[20:60, 20:60, 3] = 1
+    labels[0, 0, 4] = 1  # between the points that the square takes
+    how = replace(HOW, slices=slices)
+    assert len(annotated_slices(volume, labels, 2, how).pictures) == 1
+    labels[..., 3] = 0
+    with pytest.raises(UnreadableInputError, match="too small to be seen on 32 pixels a side"):
+        annotated_slices(volume, labels, 2, how)
+
+
 def test_labels_of_nothing_and_of_another_scan_are_refused():
     volume = block_volume()
     with pytest.raises(UnreadableInputError, match="label a few"):

@@ -13,7 +13,7 @@ from napari_segsam.model.zoo import samed as samed_model
 from napari_segsam.model.zoo.med_sa import with_skill
 from napari_segsam.train.trainer import TrainingError
 from napari_segsam.train.zoo import ma_sam, med_sa, samed
-from napari_segsam.train.zoo.fitting import Course, Pace, Slices, fit, shrunk
+from napari_segsam.train.zoo.fitting import AnnotatedSlices, Course, Pace, fit, shrunk
 from tests.model.zoo.small_sam import small_sam
 
 SIDE = 96
@@ -29,7 +29,7 @@ def two_discs():
     labels[(rows - 60) ** 2 + (cols - 66) ** 2 < 17**2] = 2
     picture = np.array([0.4, 0.9, 0.1])[labels] + 0.05 * rng.standard_normal(labels.shape)
     image = torch.from_numpy(picture.astype(np.float32)).expand(3, -1, -1)
-    return Slices(image[None], torch.from_numpy(labels)[None])
+    return AnnotatedSlices(image[None], torch.from_numpy(labels)[None])
 
 
 def dice(ours, theirs):
@@ -80,7 +80,7 @@ def test_med_sas_skills_learn_what_a_click_on_one_slice_means(rank):
     for name in base:  # a decoder of random weights hardly speaks up, and it does not learn
         if "output_hypernetworks_mlps.0" in name or "output_upscaling.3.weight" in name:
             base[name] = 3 * base[name]
-    disc = Slices(both.pictures, (both.labels == 1).long())
+    disc = AnnotatedSlices(both.pictures, (both.labels == 1).long())
     course = Course(Pace(250, rate=1e-2 if rank else 3e-3, warm_up=50), sizes=sizes)
     learned = med_sa.fine_tune(base, disc, course, rank=rank)
     model = with_skill(learned.skill(), base, SIDE, sizes)
@@ -102,7 +102,7 @@ def stack(classes=(1, 2)):
     labels = one.labels[0, HERE, HERE]
     labels = labels * torch.isin(labels, torch.tensor(classes))
     pictures = one.pictures[:, None, :, HERE, HERE].repeat(1, 3, 1, 1, 1)
-    return Slices(pictures, torch.stack([torch.full_like(labels, -1), labels, labels])[None])
+    return AnnotatedSlices(pictures, torch.stack([torch.full_like(labels, -1), labels, labels])[None])
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,16 @@ def test_a_stack_that_is_bent_keeps_what_is_known_of_each_slice():
         assert torch.equal(labels[1], labels[2])
         inside = picture[0, 1, 0][labels[1] == 1]
         assert abs(float(inside.median()) - 0.9) < 0.1
+
+
+def test_a_stack_is_never_bent_until_nothing_is_left_of_its_middle_slice():
+    """The first slice of an organ is small, and its neighbour is not."""
+    labels = torch.zeros(1, 3, 64, 64, dtype=torch.long)
+    labels[0, :, 10:50, 10:50] = 1
+    labels[0, 1] = 0
+    labels[0, 1, 2:5, 2:5] = 1
+    slices, rng = AnnotatedSlices(torch.zeros(1, 3, 3, 64, 64), labels), np.random.default_rng(0)
+    assert all((slices.drawn(rng)[1][1] > 0).any() for _ in range(100))
 
 
 def test_samed_weighs_cross_entropy_and_dice_as_published():
