@@ -15,7 +15,8 @@ from napari_segsam.core.terminology import spoken
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.holding import Holding
-from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, PROPOSE, SUGGEST, WORK, Inference
+from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, PROPOSE, SUGGEST, Inference
+from napari_segsam.engine.jobs import WORK
 from napari_segsam.engine.objects import Drawn, Place, Quality, named, place_of
 from napari_segsam.engine.preparation import Preparation, Progress
 from napari_segsam.engine.proposals import Filled

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.prediction import Prediction, Suggestion
@@ -15,27 +13,16 @@ from napari_segsam.core.slices import SliceView
 from napari_segsam.core.volume import Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.holding import Holding
+from napari_segsam.engine.jobs import NEIGHBOUR, REST, VISIBLE, WORK, Jobs
 from napari_segsam.engine.objects import place_of
 from napari_segsam.engine.proposals import Filled, fill
 from napari_segsam.engine.protocols import BoxDetector, Embedding, Executor, Predictor
-from napari_segsam.engine.requests import Requests
 from napari_segsam.engine.suggest import Settled, refinement_prompts
 from napari_segsam.engine.through.propagate import Ask, asking
 
-LOG = logging.getLogger(__name__)
-PREDICT, SUGGEST, PROPOSE, EMBED, LOAD, WORK = "predict", "suggest", "propose", "embed", "load", "work"
-# A click overtakes embeddings that wait; the visible slice's overtakes what goes on through the slices, that overtakes
-# those of its neighbours, and theirs all others'.
-_NOW, _VISIBLE, _THROUGH, _NEIGHBOUR, _REST = 0, 1, 2, 3, 1000
+PREDICT, SUGGEST, PROPOSE, EMBED, LOAD = "predict", "suggest", "propose", "embed", "load"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Whole(Generic[T]):
-    """What was asked for in parts, once all are done."""
-
-    answer: T
 
 
 class Inference:
@@ -48,9 +35,6 @@ class Inference:
         busy_changed: called when the first request begins and when the last one ends.
         proposing_changed: called when a detector's boxes begin to be filled and when that ends.
         failed: called with a sentence for the person when what they wait for failed.
-
-    Attributes:
-        holding: keeps answers that change the labels while it holds; any of them may be cancelled meanwhile.
     """
 
     def __init__(
@@ -64,13 +48,11 @@ class Inference:
     ) -> None:
         self.predictor: Predictor | None = None
         self._device = ""  # where it ran when the person last heard of it
-        self._executor = executor
         self._cache = cache
         self._looking_at = looking_at
         self._busy_changed, self._proposing_changed = busy_changed, proposing_changed
         self._failed = failed
-        self._requests = Requests()
-        self.holding = Holding()
+        self._jobs = Jobs(executor, self._scene, self._tell_busy, self._tell_troubles, failed)
         self._was_busy = self._was_proposing = False
         self.load_failure = ""  # why there is no model, while there is none
         self._asked: Prompts | None = None
@@ -78,12 +60,17 @@ class Inference:
     @property
     def busy(self) -> bool:
         """Whether an answer is outstanding."""
-        return bool(self._requests)
+        return bool(self._jobs.requests)
+
+    @property
+    def holding(self) -> Holding:
+        """See :class:`Jobs`."""
+        return self._jobs.holding
 
     @property
     def accepting(self) -> tuple[Settled, ...]:
         """Accepted suggestions that are being refined, oldest first."""
-        return tuple(k for k in self._requests.kinds if isinstance(k, Settled))
+        return tuple(k for k in self._jobs.requests.kinds if isinstance(k, Settled))
 
     def model(self) -> Predictor:
         """The predictor.
@@ -106,12 +93,12 @@ class Inference:
 
     def is_asked(self, prompts: Prompts) -> bool:
         """Whether the answer to exactly these prompts is on its way."""
-        return PREDICT in self._requests and self._asked is prompts
+        return PREDICT in self._jobs.requests and self._asked is prompts
 
     @property
     def is_predicting(self) -> bool:
         """Whether a prediction is on its way."""
-        return PREDICT in self._requests
+        return PREDICT in self._jobs.requests
 
     # -- requests
     def predict(
@@ -119,8 +106,8 @@ class Inference:
     ) -> None:
         """Answer prompts on the visible slice; also embeds it, so that needs no request of its own any more."""
         self._asked = prompts
-        self._requests.cancel(EMBED)
-        self._ask(PREDICT, view, partial(self._predict, self.model(), view, prompts, window), use)
+        self._jobs.requests.cancel(EMBED)
+        self._jobs.ask(PREDICT, view, partial(self._predict, self.model(), view, prompts, window), use)
 
     def suggest(
         self, view: SliceView, window: Window | None, use: Callable[[tuple[Suggestion, ...], Window | None], None]
@@ -132,7 +119,7 @@ class Inference:
             embedding = self._embed(predictor, view, None, window)
             return predictor.suggest(embedding), embedding.window
 
-        self._ask(SUGGEST, view, look, lambda found: use(*found))
+        self._jobs.ask(SUGGEST, view, look, lambda found: use(*found))
 
     def propose(
         self,
@@ -150,7 +137,7 @@ class Inference:
         predictor = self.model()
         ask = partial(self._predict, predictor, view, asked=window)
         parts = fill(lambda: detector.propose(view, window, at_least), detector, ask, predictor.vocabulary)
-        self._ask_in_parts(PROPOSE, view, parts, use, say)
+        self._jobs.ask_in_parts(PROPOSE, view, parts, use, say)
 
     def refine(
         self,
@@ -163,17 +150,17 @@ class Inference:
         """Prompt with what a person would prompt it with; the answer is used even if another slice is visible then."""
         prompts = refinement_prompts(suggestion, view.spacing_mm)
         job = partial(self._predict, self.model(), view, prompts, window)
-        self._ask(Settled.of(suggestion, place_of(view)), view, job, use, tell=refuse)
+        self._jobs.ask(Settled.of(suggestion, place_of(view)), view, job, use, tell=refuse)
 
     def prepare(self, view: SliceView, window: Window | None, use: Callable[[Embedding], None]) -> None:
         """Embed the visible slice before it is clicked."""
-        self._ask(EMBED, view, partial(self._embed, self.model(), view, None, window), use, _VISIBLE)
+        self._jobs.ask(EMBED, view, partial(self._embed, self.model(), view, None, window), use, VISIBLE)
 
     def prepare_unseen(self, views: list[SliceView], window: Window | None) -> None:
         """Embed slices that nobody waits for, in this order, when there is nothing else to do."""
         for rank, view in enumerate(views):
             job = partial(self._embed, self.model(), view, None, window)
-            self._submit_quietly(job, ("unseen", rank), _NEIGHBOUR + rank)
+            self._jobs.run_quietly(job, ("unseen", rank), NEIGHBOUR + rank)
 
     def prepare_idly(
         self,
@@ -189,7 +176,7 @@ class Inference:
         def job() -> Embedding | None:
             return self._embed(predictor, view, None, window) if is_wanted() else None
 
-        self._submit_quietly(job, "idly", _REST, lambda e: None if e is None else use(e), lost)
+        self._jobs.run_quietly(job, "idly", REST, lambda e: None if e is None else use(e), lost)
 
     def asking(self, view: SliceView, prompts: Prompts, window: Window | None) -> Callable[[], Ask]:
         """How to put prompts on any slice to this model, which sees each as it would this one; called in a job.
@@ -212,20 +199,8 @@ class Inference:
     def work(
         self, job: Callable[[], T], use: Callable[[T], None], lost: Callable[[str], None], key: Hashable = WORK
     ) -> None:
-        """Run a part of what takes long; what the person does meanwhile goes first. ``lost`` is told why it failed.
-
-        ``key`` tells apart what goes on at the same time.
-        """
-
-        def done(answer: T) -> None:
-            self._tell_troubles()
-            self.holding.do(lambda: use(answer))
-
-        def failed(error: BaseException) -> None:
-            self._tell_troubles()
-            self._fail(error, wanted=True, tell=lost)
-
-        self._executor.submit(job, done, failed, key=key, priority=_THROUGH)
+        """See :meth:`Jobs.work`."""
+        self._jobs.work(job, use, lost, key)
 
     def load(
         self, load: Callable[[], Predictor], use: Callable[[Predictor], None], refused: Callable[[], None]
@@ -238,17 +213,16 @@ class Inference:
             self._failed(text)
             refused()
 
-        self._ask(LOAD, None, load, use, tell=lost)
+        self._jobs.ask(LOAD, None, load, use, tell=lost)
 
     def cancel(self, *kinds: Hashable) -> None:
         """Answers of these kinds are no longer wanted."""
-        self._requests.cancel(*kinds)
-        self._tell_busy()
+        self._jobs.cancel(*kinds)
 
     def cancel_all(self) -> tuple[Settled, ...]:
         """No answer about an image is wanted any more; a model may go on loading. Returns the accepts that end here."""
         lost = self.accepting
-        self.cancel(*(k for k in self._requests.kinds if k != LOAD))
+        self.cancel(*(k for k in self._jobs.requests.kinds if k != LOAD))
         return lost
 
     # -- how one is answered
@@ -258,85 +232,6 @@ class Inference:
     def _embed(self, predictor: Predictor, view: SliceView, prompts: Prompts | None, asked: Window | None) -> Embedding:
         """The slice's embedding, made once for each window; runs on the executor."""
         return self._cache.embedding(predictor, view, predictor.window_for(view, prompts, asked))
-
-    def _ask(
-        self,
-        kind: Hashable,
-        view: SliceView | None,
-        job: Callable[[], T],
-        use: Callable[[T], None],
-        priority: int = _NOW,
-        tell: Callable[[str], None] | None = None,
-    ) -> None:
-        """Run ``job`` on the executor, and ``use`` what it gives if it is still wanted then; ``tell`` why it failed."""
-        ticket = self._requests.issue(kind, self._scene(kind, view))
-
-        def hand_on(answer: T) -> None:
-            if self._requests.close(ticket, self._scene(kind, view)):
-                use(answer)
-            self._tell_busy()
-            self._tell_troubles()
-
-        def done(answer: T) -> None:
-            if isinstance(kind, Settled):
-                self.holding.do(lambda: hand_on(answer))
-            else:
-                hand_on(answer)
-
-        def failed(error: BaseException) -> None:
-            wanted = self._requests.close(ticket, self._scene(kind, view))
-            self._tell_busy()
-            self._tell_troubles()
-            self._fail(error, wanted=wanted, tell=tell)
-
-        self._tell_busy()
-        self._executor.submit(job, done, failed, key=kind, priority=priority)
-
-    def _ask_in_parts(
-        self,
-        kind: Hashable,
-        view: SliceView,
-        parts: Generator[str, None, T],
-        use: Callable[[T], None],
-        say: Callable[[str], None],
-    ) -> None:
-        """As `_ask`, each part a request of its own; ``say`` what it gives, but for the last one, whose answer is."""
-
-        def part() -> str | _Whole[T]:
-            try:
-                return next(parts)
-            except StopIteration as end:
-                return _Whole(end.value)
-
-        def go_on(answer: str | _Whole[T]) -> None:
-            if isinstance(answer, _Whole):
-                use(answer.answer)
-            else:
-                say(answer)
-                self._ask(kind, view, part, go_on, _THROUGH)
-
-        self._ask(kind, view, part, go_on, _THROUGH)
-
-    def _submit_quietly(
-        self,
-        job: Callable[[], T],
-        key: Hashable,
-        priority: int,
-        use: Callable[[T], None] = lambda _: None,
-        lost: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Run what nobody waits for; why it failed is only logged."""
-
-        def done(answer: T) -> None:
-            self._tell_troubles()
-            use(answer)
-
-        def failed(error: BaseException) -> None:
-            self._tell_troubles()
-            self._fail(error, wanted=False)
-            lost()
-
-        self._executor.submit(job, done, failed, key=key, priority=priority)
 
     def _tell_troubles(self) -> None:
         """What a job did not fail of but the person should know; said once."""
@@ -361,18 +256,6 @@ class Inference:
         if self.busy != self._was_busy:
             self._was_busy = self.busy
             self._busy_changed(self.busy)
-        if (PROPOSE in self._requests) != self._was_proposing:
+        if (PROPOSE in self._jobs.requests) != self._was_proposing:
             self._was_proposing = not self._was_proposing
             self._proposing_changed(self._was_proposing)
-
-    def _fail(self, error: BaseException, *, wanted: bool, tell: Callable[[str], None] | None = None) -> None:
-        """Tell the person if it is about what they wait for; log what they cannot mend."""
-        text = str(error)
-        if not isinstance(error, SegsamError):
-            LOG.error("a job failed", exc_info=error)
-            kind = type(error).__name__
-            text = (
-                f"The model stopped with {kind}; the log has the details. Try again, or choose another model or device."
-            )
-        if wanted:
-            (tell or self._failed)(text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from napari_segsam.core.slices import SliceView
-from napari_segsam.engine.inference import WORK
+from napari_segsam.engine.jobs import WORK
 from napari_segsam.engine.objects import Drawn
 from napari_segsam.engine.through import tidy
 from napari_segsam.engine.through.interpolate import interpolate
