@@ -71,8 +71,7 @@ class Visit:
         self.viewer.reset_view()  # the dock took some of the canvas
         self.viewer.dims.set_current_step(*self._step())
         self._choose()
-        said = self.dock.scan_panel.note.text.text()
-        if not said:
+        if self.row.family and not self.dock.scan_panel.note.text.text():
             raise SystemExit(f"{self.row.name}: the dock does not say what this model cannot do.")
         self._rest()
         prompts = list(self._prompted()) if self.row.points or self.row.boxes else [self._suggested()]
