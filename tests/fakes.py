@@ -69,6 +69,7 @@ class FakePredictor:
     sure: float = 4.0
     about: str = ""
     options: tuple[str, ...] = ()
+    takes: frozenset[str] = frozenset({"points", "boxes"})
     embedded: list[tuple[int, int]] = field(default_factory=list)
     predicted: list[Prompts] = field(default_factory=list)
 

@@ -19,7 +19,7 @@ from napari_segsam.core.labels import Label, LabelMap
 from napari_segsam.core.prediction import Prediction, Suggestion, dice
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.slices import AXES, SliceView
-from napari_segsam.core.terminology import Vocabulary
+from napari_segsam.core.terminology import Vocabulary, spoken
 from napari_segsam.core.volume import Volume, Window
 from napari_segsam.engine.cache import EmbeddingCache, ViewKey
 from napari_segsam.engine.names import own_name, unnamed
@@ -92,6 +92,11 @@ class Segmentation:
         self.answers.append(Answer(entry, prediction))
         if not prediction.mask.any():
             self.warnings.append(f"Object {entry.value}: the model found nothing on {_where(entry.view)}.")
+        elif not self.predictor.takes:
+            self.warnings.append(
+                f"Object {entry.value}: {self.predictor.name} takes no prompts; this is all that it labels as "
+                f"{spoken(prediction.classes[0].name)} on {_where(entry.view)}, which most of the prompts lie in."
+            )
 
     def suggest(self, view: SliceView, prompts: Prompts | None = None) -> None:
         """Ask what the model names by itself on a slice; prompts only choose the window, and with it the embedding."""

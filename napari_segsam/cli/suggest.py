@@ -15,7 +15,7 @@ from napari_segsam.cli.predict import files, finish
 from napari_segsam.cli.segmentation import Seen, Segmentation
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.slices import SliceView
-from napari_segsam.engine.proposals import AT_LEAST, LOWEST
+from napari_segsam.engine.proposals import AT_LEAST, LOWEST, check_fills
 
 
 def suggest(
@@ -59,6 +59,8 @@ def suggest(
                 f"{predictor.name} names nothing by itself: prompt it with `segsam predict`, or take --model nano or a "
                 "--detector here."
             )
+        if boxes is not None:
+            check_fills(predictor)
         run = Segmentation(volume, predictor, asked, boxes, AT_LEAST if threshold is None else threshold)
         run.seconds["load"] = time.perf_counter() - begun
         whole = boxes is None and len(indices) == volume.grid.shape[across]

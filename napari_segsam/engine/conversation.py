@@ -19,7 +19,7 @@ from napari_segsam.engine.inference import EMBED, LOAD, PREDICT, PROPOSE, SUGGES
 from napari_segsam.engine.jobs import WORK
 from napari_segsam.engine.objects import Drawn, Place, Quality, named, place_of
 from napari_segsam.engine.preparation import Preparation, Progress
-from napari_segsam.engine.proposals import Filled
+from napari_segsam.engine.proposals import Filled, check_fills
 from napari_segsam.engine.protocols import BoxDetector, Embedding, Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.engine.suggest import Settled
@@ -170,9 +170,9 @@ class Conversation:
         """Ask a detector what it finds on the visible slice, and the model to fill its boxes.
 
         Raises:
-            SegsamError: there is no model yet.
+            SegsamError: there is no model yet, or it takes no boxes.
         """
-        self._inference.model()
+        check_fills(self._inference.model())
         self._say_embedding()
         use = partial(self._use_proposals, detector)
         self._inference.propose(self.session.view, self.session.window, detector, at_least, use, self._to.say)

@@ -77,6 +77,11 @@ class SegSamPredictor:
         return ()
 
     @property
+    def takes(self) -> frozenset[str]:
+        """All."""
+        return frozenset({"points", "boxes"})
+
+    @property
     def device(self) -> str:
         """Where it runs now."""
         return self._on_device.device

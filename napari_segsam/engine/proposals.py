@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import NamedTuple
 
+from napari_segsam.core.errors import BadPromptsError
 from napari_segsam.core.prediction import Prediction, Proposal, Suggestion
 from napari_segsam.core.prompts import Prompts
 from napari_segsam.core.terminology import Vocabulary
-from napari_segsam.engine.protocols import BoxDetector
+from napari_segsam.engine.protocols import BoxDetector, Predictor
 
 AT_LEAST = 0.25
 """The score from which a box is proposed unless a person says otherwise; YOLO's own choice."""
@@ -23,6 +24,18 @@ class Filled(NamedTuple):
 
     suggestions: tuple[Suggestion, ...]
     left_out: int
+
+
+def check_fills(predictor: Predictor) -> None:
+    """Before a detector is asked for a model.
+
+    Raises:
+        BadPromptsError: the model takes no boxes; what it would give is not what lies in them.
+    """
+    if "boxes" not in predictor.takes:
+        raise BadPromptsError(
+            f"{predictor.name} takes no boxes, so it cannot fill a detector's; choose a model that does, such as nano."
+        )
 
 
 def fill(

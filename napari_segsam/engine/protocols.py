@@ -56,6 +56,10 @@ class Predictor(Protocol):
         """Words that another way to use it can be asked for with, see :class:`ModelChoice`."""
 
     @property
+    def takes(self) -> frozenset[str]:
+        """The prompts that it takes, of "points" and "boxes"; none where it labels the slice by itself."""
+
+    @property
     def device(self) -> str:
         """Where it runs, e.g. ``"cpu"``, ``"cuda:0"``; may change to the CPU after a fault."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_segsam.core.model_choice import ModelChoice
 from napari_segsam.core.volume import MODALITIES, Window
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.protocols import Predictor
@@ -177,7 +179,7 @@ class ScanPanel(QWidget):
     def _model_choices(self, _widget: object) -> list[tuple[str, str]]:
         """What the registry has, and the file that is used if it is none of these."""
         names, used = list(registry()), self._workbench.model.name
-        files = [(Path(used).name, used)] if used not in names else []
+        files = [(_file_name(used), used)] if used not in names else []
         away = frozenset(names) - (frozenset(names) if self._here is None else self._here)
         return [*((f"{n} ({NOT_HERE})" if n in away else n, n) for n in names), *files, (_OTHER_MODEL, _OTHER_MODEL)]
 
@@ -216,3 +218,9 @@ class ScanPanel(QWidget):
         if path:
             self._workbench.use_model(path, self.device.value)
         self._show_model()
+
+
+def _file_name(model: str) -> str:
+    """A model's file, and what was said of it, but for where its base lies."""
+    choice = ModelChoice.of(model)
+    return str(replace(choice, model=Path(choice.model).name, base=None))

@@ -99,6 +99,11 @@ class LearningPredictor:
         return self.under.options
 
     @property
+    def takes(self) -> frozenset[str]:
+        """The model's."""
+        return self.under.takes
+
+    @property
     def device(self) -> str:
         """The model's."""
         return self.under.device

@@ -35,6 +35,10 @@ class Learns(Protocol):
     learns: bool
 
     @property
+    def takes(self) -> frozenset[str]:
+        """See ``Predictor.takes``; where it takes none there is nothing to learn."""
+
+    @property
     def alpha(self) -> float:
         """The model's share in the next answer, 0..1."""
 
@@ -100,9 +104,9 @@ class Lessons:
 
     @property
     def learner(self) -> Learns | None:
-        """The model in use, where it can learn."""
-        predictor = self._controller.predictor
-        return predictor if isinstance(predictor, Learns) else None
+        """The model in use, where it can learn: what it learns are answers to prompts."""
+        predictor: object = self._controller.predictor
+        return predictor if isinstance(predictor, Learns) and predictor.takes else None
 
     @property
     def learns(self) -> bool:

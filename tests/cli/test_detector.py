@@ -153,3 +153,10 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(run, tmp_path, mon
     done = run("detector", "train", tmp_path, *arguments)
     assert done.exit_code == 2 and said in done.stderr
     assert not list(tmp_path.glob("mine*"))
+
+
+def test_a_model_that_takes_no_boxes_is_refused_before_any_is_put_to_it(run, scan, fake, polyps, tmp_path):
+    fake.takes = frozenset({"points"})
+    done = run("suggest", scan, "--detector", polyps, "--out", tmp_path / "s.nii.gz")
+    assert done.exit_code == 2 and not fake.predicted and not (tmp_path / "s.nii.gz").exists()
+    assert "fake takes no boxes, so it cannot fill a detector's" in done.stderr

@@ -190,3 +190,12 @@ def test_real_series_give_a_map_on_their_grid(run, prompts, tmp_path, shared_dat
         path = shared_data / "dicom" / series
         assert run("predict", path, "--prompts", wanted, "--out", out, "--report", report).exit_code == 0
         assert list(nibabel.load(out).shape) == json.loads(report.read_text())["source"]["shape"]
+
+
+def test_of_a_model_that_takes_no_prompts_it_is_said_what_was_taken(run, scan, prompts, liver, fake, tmp_path):
+    fake.takes = frozenset()
+    report = tmp_path / "r.json"
+    out = ("--out", tmp_path / "l.nii.gz", "--report", report)
+    assert run("predict", scan, "--prompts", prompts(liver), *out).exit_code == 0
+    (said,) = [w for w in json.loads(report.read_text())["warnings"] if "prompts" in w]
+    assert said.startswith("Object 1: fake takes no prompts; this is all that it labels as ")

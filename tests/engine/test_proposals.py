@@ -275,3 +275,10 @@ def test_the_overlap_of_two_boxes_counts_their_corner_pixels():
     assert box_iou(Box(0, 0, 1, 1), Box(0, 0, 1, 1)) == 1
     assert box_iou(Box(0, 0, 1, 1), Box(1, 1, 2, 2)) == pytest.approx(1 / 7)
     assert box_iou(Box(0, 0, 1, 1), Box(2, 0, 3, 1)) == 0
+
+
+def test_a_model_that_takes_no_boxes_is_not_asked_to_fill_any(controller, session, predictor, heard):
+    predictor.takes = frozenset()
+    controller.propose(Boxes(), 0.25)
+    assert not session.suggestions and not predictor.predicted and not controller.busy
+    assert "fake takes no boxes" in heard.failed[-1]

@@ -293,3 +293,9 @@ def test_forgetting_is_a_job_of_the_models_thread_and_said_when_it_is_done(contr
     assert said == [] and pupil.corrections == 1
     later.run_all()
     assert said == [0]
+
+
+def test_a_model_that_takes_no_prompts_has_nothing_to_learn_from(pupil):
+    pupil.takes = frozenset()
+    controller = Controller(Session(block_volume()), pupil, ImmediateExecutor())
+    assert Lessons(controller, ImmediateExecutor()).learner is None

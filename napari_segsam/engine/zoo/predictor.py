@@ -79,6 +79,12 @@ class ZooPredictor:
         return tuple(self.family.options)
 
     @property
+    def takes(self) -> frozenset[str]:
+        """Its family's."""
+        may = self.family.abilities
+        return frozenset(kind for kind, does in (("points", may.points), ("boxes", may.boxes)) if does)
+
+    @property
     def device(self) -> str:
         """Where it runs now."""
         return self._on_device.device
