@@ -172,7 +172,7 @@ class Visit:
         """Prompt, wait, look at what is said, commit, and look at the canvas."""
         from qtpy.QtCore import Qt
 
-        before = self._canvas()
+        before, classes = self._canvas(), self._classes()
         prompt()
         self._until(lambda: self._session.answered and not self.bench.controller.busy, "the model answered")
         self._rest()
@@ -184,7 +184,7 @@ class Visit:
         self.person.key(Qt.Key.Key_C)
         self._until(lambda: value in self._session.labels.labels, "it is committed")
         self._rest()
-        self._look(before, value, mask)
+        self._look(before, value, mask, classes)
 
     def _suggested(self) -> str:
         """Suggest, and take the first."""
@@ -204,8 +204,17 @@ class Visit:
         self.said = "none", str(len(self._predictor.vocabulary))
         return "a suggestion"
 
-    def _look(self, before: NDArray[np.uint8], value: int, mask: NDArray[np.bool_]) -> None:
-        """The label map has the mask, but for what others have, and the canvas shows it."""
+    def _look(
+        self, before: NDArray[np.uint8], value: int, mask: NDArray[np.bool_], classes: NDArray[np.int64] | None = None
+    ) -> None:
+        """The label map has the mask, but for what others have, and the canvas shows it.
+
+        Args:
+            before: the canvas, when nobody had asked for the object.
+            value: of the object.
+            mask: (rows, cols) the model's answer.
+            classes: as `before`, (rows, cols) class ids; what had the object's class has its colour already.
+        """
         view = self._session.view
         labels = view.of(self._session.labels.voxels)
         if not ((labels == value) == (mask & ((labels == 0) | (labels == value)))).all():
@@ -216,12 +225,18 @@ class Visit:
         seen = np.zeros(mask.shape, bool)
         seen[kept] = changed[rows[kept], cols[kept]]
         new = labels == value
+        if classes is not None:
+            known = self._predictor.vocabulary.id_or_zero(self._session.labels.labels[value].name)
+            new &= (classes != known) | (known == 0)
         shares = [float(seen[where].mean()) if where.any() else float("nan") for where in (new & kept, ~new & kept)]
         self.shares.append((shares[0], shares[1]))
         if shares[0] < _CHANGED or shares[1] > _UNCHANGED:
             raise SystemExit(
                 f"{self.row.name}: of the canvas {shares[0]:.2f} inside and {shares[1]:.2f} outside changed."
             )
+
+    def _classes(self) -> NDArray[np.int64]:
+        return np.array(self._session.view.of(self._session.semantic.voxels), np.int64)
 
     def _pixels(self, view: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The canvas's row and column that show each pixel of the slice."""
