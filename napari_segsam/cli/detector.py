@@ -61,6 +61,8 @@ def train(
     across = loading.parse_axis(axis)
     if labels is None and (series, modality, resample, axis) != (None, None, False, "k"):
         raise SegsamError("--series, --modality, --resample and --axis are for a scan; name its labels by --labels.")
+    if labels is None:
+        _check_folder(data)
     from napari_segsam.io.formats import files_of
     from napari_segsam.train import detector_run
 
@@ -78,6 +80,17 @@ def train(
         )
         staging.commit()
     say(f"done: {out} finds {', '.join(lesson.names)}; how well is {how_well}.")
+
+
+def _check_folder(data: Path) -> None:
+    from napari_segsam.train.data.layout import LISTING
+
+    if data.exists() and not (data / LISTING).is_file():
+        what = f"a folder without {LISTING}" if data.is_dir() else "a file"
+        raise SegsamError(
+            f"{data.name} is {what}: where it is a scan, name what is labelled on it by --labels FILE; otherwise give "
+            "a folder in the SA-Med2D layout."
+        )
 
 
 def _from_data(data: Path, side: int, limit: int) -> tuple[Lesson, Lesson | None]:

@@ -59,8 +59,10 @@ def finetune(
         made = fine_tuned(begun, volume, annotated, choices, _bar)
         files.write(staging.path(out), made.tensors, made.names)
         staging.commit()
-    learned = "" if made.names is None else f" {len(made.names)} classes ({', '.join(made.names.values())})"
-    say(f"done: {out} learned{learned} from {made.slices} slices; how well it does on others is not known: try it.")
+    kinds = "class" if made.names is not None and len(made.names) == 1 else "classes"
+    learned = "" if made.names is None else f" {len(made.names)} {kinds} ({', '.join(made.names.values())})"
+    shown = "1 slice" if made.slices == 1 else f"{made.slices} slices"
+    say(f"done: {out} learned{learned} from {shown}; how well it does on others is not known: try it.")
 
 
 def _bar(steps: Iterator[T], left: int) -> Iterator[T]:

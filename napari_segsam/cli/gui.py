@@ -15,7 +15,6 @@ import typer
 from napari_segsam.cli.console import say
 from napari_segsam.core.errors import SegsamError, UnreadableInputError
 
-PLUGIN, WIDGET = "napari-segsam", "SEG-SAM"
 MODEL_VARIABLE = "SEGSAM_MODEL"
 """The dock loads the model that this environment variable names; without it, the default one."""
 
@@ -29,24 +28,45 @@ def gui(
     ] = None,
 ) -> None:
     """Open napari with the dock on PATH."""
-    scans = paths or []
-    for path in scans:
-        if not path.exists():
-            raise UnreadableInputError(f"{path}: there is no such file or folder; check its name.")
     if (missing := why_no_window()) is not None:
         raise SegsamError(missing)
+    scans = paths or []
+    for path in scans:
+        refuse_unreadable(path, alone=len(scans) == 1)
     if model is not None:
         from napari_segsam.io.registry import resolve
 
         resolve(model)  # refuse here, in one sentence, rather than later in the window
-    raise typer.Exit(run_window(napari_command(scans), model))
+    raise typer.Exit(run_window(window_command(scans), model))
 
 
-def napari_command(paths: list[Path]) -> list[str]:
-    """``napari PATHS -w napari-segsam SEG-SAM`` for this Python; ``-w`` takes all that follows it, so it comes last."""
-    # Without a named plugin napari would ask which reader to use where several can read a file.
-    scans = ["--plugin", PLUGIN, *(str(p.resolve()) for p in paths)] if paths else []
-    return [sys.executable, "-m", "napari", *scans, "-w", PLUGIN, WIDGET]
+def refuse_unreadable(path: Path, *, alone: bool) -> None:
+    """Refuse here, in one sentence, what the window could not show; only headers are read.
+
+    Args:
+        path: what it would open.
+        alone: no other path is given, so contours have no scan.
+
+    Raises:
+        SegsamError: there is nothing of that name, or no scan and no label map.
+    """
+    from napari_segsam.io.labels.holding import CONTOURS_ALONE, holds_contours, holds_labels
+    from napari_segsam.io.sandbox import list_series
+    from napari_segsam.io.series_info import why_none
+
+    if not path.exists():
+        raise UnreadableInputError(f"{path}: there is no such file or folder; check its name.")
+    if alone and holds_contours(path):
+        raise UnreadableInputError(CONTOURS_ALONE.format(file=path.name))
+    if not holds_labels(path):  # whose reader says in the dock what is wrong with them
+        found = list_series(path)
+        if all(series.refused is not None and series.evened is None for series in found):
+            raise UnreadableInputError(why_none(path.name, found))
+
+
+def window_command(paths: list[Path]) -> list[str]:
+    """What opens napari with the dock on PATHS, in this Python."""
+    return [sys.executable, "-m", "napari_segsam.gui.window", *(str(path.resolve()) for path in paths)]
 
 
 def run_window(command: list[str], model: str | None = None) -> int:

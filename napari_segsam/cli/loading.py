@@ -62,11 +62,15 @@ def load_volume(
 
 
 def inputs(path: Path, model: str) -> tuple[Path, ...]:
-    """What is read for the scan or data set at ``path`` and for ``--model``: no output may take its place."""
+    """What is read for the scan or data set at ``path`` and for ``--model``: no output may take its place.
+
+    Raises:
+        SegsamError: see :meth:`ModelChoice.checked`.
+    """
     from napari_segsam.io.formats import files_of
     from napari_segsam.io.registry import registry, where
 
-    choice = ModelChoice.of(model)
+    choice = ModelChoice.checked(model)
     names = [name for name in (choice.model, choice.base) if name is not None]
     weights = [where(registry()[name]) if name in registry() else Path(name) for name in names]
     return (*files_of(path), *(file for file in weights if file is not None))

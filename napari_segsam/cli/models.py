@@ -54,7 +54,7 @@ def download(name: NameArgument) -> None:
 
     entry = _entry(name)
     typer.echo(str(locate(entry.name)))
-    say(f"done: {name} is here and {_checked(entry)}.")
+    say(f"done: {name} is here and {_checked(entry)}.{_base_missing(entry)}")
 
 
 @app.command("take")
@@ -72,7 +72,7 @@ def take(name: NameArgument, file: FileArgument) -> None:
     except ModelFileError as error:
         raise BadCheckpointError(str(error)) from error
     typer.echo(str(registry.take(entry, file)))
-    say(f"done: {name} is here; its tensors are those of its family, and {_checked(entry)}.")
+    say(f"done: {name} is here; its tensors are those of its family, and {_checked(entry)}.{_base_missing(entry)}")
 
 
 @app.command("verify")
@@ -90,6 +90,16 @@ def verify(name: NameArgument) -> None:
 
 def _checked(entry: ModelEntry) -> str:
     return "its sha256 is the registry's" if entry.sha256 else "its authors publish no sha256 to compare it with"
+
+
+def _base_missing(entry: ModelEntry) -> str:
+    """That the model's base is not here, and how to get it; empty where it is, or the model has none."""
+    from napari_segsam.io.registry import registry, where
+
+    if not entry.base or ((path := where(registry()[entry.base])) is not None and path.is_file()):
+        return ""
+    base = registry()[entry.base]
+    return f" Its base {base.name} is not here yet: {base.how_to_get}."
 
 
 def _entry(name: str) -> ModelEntry:

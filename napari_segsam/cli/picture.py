@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.prompts import Box
 from napari_segsam.core.slices import SliceView
-from napari_segsam.core.terminology import colour_of
 from napari_segsam.core.volume import Window
 
 Objects = list[tuple[str, NDArray[np.bool_]]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_segsam.core.errors import SegsamError
+
 _BASE = "base="
 
 
@@ -33,6 +35,22 @@ class ModelChoice:
         model, said = text[:cut], text[cut + 1 :]
         before, based, base = said.partition(_BASE)
         return cls(model, tuple(word for word in before.split(",") if word), base if based else None)
+
+    @classmethod
+    def checked(cls, text: str) -> ModelChoice:
+        """``of``, where a person may have left something out.
+
+        Raises:
+            SegsamError: no model, or nothing behind the ``@`` or ``base=``.
+        """
+        choice = cls.of(text)
+        if not choice.model or (choice.model.startswith("@") and not Path(text).is_file()):
+            raise SegsamError(f"'{text}' names no model; write a name of `segsam models` or a file, before any @.")
+        if choice.base == "":
+            raise SegsamError(f"'{text}' has no base behind base=; write @base=NAME_OR_FILE, or leave it out.")
+        if choice == cls(choice.model) != cls(text):
+            raise SegsamError(f"'{text}' has nothing behind its @; write a word or base=NAME_OR_FILE there, or no @.")
+        return choice
 
     def __str__(self) -> str:
         said = [*self.words, *([] if self.base is None else [_BASE + self.base])]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import colorsys
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import count
 from typing import Literal, get_args
 from unicodedata import category, normalize
@@ -192,10 +190,3 @@ def told_apart(names: Iterable[str]) -> tuple[str, ...]:
 def spoken(name: str) -> str:
     """A class's name for a person: ``kidney_left`` -> ``kidney left``."""
     return name.replace("_", " ")
-
-
-def colour_of(name: str) -> tuple[float, float, float]:
-    """A stable, distinct RGB colour (0..1) for a class name: the same in every session and file."""
-    seed = int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "big")
-    hue, light = (seed * 0.618033988749895) % 1.0, 0.5 + 0.15 * ((seed >> 8) % 3)
-    return colorsys.hls_to_rgb(hue, light, 0.85)

@@ -27,6 +27,7 @@ class Acting:
         history_changed(): ask ``session.undo_names`` and ``redo_names``.
         status_changed(str), busy_changed(bool), failed(str): for a person.
         proposing_changed(bool): whether a detector's boxes are being filled; `Controller.drop_proposals` ends that.
+        went_on(): a step was done, undone or redone, or what was asked for has come; what was said before is old.
         opened(Volume): another volume is open: labels, semantic and view are new objects.
         predictor_changed(Predictor): another model is ready; ask ``session.vocabulary``.
         preparation_changed(Progress | None): how far `prepare_volume` is; None: it stopped before its end.
@@ -45,6 +46,7 @@ class Acting:
     busy_changed = Signal(bool)
     proposing_changed = Signal(bool)
     failed = Signal(str)
+    went_on = Signal()
     opened = Signal(Volume)
     predictor_changed = Signal(object)
     predictor_refused = Signal()
@@ -64,3 +66,8 @@ class Acting:
             self._conversation.seen_through = None
         self._tell.step(step)
         self._conversation.answer_prompts()
+
+    def _done(self, step: Step) -> None:
+        """A step was done, and nothing else will be said of it."""
+        self._follow(step)
+        self._tell.retraced(step, "Done")

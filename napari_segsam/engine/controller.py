@@ -128,7 +128,8 @@ class Controller(PromptActs, ObjectActs):
 
     def drop_proposals(self) -> None:
         """What a detector is being asked for is no longer wanted: the person stops it, or has chosen another one."""
-        self._conversation.drop_proposals()
+        if self._conversation.drop_proposals():
+            self._tell.say("Stopped: no box is filled any more.")
 
     def accept(self, suggestion: Suggestion) -> None:
         """Refine a suggestion with its own box and centre, a detector's with its box, and commit it as a new object."""
@@ -155,7 +156,7 @@ class Controller(PromptActs, ObjectActs):
     def reject(self, suggestion: Suggestion) -> None:
         """Take a suggestion off this slice."""
         self._conversation.forget(suggestion)
-        self._follow(self.session.reject(suggestion))
+        self._done(self.session.reject(suggestion))
 
     # -- history
     @told
@@ -210,17 +211,23 @@ class Controller(PromptActs, ObjectActs):
             name: for the history.
             place: the slice that it was made on; None for the visible one.
 
-        Voxels of locked objects get their values back; see :meth:`lock`.
+        Voxels of locked objects get their values back, see :meth:`lock`; hidden ones get no voxels, and none is erased.
 
         Returns:
             What changed. An empty one was no change, and made no entry.
         """
+        refused: list[str] = []
         if self.session.spare_locked(indices, before):
+            refused.append("What is locked was left as it is; unlock an object to change it.")
+        if self.session.spare_hidden(indices, before):
+            refused.append("What is hidden was left as it is; show an object to change it.")
+        if refused:
             self.labels_changed.emit(no_voxels(name))
-            self.failed.emit("What is locked was left as it is; unlock an object to change it.")
         step = self.session.record_stroke(indices, before, name, place)
         if step is not None:
-            self._follow(step)
+            self._done(step)
+        if refused:
+            self.failed.emit(" ".join(refused))
         return no_voxels(name) if step is None or step.patch is None else step.patch
 
     def bring_in(self, labels: LabelMap, name: str) -> None:

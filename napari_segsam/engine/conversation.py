@@ -177,9 +177,9 @@ class Conversation:
         use = partial(self._use_proposals, detector)
         self._inference.propose(self.session.view, self.session.window, detector, at_least, use, self._to.say)
 
-    def drop_proposals(self) -> None:
-        """What a detector is being asked for is no longer wanted."""
-        self._inference.cancel(PROPOSE)
+    def drop_proposals(self) -> bool:
+        """What a detector is being asked for is no longer wanted; whether there was any."""
+        return self._inference.stop(PROPOSE)
 
     # -- many slices
     def asking(self, view: SliceView, prompts: Prompts) -> Callable[[], Ask]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -111,9 +112,11 @@ class EmbeddingStore:
         except OSError as error:
             self._is_writable = False
             why = (error.strerror or type(error).__name__).lower()
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free some space there" if full else "make it a folder that you may write to"
             self._trouble = (
                 f"What the model makes of slices is no longer kept on the disk ({self.folder}: {why}), so it is made "
-                "anew next time; free some space there, or let SEGSAM_CACHE name another folder."
+                f"anew next time; {remedy}, or let SEGSAM_CACHE name another folder."
             )
 
     def _make_room(self, size: int) -> None:

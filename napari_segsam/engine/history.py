@@ -107,8 +107,7 @@ class Step:
     @property
     def renames(self) -> bool:
         """Whether names of labels differ."""
-        then, now = self.before.names, self.after.names
-        return then is not now and dict(then) != dict(now)
+        return _rename(self.before, self.after)
 
     @property
     def relabels(self) -> bool:
@@ -119,6 +118,11 @@ class Step:
     def reopens(self) -> bool:
         """Whether other suggestions may be open: some were settled, or labels differ."""
         return self.before.settled is not self.after.settled or self.relabels
+
+
+def _rename(then: State, now: State) -> bool:
+    """Whether names of labels differ."""
+    return then.names is not now.names and dict(then.names) != dict(now.names)
 
 
 def in_one(steps: Sequence[Step]) -> Step:
@@ -169,6 +173,10 @@ class _Kept:
         return cls(step.name, step.place, step.before, step.after, voxels)
 
     @property
+    def relabels(self) -> bool:
+        return self.voxels is not None or _rename(self.before, self.after)
+
+    @property
     def step(self) -> Step:
         patch = None
         if self.voxels is not None:
@@ -216,6 +224,12 @@ class History:
             return None
         self._done.append((self._undone.pop(),))
         return self._done[-1][0].step
+
+    @property
+    def relabelled(self) -> State | None:
+        """After the last entry that is done and changed labels, None where none did: where it is the same, they are."""
+        entries = (entry for entry in reversed(self._done) if any(step.relabels for step in entry))
+        return next((entry[-1].after for entry in entries), None)
 
     @property
     def next_undo(self) -> str | None:

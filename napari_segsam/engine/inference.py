@@ -219,6 +219,12 @@ class Inference:
         """Answers of these kinds are no longer wanted."""
         self._jobs.cancel(*kinds)
 
+    def stop(self, kind: Hashable) -> bool:
+        """As :meth:`cancel`; whether there was one."""
+        was_asked = kind in self._jobs.requests
+        self.cancel(kind)
+        return was_asked
+
     def cancel_all(self) -> tuple[Settled, ...]:
         """No answer about an image is wanted any more; a model may go on loading. Returns the accepts that end here."""
         lost = self.accepting

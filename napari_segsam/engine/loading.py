@@ -16,7 +16,7 @@ from napari_segsam.engine.zoo.predictor import ZooPredictor
 from napari_segsam.model import checkpoint
 from napari_segsam.model.zoo import table
 from napari_segsam.model.zoo.accounts import ModelFileError, UndecidedError
-from napari_segsam.model.zoo.family import Family, Option
+from napari_segsam.model.zoo.family import Family, Option, Shapes
 from napari_segsam.model.zoo.loading import load_zoo
 
 
@@ -38,9 +38,9 @@ def load_model(
         base: the file that ``path`` is a difference to.
 
     Raises:
-        BadCheckpointError: damaged, of no known family, or tensors missing or left over.
+        BadCheckpointError: damaged, of no known family, tensors missing or left over, or an option where none is.
         UndecidedModelError: a family or a base has to be named.
-        UnknownNameError: a word is neither a family nor an option of it.
+        UnknownNameError: a word is neither a family nor an option of it; names what there is for this file.
     """
     if checkpoint.is_checkpoint(path):
         if words or base is not None:
@@ -51,7 +51,7 @@ def load_model(
     family, options = _family_and_options(words)
     try:
         model, found, shapes = load_zoo(path, family=family, base=base)
-        for switch in [_option(found, word) for word in options]:
+        for switch in [_option(found, word, path, shapes) for word in options]:
             model, found = switch(model, found)
         digest = _digest(path, words, base)
     except ModelFileError as error:
@@ -73,11 +73,16 @@ def _family_and_options(words: tuple[str, ...]) -> tuple[str | None, tuple[str, 
     return (families[0] if families else None), tuple(w for w in words if w not in families)
 
 
-def _option(family: Family, word: str) -> Option:
-    if word not in family.options:
-        known = (*(f.name for f in table.FAMILIES), *family.options)
-        raise UnknownNameError(f"family, or option of {family.title},", word, known)
-    return family.options[word]
+def _option(family: Family, word: str, path: Path, shapes: Shapes) -> Option:
+    if word in family.options:
+        return family.options[word]
+    alike = [each.name for each in table.fitting(shapes)]
+    known = (*family.options, *(alike if len(alike) > 1 else ()))
+    if known:
+        raise UnknownNameError(f"word behind {path.name}, a file of {family.title},", word, known)
+    raise BadCheckpointError(
+        f"{path.name} is a file of {family.title}, which has no options; leave out the word '{word}' behind its @."
+    )
 
 
 def _digest(path: Path, words: tuple[str, ...], base: Path | None) -> str:

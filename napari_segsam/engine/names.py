@@ -29,6 +29,8 @@ def class_name(text: str) -> str:
         BadLabelsError: it cannot be a name; says why.
     """
     name = "_".join(re.split(r"[\s_-]+", text.strip().lower())).strip("_")
+    if not name:
+        raise BadLabelsError("The class has no name yet; write one in words of a-z and 0-9, as in kidney_left.")
     if not _WORDS.fullmatch(name):
         raise BadLabelsError(f"'{text.strip()}' cannot be a class: a name has words of a-z and 0-9, as in kidney_left.")
     if len(name) > _LONGEST:
@@ -75,7 +77,7 @@ def taken_over(labels: LabelMap, volume: Volume) -> LabelMap:
     return labels
 
 
-def emptied_by(patch: Patch, labels: LabelMap) -> list[str]:
-    """Names of the objects that lost their last voxel to others by this change."""
+def emptied_by(patch: Patch, labels: LabelMap) -> list[Label]:
+    """The objects that lost their last voxel to others by this change."""
     taken = {int(v) for v in np.unique(patch.before[patch.after != 0])}
-    return [label.name for v, label in labels.labels.items() if v in taken and not (labels.voxels == v).any()]
+    return [label for v, label in labels.labels.items() if v in taken and not (labels.voxels == v).any()]

@@ -23,7 +23,7 @@ class ObjectActs(Acting):
         """
         called = own_name(name, self.session.vocabulary)
         if called != self.session.chosen_class:
-            self._follow(self.session.choose_class(called))
+            self._done(self.session.choose_class(called))
 
     @told
     def choose_candidate(self, index: int) -> None:
@@ -58,14 +58,19 @@ class ObjectActs(Acting):
     def delete(self, value: int) -> None:
         """Take an object off the labels with all its prompts; what lay under it comes back."""
         self._conversation.holding.check_free()
-        self._follow(self.session.delete(value))
+        self._done(self.session.delete(value))
+
+    def hide(self, value: int, hidden: bool) -> None:
+        """Show a committed object no longer, or again; it is no step, since nothing but what is seen changes."""
+        self.session.hide(value, hidden)
+        self._tell.hidden()
 
     @told
     def set_status(self, value: int, status: Status) -> None:
         """Say how far an object is."""
         standing, name = self.session.standing(value), spoken(self.session.name_of(value))
         if status != standing.status:
-            self._follow(self.session.stand(value, replace(standing, status=status), f"{name} {status}"))
+            self._done(self.session.stand(value, replace(standing, status=status), f"{name} {status}"))
 
     @told
     def lock(self, value: int, locked: bool) -> None:
@@ -73,4 +78,4 @@ class ObjectActs(Acting):
         standing, name = self.session.standing(value), spoken(self.session.name_of(value))
         if locked != standing.locked:
             title = f"{'lock' if locked else 'unlock'} {name}"
-            self._follow(self.session.stand(value, replace(standing, locked=locked), title))
+            self._done(self.session.stand(value, replace(standing, locked=locked), title))

@@ -33,7 +33,8 @@ class Seen:
         prediction: the uncommitted answer on the visible slice, with the chosen candidate as its mask, or None. While
             a newer prompt waits for its answer, this is still the last one: see `answered`.
         suggestions: unprompted objects on the visible slice that were neither accepted nor rejected.
-        unsaved: whether labels changed since they were last saved.
+        unsaved: whether labels are others than when they were last saved, or at first.
+        hidden: values of committed objects that the person does not want to see.
         revision: grows with every change of labels, undo too: labels of one revision are the same.
     """
 
@@ -43,6 +44,7 @@ class Seen:
     window: Window | None
     vocabulary: Vocabulary
     unsaved: bool
+    hidden: frozenset[int]
     revision: int
 
     _state: State

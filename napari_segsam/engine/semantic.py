@@ -31,6 +31,7 @@ class SemanticLayer:
         self._suggested = _touched(labels.grid)
         self._class_of = np.zeros(MAX_LABEL + 1, np.uint16)
         self._known: frozenset[int] = frozenset()
+        self._hidden: frozenset[int] = frozenset()
         self._masks: dict[Place, PackedVoxels] = {}
         self._object_class = 0
         self._painted = False
@@ -80,6 +81,11 @@ class SemanticLayer:
         touched = self._paint_below([m.indices for m in (gone if self._object_class else [*gone, *masks.values()])])
         self._paint_object(new | touched if self._object_class == last_class else self._masks.keys())
 
+    def hide(self, hidden: frozenset[int]) -> None:
+        """Of all labels, paint those with these values no longer."""
+        self._hidden = hidden
+        self.follow_labels(np.empty(0, np.int64))
+
     def follow_labels(self, changed: NDArray[np.int64]) -> None:
         """Labels changed at these flat indices, or were renamed."""
         renamed = self._renamed()
@@ -88,9 +94,9 @@ class SemanticLayer:
         self._paint_object(self._paint_below([changed, *(np.flatnonzero(voxels == value) for value in renamed)]))
 
     def _classes_of_labels(self) -> NDArray[np.uint16]:
-        """(65536,) label value -> class id."""
+        """(65536,) label value -> class id; 0 where the label has none, or is hidden."""
         classes = np.zeros(MAX_LABEL + 1, np.uint16)
-        for value, label in self._labels.labels.items():
+        for value, label in ((v, named) for v, named in self._labels.labels.items() if v not in self._hidden):
             classes[value] = self._vocabulary.id_or_zero(label.name)
         return classes
 

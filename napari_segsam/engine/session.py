@@ -26,6 +26,9 @@ from napari_segsam.engine.semantic import SemanticLayer
 from napari_segsam.engine.sharing import Map
 from napari_segsam.engine.standing import Standing
 
+_NEVER = State(WorkedObject(0))
+"""No history leads to it: the labels were in no file yet."""
+
 
 class Session(Seen):
     """One viewer's work on one volume. Read it freely, see :class:`Seen`; change it through the Controller.
@@ -38,6 +41,8 @@ class Session(Seen):
     """
 
     happened = Signal(str, object)
+
+    _saved: State | None  # as `History.relabelled` was when the labels were saved; None: at first
 
     def __init__(self, volume: Volume, labels: LabelMap | None = None) -> None:
         """See :meth:`reset`."""
@@ -59,7 +64,8 @@ class Session(Seen):
         self.volume = volume
         self.view = SliceView(volume, 2, volume.grid.shape[2] // 2)
         self.window = None
-        self.unsaved = False
+        self.unsaved, self._saved = False, None
+        self.hidden = frozenset()
         self.revision += 1
         self._state = State(WorkedObject(free_value(self.labels.labels)), names=Map(self.labels.labels))
         self._history = History()
@@ -70,15 +76,16 @@ class Session(Seen):
     def take_up(self, state: State, history: History, *, unsaved: bool) -> None:
         """Go on with what a journal gave back, right after `reset`; its voxels and names are in the labels already."""
         self._state, self._history, self.unsaved = state, history, unsaved
+        self._saved = _NEVER if unsaved else history.relabelled
 
     def mark_saved(self) -> None:
-        """The labels were written: nothing is `unsaved` now."""
-        self.unsaved = False
+        """The labels were written: nothing is `unsaved` now, nor where undo or redo leads back to this."""
+        self.unsaved, self._saved = False, self._history.relabelled
         self.happened.emit("mark", None)
 
     def mark_unsaved(self) -> None:
         """The labels were taken over from work that was never written."""
-        self.unsaved = True
+        self.unsaved, self._saved = True, _NEVER
         self.happened.emit("mark", None)
 
     def take_for(self, volume: Volume) -> None:
@@ -217,6 +224,18 @@ class Session(Seen):
         step = steps.stroke(state, self.labels, place or self.place, own, indices, before, name)
         return None if step is None else self._do(step)
 
+    def hide(self, value: int, hidden: bool) -> None:
+        """Show a committed object no longer, or again; no step, and nothing else of it changes."""
+        self.hidden = self.hidden | {value} if hidden else self.hidden - {value}
+        self._semantic.hide(self.hidden)
+
+    def spare_hidden(self, indices: NDArray[np.int64], before: NDArray[np.uint16]) -> bool:
+        """Take off hidden objects what a brush has just added, and give back what it erased; whether it did."""
+        spared = steps.spare_hidden(self.hidden, self.labels, indices, before)
+        if spared is not None:
+            self.labels.apply(spared)
+        return spared is not None
+
     def spare_locked(self, indices: NDArray[np.int64], before: NDArray[np.uint16]) -> bool:
         """Give locked objects back what a brush has just taken from them or added to them; whether it did."""
         spared = steps.spare_locked(self._state, self.labels, indices, before)
@@ -257,8 +276,11 @@ class Session(Seen):
         self.labels.labels.clear()
         self.labels.labels.update(sorted(step.after.names.items()))
         if step.relabels:
-            self.unsaved = True
+            self.unsaved = self._history.relabelled is not self._saved
             self.revision += 1
+            if not self.hidden.issubset(step.after.names):  # another object may get the value of one that is gone
+                self.hidden = self.hidden.intersection(step.after.names)
+                self._semantic.hide(self.hidden)
             self._semantic.follow_labels(step.patch.indices if step.patch else np.empty(0, np.int64))
         self._follow_object(step)
         if step.reopens:

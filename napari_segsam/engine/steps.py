@@ -181,6 +181,26 @@ def spare_locked(
     return Patch("locked", unique[wrong], now[wrong], was[wrong]) if wrong.any() else None
 
 
+def spare_hidden(
+    hidden: frozenset[int], labels: LabelMap, indices: NDArray[np.int64], before: NDArray[np.uint16]
+) -> Patch | None:
+    """What takes off hidden objects what a brush added to them, and gives back what it erased; None for neither.
+
+    Another object may take from a hidden one, as a lesion that is drawn while its organ is out of sight.
+
+    Args:
+        hidden: values.
+        labels: after the stroke.
+        indices: (n,) flat C-order indices that it touched; may repeat, oldest first.
+        before: (n,) values that were there.
+    """
+    unique, first = np.unique(np.asarray(indices, np.int64), return_index=True)
+    was, now = np.asarray(before, np.uint16)[first], labels.voxels.reshape(-1)[unique]
+    unseen = list(hidden)
+    wrong = (was != now) & (np.isin(now, unseen) | ((now == 0) & np.isin(was, unseen)))
+    return Patch("hidden", unique[wrong], now[wrong], was[wrong]) if wrong.any() else None
+
+
 def bring_in(state: State, labels: LabelMap, place: Place, found: LabelMap, name: str) -> Step:
     """Put labels that were made elsewhere below those that are there: no committed voxel changes.
 

@@ -98,6 +98,7 @@ class Telling:
         """A step was done."""
         session = self._to.session
         before, after = step.before.current, step.after.current
+        self._to.went_on.emit()
         if step.relabels:
             self._to.labels_changed.emit(step.patch or no_voxels(step.name))
         if before.prompts.get(session.place) is not after.prompts.get(session.place):
@@ -108,8 +109,13 @@ class Telling:
             self._to.suggestions_changed.emit(session.suggestions)
         self._rest()
 
+    def hidden(self) -> None:
+        """An object is shown no longer, or again."""
+        self._to.labels_changed.emit(no_voxels("hide"))
+        self._semantic()
+
     def retraced(self, step: Step, verb: str) -> None:
-        """A step was undone or redone, perhaps on a slice that the person does not see."""
+        """A step was done, undone or redone, perhaps on a slice that the person does not see."""
         where = f" on {named(step.place)}" if step.place and step.place != self._to.session.place else ""
         self.say(f"{verb}: {step.name.removesuffix(where)}{where}.")
 
@@ -117,7 +123,8 @@ class Telling:
         """The current object was committed on the visible slice, perhaps over the last of others."""
         session = self._to.session
         emptied = emptied_by(step.patch, session.labels) if step.patch else []
-        lost = f" Nothing is left of {', '.join(map(spoken, emptied))}; undo brings it back." if emptied else ""
+        gone = ", ".join(f"{spoken(label.name)} (value {label.value})" for label in emptied)
+        lost = f" Nothing is left of {gone}; undo brings it back." if emptied else ""
         name = step.name.removeprefix("commit ")
         shown = session.view.of(session.labels.voxels) == session.value
         self.say(f"Committed {name} on {named(session.place)}.{lost}")
@@ -138,6 +145,7 @@ class Telling:
     def suggestions(self) -> None:
         """The model was asked what it names on the visible slice."""
         found, names = self._to.session.suggestions, self._to.session.vocabulary
+        self._to.went_on.emit()
         self._to.suggestions_changed.emit(found)
         self._semantic()
         nothing = "The model names nothing on this slice." if names else "This model names nothing by itself."
@@ -146,6 +154,7 @@ class Telling:
     def proposals(self, detector: BoxDetector, left_out: int) -> None:
         """A detector was asked what it finds on the visible slice; so many boxes were not filled."""
         found = self._to.session.suggestions
+        self._to.went_on.emit()
         self._to.suggestions_changed.emit(found)
         self._semantic()
         boxes = ", ".join(f"{spoken(s.name)} {s.score:.2f}" for s in found if s.proposed is not None)

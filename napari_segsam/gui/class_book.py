@@ -45,6 +45,7 @@ class ClassBook(QObject):
         self._index: tuple[object, ClassIndex] | None = None
         self._learnt: set[str] = set()  # the next model that is loaded has these
         self._has_learnt: list[str] = []  # that model is loaded, and nobody was told yet
+        self._trouble = ""  # with the person's own cards; the model that comes then would take the sentence away
         self._waits = False  # to load that model until a run through the slices has ended
         workbench.started.connect(self._follow)
 
@@ -114,6 +115,12 @@ class ClassBook(QObject):
         self._has_learnt = sorted(self._learnt.intersection(predictor.vocabulary.names))
         self._learnt.clear()
 
+    def _tell_trouble(self, busy: bool) -> None:
+        controller = self._workbench.controller
+        if self._trouble and not busy and controller is not None and controller.predictor is not None:
+            said, self._trouble = self._trouble, ""
+            self._workbench.refused.emit(said)
+
     def _tell_learnt(self, busy: bool) -> None:
         """Once it has answered what was asked before, since every answer takes the dock's last notice away."""
         if self._has_learnt and not busy:
@@ -125,14 +132,16 @@ class ClassBook(QObject):
         """Have the cards read before the model is loaded, which takes seconds: the executor gets this first."""
         controller.predictor_changed.connect(self._model_ready)
         controller.busy_changed.connect(self._tell_learnt)
+        controller.busy_changed.connect(self._tell_trouble)
         controller.through.progress_changed.connect(self._run_changed)
         self._workbench.executor.submit(_all_cards, self._got, self._not_read, key="class cards")
 
     def _got(self, read: tuple[dict[str, ClassCard], str]) -> None:
-        cards, trouble = read
+        cards, self._trouble = read
         self._take(cards)
-        if trouble:
-            self._workbench.refused.emit(trouble)
+        if self._trouble:
+            self._workbench.refused.emit(self._trouble)
+        self._tell_trouble(False)
 
     def _not_read(self, error: BaseException) -> None:
         self._workbench.refused.emit(f"{_sentence(error)} Classes have no cards until the window is opened again.")

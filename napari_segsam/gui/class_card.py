@@ -6,7 +6,8 @@ from html import escape
 
 from qtpy.QtGui import QColor
 
-from napari_segsam.core.terminology import ASPECTS, ClassCard, colour_of
+from napari_segsam.core.colours import colour_of
+from napari_segsam.core.terminology import ASPECTS, ClassCard
 
 NO_CARD = "Nobody has described this class."
 

@@ -22,7 +22,7 @@ from napari_segsam.gui.class_rows import ClassRow, ClassRows
 from napari_segsam.gui.class_search import ClassSearch, to_canvas
 from napari_segsam.gui.workbench import Workbench
 
-_NO_CLASS, _SAY_IT = "no class yet", "no class: this model names none, so find or add it here"
+_NO_CLASS, _SAY_IT = "no class yet", "this model names none: find or add it here"
 _MOST, _FOUND = 9, 8
 _LEAST_SCORE, _AT_LEAST = 0.01, 3
 """What scores less is left out, but for so many."""

@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy's own g
 from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_segsam.core.terminology import colour_of, spoken
+from napari_segsam.core.colours import colour_of
+from napari_segsam.core.terminology import spoken
 from napari_segsam.gui.marks import UNKNOWN, swatch
 
 _ROW_PX, _SWATCH_PX = 22, 12

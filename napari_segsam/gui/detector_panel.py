@@ -106,6 +106,7 @@ class DetectorPanel(QWidget):
             return
         self._loading, self._path, self._detector = None, path, detector
         self._show()
+        self._workbench.refused.emit("")  # what was said of the file before it
         try:
             remember_detector(path)
         except SegsamError as error:

@@ -39,7 +39,7 @@ from napari_segsam.gui.through_panel import ThroughPanel
 from napari_segsam.gui.workbench import Workbench
 
 EMPTY = "No scan is open. Drop a file or a folder of DICOM files on the window, press Open below, or try the sample."
-MINIMUM_WIDTH, WIDTH = 300, 340
+MINIMUM_WIDTH, WIDTH = 320, 340
 STATUS_LINES = 3
 
 
@@ -97,13 +97,17 @@ class Dock(QWidget):
         column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(4, 4, 4, 4)
-        for widget in (self.messages, self.busy, self.offer, self.empty):
-            layout.addWidget(widget)
+        layout.addWidget(self.empty)
         for group in (Fold("Scan and model", self.scan_panel), *self._groups):
             layout.addWidget(group)
         layout.addStretch(1)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        head = QVBoxLayout()  # in sight however far a person has scrolled
+        head.setContentsMargins(4, 4, 4, 0)
+        for widget in (self.messages, self.busy, self.offer):
+            head.addWidget(widget)
+        outer.addLayout(head)
         outer.addWidget(_scrolling(column))
         outer.addWidget(self.preparation)
         outer.addWidget(self.class_bar)
@@ -122,12 +126,15 @@ class Dock(QWidget):
         self.preparation.follow(controller)
         controller.status_changed.connect(self._show_status)
         controller.busy_changed.connect(self._show_busy)
-        for went_on in (controller.prompts_changed, controller.suggestions_changed, controller.history_changed):
-            went_on.connect(self._went_on)
+        controller.went_on.connect(self._went_on)
+        for changed in (controller.prompts_changed, controller.suggestions_changed, controller.history_changed):
+            changed.connect(self._forget_error)
 
     def _show_scan(self) -> None:
         open_ = self.workbench.scan is not None
         self.empty.setVisible(not open_)
+        if not open_:
+            self._show_status("")
         for group in self._groups:
             group.setVisible(open_)
         self.scan_panel.show_scan()
@@ -148,12 +155,14 @@ class Dock(QWidget):
     def _show_busy(self, busy: bool) -> None:
         self.busy.setVisible(busy)
 
-    def _went_on(self, _what: object = None) -> None:
-        """An old error would only confuse; what there is to know of a scan stays until it is worked on."""
-        controller = self.workbench.controller
+    def _went_on(self) -> None:
+        """What there is to know stays until something is done; a late answer or another slice takes it from nobody."""
+        self.notice.say("")
+        self._forget_error()
+
+    def _forget_error(self, _what: object = None) -> None:
+        """An old error would only confuse."""
         self.error.say("")
-        if controller is not None and controller.session.next_undo is not None:
-            self.notice.say("")
 
     def event(self, event: QEvent | None) -> bool:
         """Taken out of its window by the dock's x: everything is given back."""

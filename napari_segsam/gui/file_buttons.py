@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_segsam.core.labels import Patch
 from napari_segsam.engine.controller import Controller
+from napari_segsam.engine.session import Session
 from napari_segsam.gui.export_dialog import ExportDialog
+from napari_segsam.gui.label_files import Format
 from napari_segsam.gui.workbench import Workbench
 
 SAVE, UNSAVED = "Save labels…", "unsaved"
@@ -49,6 +52,7 @@ class LabelFileButtons(QWidget):
     def __init__(self, workbench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._workbench = workbench
+        self._last: WeakKeyDictionary[Session, tuple[Path, Format]] = WeakKeyDictionary()  # where labels were saved to
         self.open = _button("Open labels…", "Make what a file holds committed objects of this scan")
         self.save = _button(SAVE, "Write the objects on the scan's own voxel grid, as NIfTI, for 3D Slicer or as DICOM")
         layout = QVBoxLayout(self)
@@ -86,9 +90,11 @@ class LabelFileButtons(QWidget):
         controller = self._workbench.controller
         if controller is None:
             return
-        proposed = folder_of(self._workbench) / f"{_as_file_name(controller.session.volume.name)}_labels"
-        dialog = ExportDialog(proposed, self.window())
+        session = controller.session
+        proposed = folder_of(self._workbench) / f"{_as_file_name(session.volume.name)}_labels"
+        dialog = ExportDialog(proposed, self._last.get(session), self.window())
         if dialog.exec():
+            self._last[session] = dialog.path, dialog.format
             self._workbench.export_labels(dialog.path, dialog.format, dialog.codes_path)
         dialog.deleteLater()
 

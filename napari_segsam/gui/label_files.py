@@ -109,7 +109,9 @@ def write_proven(path: Path, labels: LabelMap, written: Format, scan: Scan, code
     read = files_of(scan.origin.path) if scan.origin else ()
     notes = export_labels(path, kept, written.kind, source, codes=codes, resampled=resampled, scan=read)
     objects = "1 object" if len(held) == 1 else f"{len(held)} objects"
-    return " ".join([f"Saved {objects} to {path.name}; read back, the file holds the same.", *notes])
+    return " ".join(
+        [f"Saved {objects} to {path.name} in {path.absolute().parent}; read back, the file holds the same.", *notes]
+    )
 
 
 class LabelFiles:

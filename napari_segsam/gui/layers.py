@@ -35,6 +35,11 @@ SEMANTIC, LABELS = "semantic", "labels"
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 
 
+def kept_name(scan: str) -> str:
+    """What `labels` is called once the scan of this name is gone."""
+    return f"labels of {scan}"
+
+
 class ScanLayers:
     """Five layers over one scan, and two of prior maps below them once there are any.
 
@@ -61,8 +66,8 @@ class ScanLayers:
         self._hear_strokes, self._on_added = hear_strokes, on_added
         self._held: dict[str, Layer] = {}
         self._filling = False
+        self._hidden: frozenset[int] = frozenset()  # values that `labels` does not draw as it is
         self._mapped: SliceView | None = None  # the slice whose prior maps are shown
-        self._hidden: frozenset[int] = frozenset()
         self._put_out: list[Layer] = []  # visible when `toggle` hid all
         self._makers: dict[str, Callable[[], Layer]] = {
             POINTS: lambda: make_points(self._placement.frame),
@@ -75,27 +80,32 @@ class ScanLayers:
         }
 
     def add(self) -> None:
-        """Put all layers into the viewer.
-
-        `semantic` becomes the active one, so that the status bar names the class below the cursor.
-        """
+        """Put all layers into the viewer, and :meth:`select`."""
         for name in _BOTTOM_TO_TOP:
             self._layer(name)
         for transform in self._placement.moved:
             transform.connect(self._follow_scan)
-        self._viewer.layers.selection.active = self._held[SEMANTIC]
+        self.select()
+
+    def select(self) -> None:
+        """Make `semantic` the active layer, so that the status bar names the class below the cursor."""
+        if SEMANTIC in self._held:
+            self._viewer.layers.selection.active = self._held[SEMANTIC]
 
     def remove(self, *, leave_labels: bool = False) -> None:
         """Take our layers out of the viewer; the session keeps its voxels.
 
         Args:
-            leave_labels: where something was committed, leave `labels` where it is.
+            leave_labels: where something was committed, leave `labels` where it is. Where the scan itself is gone, it
+                is hidden, or it would lie over another one, and named after the scan.
         """
         held, self._held = self._held, {}
         for transform in self._placement.moved:
             transform.disconnect(self._follow_scan)
         if leave_labels and self._session.labels.labels:
-            held.pop(LABELS, None)
+            left = held.pop(LABELS, None)
+            if left is not None and self._placement.layer not in self._viewer.layers:
+                left.name, left.visible = kept_name(self._session.volume.name), False
         for layer in held.values():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -177,18 +187,6 @@ class ScanLayers:
         self._name_labels(layer)
         _redraw(layer)
 
-    @property
-    def hidden(self) -> frozenset[int]:
-        """Values of `labels` that are not shown."""
-        return self._hidden
-
-    def hide(self, value: int, hidden: bool) -> None:
-        """Show an object of `labels` no longer, or again."""
-        self._hidden = self._hidden | {value} if hidden else self._hidden - {value}
-        layer = self._layer(LABELS)
-        layer.metadata.pop(LABELS_KEY, None)  # its colours are made anew
-        self.show_labels()
-
     def show_object(self) -> None:
         """Another object is being worked on: the brush paints its value."""
         self._layer(LABELS).selected_label = self._session.value
@@ -217,9 +215,13 @@ class ScanLayers:
         return self._held[name]
 
     def _insert(self, name: str, layer: Layer) -> None:
-        """Right above the scan where it is a prior map, so that all else of ours is seen over it; else on top."""
+        """Right above the scan where it is a prior map, so that all else of ours is seen over it; else in our order."""
         layers = self._viewer.layers
-        layers.insert(layers.index(self._placement.layer) + 1 if name in (BOUNDARY, STABILITY) else len(layers), layer)
+        if name in (BOUNDARY, STABILITY):
+            layers.insert(layers.index(self._placement.layer) + 1, layer)
+            return
+        above = [self._held[n] for n in _BOTTOM_TO_TOP[_BOTTOM_TO_TOP.index(name) + 1 :] if n in self._held]
+        layers.insert(min((layers.index(other) for other in above), default=len(layers)), layer)
 
     def _follow_scan(self, _event: Any = None) -> None:
         """Ours lie where the scan's layer lies; the file's grid stays what it is."""
@@ -286,8 +288,8 @@ class ScanLayers:
 
     def _name_labels(self, layer: Any) -> None:
         labels = dict(sorted(self._session.labels.labels.items()))
-        if layer.metadata.get(LABELS_KEY) != labels:
-            layer.metadata[LABELS_KEY] = labels
+        if layer.metadata.get(LABELS_KEY) != labels or self._hidden != self._session.hidden:
+            layer.metadata[LABELS_KEY], self._hidden = labels, self._session.hidden
             names = {value: label.name for value, label in labels.items()}
             name_values(layer, names, "object", self._hidden)
         layer.selected_label = self._session.value

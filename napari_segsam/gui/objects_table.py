@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy's own g
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_segsam.core.terminology import colour_of, spoken
+from napari_segsam.core.colours import colour_of
+from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.standing import Standing
 from napari_segsam.gui.marks import mark_colour, swatch
 
@@ -130,7 +131,7 @@ class ObjectsTable(QTableWidget):
 
     def _show_row(self, at: int, row: ObjectRow) -> None:
         standing = row.standing
-        marks = [word for word, so in (("locked", standing.locked), ("hidden", row.is_hidden)) if so]
+        marks = [word for word, so in (("hidden", row.is_hidden), ("locked", standing.locked)) if so]
         name = spoken(row.name) + (f" ({', '.join(marks)})" if marks else "")
         span = "–" if row.span is None else f"{row.span[0]}–{row.span[1]}"
         sure = "–" if row.agreement is None else f"{row.agreement:.2f}"
@@ -143,6 +144,7 @@ class ObjectsTable(QTableWidget):
             self.setItem(at, column, item)
         font = items[0].font()
         font.setBold(row.is_current)
+        font.setItalic(row.is_hidden)  # seen also where the column is too narrow for the word
         items[0].setFont(font)
         items[0].setIcon(swatch(colour_of(row.name)))
         items[0].setToolTip(f"{name}, value {row.value}")

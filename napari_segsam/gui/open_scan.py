@@ -70,14 +70,9 @@ class OpenScan:
         """Somebody took this layer out of the viewer; whether it was one of ours."""
         return self._layers.forget(layer)
 
-    @property
-    def hidden(self) -> frozenset[int]:
-        """Values of objects that are not shown."""
-        return self._layers.hidden
-
-    def hide(self, value: int, hidden: bool) -> None:
-        """Show an object no longer, or again."""
-        self._layers.hide(value, hidden)
+    def select(self) -> None:
+        """Make `semantic` the active layer."""
+        self._layers.select()
 
     def look_at(self, place: Place) -> None:
         """Scroll to a slice, where slices across its axis are shown."""

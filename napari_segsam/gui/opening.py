@@ -6,8 +6,6 @@ from pathlib import Path
 
 import napari
 from napari.utils.notifications import show_warning
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.volume import Volume
@@ -15,31 +13,15 @@ from napari_segsam.gui.layer_data import VOLUME_KEY, LayerData, Origin, labels_l
 from napari_segsam.gui.picker import pick_series
 from napari_segsam.gui.scans import laid_on, scan_layers
 from napari_segsam.gui.waiting import in_a_window, wait_for
-from napari_segsam.io.dicom.damage import DAMAGE, quiet
-from napari_segsam.io.formats import is_dicom
+from napari_segsam.io.labels.holding import CONTOURS_ALONE, holds_contours, holds_labels
 from napari_segsam.io.labels.importing import is_cropped
-from napari_segsam.io.labels.names import names_path
 from napari_segsam.io.sandbox import list_series, read_labels, read_volume
-from napari_segsam.io.series_info import SeriesInfo
+from napari_segsam.io.series_info import why_none
 
-_OF_SEGMENTS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7", RTStructureSetStorage)
-"""DICOM's classes for segments (PS3.6): as planes of bits, as a label map, as contours."""
 ALONE = (
     "{file} holds only the part of its scan that is labelled, and no scan here fits it: over other layers it lies in "
     "a wrong place. Open its scan in the SEG-SAM dock, and it goes to the right one."
 )
-
-
-def holds_labels(path: Path) -> bool:
-    """Whether a file says by itself that it is a label map: names lie beside it, or its format is one for segments.
-
-    A NIfTI file of labels without names beside it looks like a scan; the dock's button opens it as labels.
-    """
-    if not path.is_file():
-        return False
-    if names_path(path).is_file() or path.name.lower().endswith(".seg.nrrd"):
-        return True
-    return is_dicom(path) and _storage_class(path) in _OF_SEGMENTS
 
 
 def layers_at(path: Path) -> list[LayerData]:
@@ -60,11 +42,8 @@ def layers_at(path: Path) -> list[LayerData]:
 
 
 def _labels(path: Path) -> LayerData:
-    if is_dicom(path) and _storage_class(path) == RTStructureSetStorage:
-        raise UnreadableInputError(
-            f"{path.name} holds contours, which are drawn on the slices of a scan: open that scan in the SEG-SAM dock "
-            "first, then this file."
-        )
+    if holds_contours(path):
+        raise UnreadableInputError(CONTOURS_ALONE.format(file=path.name))
     labels, part = wait_for(lambda: read_labels(path), f"Reading {path.name} …"), is_cropped(path.name)
     for sentence in labels.warnings:
         show_warning(sentence)
@@ -96,21 +75,5 @@ def _chosen(path: Path) -> list[tuple[str | None, bool]]:
     usable = [s for s in found if s.refused is None]
     can_ask = in_a_window() and (len(found) > 1 or not usable)
     if not usable and not (can_ask and any(s.evened for s in found)):
-        raise UnreadableInputError(_refusal(path, found))
+        raise UnreadableInputError(why_none(path.name, found))
     return [(s.uid or None, s.refused is not None) for s in (pick_series(found) if can_ask else usable)]
-
-
-def _refusal(path: Path, found: list[SeriesInfo]) -> str:
-    """Why nothing can be shown: of several reasons the first."""
-    others = len(found) - 1
-    more = {0: "", 1: " (1 more was refused, too.)"}.get(others, f" ({others} more were refused, too.)")
-    return f"{found[0].refused}{more}" if found else f"{path.name} holds no image; choose another file or folder."
-
-
-def _storage_class(path: Path) -> str:
-    """What the first lines of a DICOM file say that it holds; empty for other files and damaged ones."""
-    try:
-        with quiet():
-            return str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
-    except DAMAGE:
-        return ""

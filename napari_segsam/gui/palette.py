@@ -10,7 +10,8 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from napari_segsam.core.terminology import colour_of, spoken
+from napari_segsam.core.colours import colour_of
+from napari_segsam.core.terminology import spoken
 
 _AT_LEAST = 256
 

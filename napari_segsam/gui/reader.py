@@ -10,9 +10,10 @@ import napari
 
 from napari_segsam.gui.dock import Dock
 from napari_segsam.gui.layer_data import LayerData, layer_of
-from napari_segsam.gui.opening import holds_labels, layers_at
+from napari_segsam.gui.opening import layers_at
 from napari_segsam.gui.waiting import CancelledError
 from napari_segsam.gui.workbench import Workbench
+from napari_segsam.io.labels.holding import holds_labels
 from napari_segsam.io.phantom.sample import torso_phantom
 
 NOTHING: list[Any] = [(None,)]

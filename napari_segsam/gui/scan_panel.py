@@ -192,6 +192,7 @@ class ScanPanel(QWidget):
         if chosen == _OTHER_MODEL:
             self._choose_file()
         elif (away := missing(chosen)) is not None:
+            self._workbench.refused.emit("")  # why the last one was refused says nothing of this one
             self.note.offer(away, chosen)
             self._show_model()
         else:

@@ -133,6 +133,37 @@ def turned(layers: LayerList, scans: list[Image], current: Image, step: int) -> 
     return order[0] if step > 0 else order[-1]
 
 
+def show_alone(layers: LayerList, scan: Image) -> bool:
+    """Show a scan, and hide those that our reader opened and that are not known to lie in its frame of reference.
+
+    napari would draw them over each other, whoever they are of. Whoever shows one again sees it.
+
+    Returns:
+        Whether anything was shown or hidden.
+    """
+    others = [layer for layer in scan_layers(layers) if layer.visible and layer is not scan]
+    hidden = [layer for layer in others if VOLUME_KEY in layer.metadata and not _share_a_frame(layer, scan)]
+    changed = bool(hidden) or not scan.visible
+    scan.visible = True
+    for layer in hidden:
+        layer.visible = False
+    return changed
+
+
+def _share_a_frame(one: Image, other: Image) -> bool:
+    """Whether millimetres of the one are known to be millimetres of the other."""
+    volumes = [layer.metadata.get(VOLUME_KEY) for layer in (one, other)]
+    frames = {volume.grid.frame_of_reference if isinstance(volume, Volume) else "" for volume in volumes}
+    return len(frames) == 1 and "" not in frames
+
+
+def bring_to_slice(dims: Any, placement: Placement, view: SliceView) -> None:
+    """Scroll the viewer to a slice of a scan, where slices across its axis are shown."""
+    layer = placement.layer
+    if layer.ndim == 3 and view.depth_axis + dims.ndim - 3 in dims.not_displayed:
+        scroll_to(dims, placement, view)
+
+
 def bring_into_view(dims: Any, scan: Image) -> None:
     """Where the viewer is scrolled to beside a scan, scroll to the scan's middle."""
     low, high = scan.extent.world

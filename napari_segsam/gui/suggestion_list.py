@@ -6,8 +6,9 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]  # qtpy's own g
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.prediction import Suggestion
-from napari_segsam.core.terminology import colour_of, spoken
+from napari_segsam.core.terminology import spoken
 from napari_segsam.gui.marks import swatch
 
 _ROWS_SHOWN = 6

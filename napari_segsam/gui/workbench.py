@@ -18,28 +18,39 @@ from napari_segsam.engine.cache import EmbeddingCache
 from napari_segsam.engine.controller import Controller
 from napari_segsam.engine.embedding_store import EmbeddingStore
 from napari_segsam.engine.objects import Place
-from napari_segsam.engine.protocols import Executor
+from napari_segsam.engine.protocols import Executor, Predictor
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.actions import actions
 from napari_segsam.gui.choice import Choice
 from napari_segsam.gui.keys import KeyBindings, printed
 from napari_segsam.gui.label_files import Format, LabelFiles
 from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
+from napari_segsam.gui.layers import kept_name
 from napari_segsam.gui.model_in_use import LoadModel, ModelInUse
 from napari_segsam.gui.mouse import Tool
 from napari_segsam.gui.notes import notes_on
 from napari_segsam.gui.open_scan import OpenScan
-from napari_segsam.gui.opening import holds_labels, layers_at
+from napari_segsam.gui.opening import layers_at
 from napari_segsam.gui.placement import Placement
 from napari_segsam.gui.readout import CursorReadout
-from napari_segsam.gui.scans import bring_into_view, bring_to_top, scan_layers, seen, session_on
+from napari_segsam.gui.scans import (
+    bring_into_view,
+    bring_to_slice,
+    bring_to_top,
+    scan_layers,
+    seen,
+    session_on,
+    show_alone,
+)
 from napari_segsam.gui.waiting import CancelledError
 from napari_segsam.io.hub import cache_folder
+from napari_segsam.io.labels.holding import holds_labels
 
 _LEFT = (
-    "The scan {name} was taken out with labels that are not saved. They stay in a layer of their own: save it by "
+    "The scan {name} was taken out with labels that are not saved. They stay in the hidden layer '{layer}': save it by "
     "File > Save Selected Layers, or open the scan again to go on. "
 )
+_GONE = "The layer '{name}' was taken out. The work is safe; the layer comes back when it has something new to show."
 
 
 class Workbench(QObject):
@@ -150,6 +161,9 @@ class Workbench(QObject):
             self.refused.emit(str(error))
             return
         self._put_away()
+        if show_alone(self.viewer.layers, layer):
+            bring_to_slice(self.viewer.dims, Placement(session.volume, layer), session.view)
+            self.viewer.reset_view(layers=[layer])
         self._place(layer, session)
         self.told.emit(self._farewell + notes_on(session.volume))
         self._farewell = ""
@@ -172,6 +186,7 @@ class Workbench(QObject):
 
     def use_model(self, model: str, device: str) -> None:
         """Load a model on the inference thread; the last one answers until then."""
+        self.refused.emit("")  # why the last one was refused says nothing of this one
         self.model.ask_for(model, device)
         if self.controller is not None:
             self.model.load_into(self.controller)
@@ -181,6 +196,15 @@ class Workbench(QObject):
         if self._open is not None:
             self._open.prompts.mouse.arm(tool)
         self.tool_changed.emit()
+
+    def _arm_first(self) -> None:
+        """A point, unless the model takes boxes only."""
+        predictor = None if self.controller is None else self.controller.predictor
+        self.arm("box" if predictor is not None and predictor.takes == {"boxes"} else "point")
+
+    def _take_model(self, predictor: Predictor) -> None:
+        if predictor.takes == {"boxes"}:
+            self._arm_first()
 
     def set_positive(self, positive: bool) -> None:
         """Whether the next point says "this" or "not this"."""
@@ -202,12 +226,11 @@ class Workbench(QObject):
     @property
     def hidden(self) -> frozenset[int]:
         """Values of objects that are not shown."""
-        return frozenset() if self._open is None else self._open.hidden
+        return frozenset() if self._open is None or self.controller is None else self.controller.session.hidden
 
     def hide_object(self, value: int, hidden: bool) -> None:
         """Show an object of `labels` no longer, or again."""
-        if self._open is not None:
-            self._open.hide(value, hidden)
+        self.do(lambda controller: controller.hide(value, hidden))
 
     def go_to(self, value: int, k: int | None) -> None:
         """Work on an object again, and look at slice k across the voxel axis k where slices across it are shown."""
@@ -279,6 +302,7 @@ class Workbench(QObject):
         self.scans_changed.emit()
         if self._open is None:
             self.open_first()
+            self._layer_arrived.emit()  # napari is about to make the scan the active layer
         elif event.value in self.scans:
             self._newest = event.value
             self._layer_arrived.emit()
@@ -288,6 +312,8 @@ class Workbench(QObject):
         layer, self._newest = self._newest, None
         if not self._closed and layer is not None and layer is not self.scan and layer in self.scans:
             self.open_scan(layer)
+        elif self._open is not None:
+            self._open.select()
 
     def _owns(self, layer: Layer) -> bool:
         return self._open is not None and self._open.owns(layer)
@@ -298,12 +324,13 @@ class Workbench(QObject):
     def _layer_removed(self, event: Any) -> None:
         self._keys.unbind(event.value)
         if self._open is not None and self._open.forget(event.value):
+            self.told.emit(_GONE.format(name=event.value.name))
             return
         if event.value is self.scan and self.controller is not None:
             left = self.controller.session
             self._put_away(leave_labels=True)
             self.scan_changed.emit()
-            self._farewell = _LEFT.format(name=left.volume.name) if left.unsaved else ""
+            self._farewell = _farewell_to(left.volume.name) if left.unsaved else ""
             self.told.emit(self._farewell)
             if self.scans:
                 self._newest = self.scans[-1]
@@ -322,6 +349,7 @@ class Workbench(QObject):
         self.controller = Controller(session, None, self.executor, _embeddings())
         self._files = LabelFiles(self.controller, self.executor, self.told.emit, self.refused.emit)
         self.choice.follow(self.controller)
+        self.controller.predictor_changed.connect(self._take_model)
         self.started.emit(self.controller)
         self.model.load_into(self.controller)
         return self.controller
@@ -338,7 +366,7 @@ class Workbench(QObject):
         self._open.show()
         self._keys.bind(self.viewer)
         self._keys.bind(layer)
-        self.arm("point")
+        self._arm_first()
         self.scan_changed.emit()
 
     def _put_away(self, *, leave_labels: bool = False) -> None:
@@ -363,6 +391,10 @@ class Workbench(QObject):
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)
+
+
+def _farewell_to(scan: str) -> str:
+    return _LEFT.format(name=scan, layer=kept_name(scan))
 
 
 def _embeddings() -> EmbeddingCache:

@@ -50,11 +50,11 @@ def resolve(text: str, models: Mapping[str, ModelEntry] | None = None) -> Locate
     files of some families are alike. What the person says goes before.
 
     Raises:
-        SegsamError: see :func:`locate`.
+        SegsamError: see :func:`locate` and :meth:`ModelChoice.checked`.
         UndecidedModelError: the base is not here; another file may be named instead.
     """
     known = registry() if models is None else models
-    choice = ModelChoice.of(text)
+    choice = ModelChoice.checked(text)
     path = locate(choice.model, known)
     entry = known.get(choice.model)
     row = entry or next((e for e in known.values() if not e.embedded and e.file_name == path.name), None)

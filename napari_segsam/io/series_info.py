@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,6 +89,15 @@ class SeriesInfo:
             grid.axis_codes,
             warnings=(*volume.warnings, *tilt(grid)),
         )
+
+
+def why_none(name: str, found: Sequence[SeriesInfo]) -> str:
+    """Why nothing of the file or folder ``name`` can be shown, where that is so: of several reasons the first."""
+    if not found:
+        return f"{name} holds no image; choose another file or folder."
+    others = len(found) - 1
+    more = {0: "", 1: " (1 more was refused, too.)"}.get(others, f" ({others} more were refused, too.)")
+    return f"{found[0].refused}{more}"
 
 
 def tilt(grid: Grid) -> tuple[str, ...]:

@@ -155,6 +155,15 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(run, tmp_path, mon
     assert not list(tmp_path.glob("mine*"))
 
 
+def test_a_scan_without_labels_is_told_what_it_needs(run, scan, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for data in (scan, empty):
+        done = run("detector", "train", data, "--out", tmp_path / "d.safetensors")
+        assert done.exit_code == 2 and "name what is labelled on it by --labels FILE" in done.stderr
+    assert not (tmp_path / "d.safetensors").exists()
+
+
 def test_a_model_that_takes_no_boxes_is_refused_before_any_is_put_to_it(run, scan, fake, polyps, tmp_path):
     fake.takes = frozenset({"points"})
     done = run("suggest", scan, "--detector", polyps, "--out", tmp_path / "s.nii.gz")

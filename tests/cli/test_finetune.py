@@ -35,7 +35,7 @@ def labels(tmp_path, scan):
 def base(tmp_path, monkeypatch):
     """A small SAM as a file; ViT-B is taken to be of its size."""
     monkeypatch.setitem(VIT_SIZES, "vit_b", SMALL)
-    save_file(small_sam(), tmp_path / "sam.safetensors")
+    save_file(small_sam(side=1024), tmp_path / "sam.safetensors")
     return tmp_path / "sam.safetensors"
 
 
@@ -76,6 +76,13 @@ def test_a_file_that_is_no_sam_is_refused(run, scan, labels, tmp_path):
     done = run("finetune", scan, labels, "--base", tmp_path / "other.safetensors", "--out", tmp_path / "x.pth")
     assert done.exit_code == 2 and "other.safetensors is no SAM to begin from" in done.stderr
     assert not (tmp_path / "x.pth").exists()
+
+
+def test_a_sam_for_pictures_of_another_size_is_refused(run, scan, labels, base, tmp_path):
+    save_file(small_sam(side=256), tmp_path / "ft-sam.safetensors")
+    done = run("finetune", scan, labels, "--base", tmp_path / "ft-sam.safetensors", "--out", tmp_path / "x.pth")
+    assert done.exit_code == 2
+    assert "ft-sam.safetensors is no SAM to begin from: it is a SAM for pictures of 256 px" in done.stderr
 
 
 def test_labels_of_nothing_are_refused(run, scan, base, tmp_path):

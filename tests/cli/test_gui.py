@@ -1,25 +1,61 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 
 from napari_segsam.cli import demo, doctor, gui
 from napari_segsam.io.sandbox.limits import MEMORY_VARIABLE
 
 
-def test_the_command_names_the_docks_widget_last(tmp_path):
-    command = gui.napari_command([tmp_path])
-    assert command[:3] == [sys.executable, "-m", "napari"]
-    assert command[3:] == ["--plugin", "napari-segsam", str(tmp_path), "-w", "napari-segsam", "SEG-SAM"]
-    assert gui.napari_command([])[3:] == ["-w", "napari-segsam", "SEG-SAM"]
+def test_the_window_is_a_process_of_this_python_with_whole_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert gui.window_command([Path("scan.nii.gz")]) == [
+        *(sys.executable, "-m", "napari_segsam.gui.window"),
+        str(tmp_path.resolve() / "scan.nii.gz"),
+    ]
 
 
-def test_the_manifest_has_that_plugin_and_widget():
-    from importlib.resources import files
+@pytest.fixture
+def windows(monkeypatch):
+    """Commands of windows that would have opened."""
+    started = []
+    monkeypatch.setattr(gui, "why_no_window", lambda: None)
+    monkeypatch.setattr(gui, "run_window", lambda command, model: started.append(command) or 0)
+    return started
 
-    manifest = files("napari_segsam").joinpath("napari.yaml").read_text()
-    assert f"name: {gui.PLUGIN}" in manifest
-    assert f"display_name: {gui.WIDGET}" in manifest
+
+def _of_contours(path):
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = RTStructureSetStorage, ExplicitVRLittleEndian
+    meta.MediaStorageSOPInstanceUID = "1.2.3"
+    ds = Dataset()
+    ds.file_meta, ds.SOPClassUID = meta, RTStructureSetStorage
+    ds.save_as(path, enforce_file_format=True)
+
+
+@pytest.mark.parametrize("kind", ["text", "empty folder", "cut short", "contours"])
+def test_what_is_no_scan_is_refused_in_one_sentence_before_a_window_opens(run, scan, tmp_path, windows, kind):
+    path = tmp_path / {"cut short": "cut.nii.gz"}.get(kind, "it")
+    if kind == "text":
+        path.write_text("no scan")
+    elif kind == "empty folder":
+        path.mkdir()
+    elif kind == "cut short":
+        path.write_bytes(scan.read_bytes()[:200])
+    else:
+        _of_contours(path)
+    done = run("gui", path)
+    assert (done.exit_code, done.stderr.count("\n"), windows) == (2, 1, [])
+    assert path.name in done.stderr
+
+
+def test_contours_open_beside_their_scan(run, scan, tmp_path, windows):
+    _of_contours(tmp_path / "rt.dcm")
+    assert run("gui", scan, tmp_path / "rt.dcm").exit_code == 0
+    assert len(windows) == 1
 
 
 def test_napari_is_started_with_the_model_in_its_environment(run, scan, monkeypatch):

@@ -6,6 +6,8 @@ import torch
 
 from napari_segsam.io import registry
 
+ANY_FILE = {"sha256": "", "size": None}
+
 
 def test_the_registry_is_listed_with_source_size_and_licence(run):
     listed = json.loads(run("models", "--json").stdout)["models"]
@@ -60,6 +62,18 @@ def test_what_cannot_be_downloaded_names_its_page(run, monkeypatch, tmp_path):
     for command in ("download", "verify"):
         done = run("models", command, "lite-medsam")
         assert (done.exit_code, "https://drive.google.com/" in done.stderr) == (2, True)
+
+
+def test_who_takes_a_difference_is_told_how_to_get_its_base_while_that_is_missing(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGSAM_CACHE", str(tmp_path))
+    file = tmp_path / "samed_vit_b.pth"
+    torch.save({"w_a_000": torch.ones(4, 768)}, file)
+    monkeypatch.setitem(registry.registry(), "samed", registry.registry()["samed"].model_copy(update=ANY_FILE))
+    done = run("models", "take", "samed", str(file))
+    assert done.exit_code == 0, done.stderr
+    assert "Its base sam-vit-b is not here yet: download it with `segsam models download sam-vit-b`." in done.stderr
+    monkeypatch.setattr(registry, "where", lambda entry: file)
+    assert "not here" not in run("models", "take", "samed", str(file)).stderr
 
 
 def test_a_file_of_another_family_is_not_taken(run, monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from napari_segsam.core.errors import UndecidedModelError
+from napari_segsam.core.errors import BadCheckpointError, UndecidedModelError, UnknownNameError
 from napari_segsam.engine.loading import load_model
 from napari_segsam.io.labels.names import parse_names
 from napari_segsam.model.zoo import table
@@ -140,6 +140,15 @@ def test_an_option_of_a_family_is_a_word_too_and_makes_another_model_of_it(run, 
     assert (plain.family.title, turned.family.title) == ("Echo", "Turned")
     done = run("suggest", scan, "--out", tmp_path / "s.nii.gz", "--model", f"{file}@upside_dwon")
     assert done.exit_code == 2 and "Did you mean: upside_down" in done.stderr
+
+
+def test_a_word_that_means_nothing_to_a_file_is_refused_with_what_does(tmp_path, monkeypatch):
+    alone = knows(monkeypatch, tmp_path, FAMILY)
+    with pytest.raises(BadCheckpointError, match="a file of Echo, which has no options; leave out the word 'boxes_'"):
+        load_model(alone, "cpu", words=("boxes_",))
+    alike = knows(monkeypatch, tmp_path, FAMILY, BOXES)
+    with pytest.raises(UnknownNameError, match="Did you mean: boxes"):
+        load_model(alike, "cpu", words=("echo", "boxs"))
 
 
 def test_a_file_that_is_a_difference_needs_its_base(run, scan, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import pytest
 
+from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.model_choice import ModelChoice
 
 
@@ -27,3 +28,26 @@ def test_a_file_with_an_at_in_its_name_is_that_file(tmp_path):
     file.touch()
     assert ModelChoice.of(str(file)) == ModelChoice(str(file))
     assert ModelChoice.of(f"{file}@medsam") == ModelChoice(str(file), ("medsam",))
+    assert ModelChoice.checked(str(file)) == ModelChoice(str(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no model"),
+        ("@", "names no model"),
+        ("@medsam", "names no model"),
+        ("a.pth@", "nothing behind its @"),
+        ("a.pth@,", "nothing behind its @"),
+        ("a.pth@base=", "no base behind base="),
+        ("a.pth@samed,base=", "no base behind base="),
+    ],
+)
+def test_a_person_is_told_what_is_missing_of_a_choice(text, said):
+    with pytest.raises(SegsamError, match=said):
+        ModelChoice.checked(text)
+
+
+def test_a_whole_choice_is_read_as_it_is():
+    assert ModelChoice.checked("a.pth@base=b.pth") == ModelChoice("a.pth", (), "b.pth")
+    assert ModelChoice.checked("nano") == ModelChoice("nano")

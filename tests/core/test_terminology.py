@@ -17,7 +17,6 @@ from napari_segsam.core.terminology import (
     Code,
     Coding,
     Vocabulary,
-    colour_of,
     read_cards,
     spelled,
     told_apart,
@@ -142,13 +141,6 @@ def test_a_class_wins_over_another_classs_alias():
         return ClassCard(name, (), aliases, "", (), ("",) * 5)
 
     assert Vocabulary.of([card("kidney", "ren"), card("ren")]).canonical("ren") == "ren"
-
-
-def test_colours_are_stable_in_range_and_mostly_distinct():
-    colours = {name: colour_of(name) for name in VOCABULARY.names}
-    assert colours == {name: colour_of(name) for name in VOCABULARY.names}
-    assert all(0 <= channel <= 1 for colour in colours.values() for channel in colour)
-    assert len(set(colours.values())) > 0.9 * len(colours)
 
 
 def test_every_coded_card_says_its_category_and_no_other_does():

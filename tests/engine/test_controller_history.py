@@ -111,3 +111,75 @@ def test_one_entry_back_says_its_name_and_no_further_than_the_beginning(controll
     controller.travel(0)
     controller.travel(-7)
     assert session.undo_names == () and session.redo_names == ("point",)
+
+
+def test_labels_that_are_as_they_were_at_first_or_when_last_saved_are_not_unsaved(controller, session):
+    controller.click(*LIVER)
+    controller.commit()
+    assert session.unsaved
+    controller.undo()
+    controller.undo()
+    assert not session.unsaved
+    controller.redo()
+    controller.redo()
+    assert session.unsaved
+    session.mark_saved()
+    controller.next_object()
+    controller.click(*SPLEEN)
+    assert not session.unsaved, "prompts are not labels"
+    controller.commit()
+    controller.undo()
+    assert not session.unsaved
+    controller.travel(-3)
+    assert session.unsaved, "the file has the liver"
+    controller.redo()
+    assert not session.unsaved
+
+
+def test_what_was_never_saved_is_unsaved_wherever_undo_leads(controller, session):
+    session.mark_unsaved()
+    controller.click(*LIVER)
+    controller.commit()
+    controller.undo()
+    assert session.unsaved
+
+
+def test_a_stroke_and_a_deletion_say_what_they_did(controller, session, heard):
+    controller.show(2, 3)
+    controller.click(*LIVER)
+    controller.commit()
+    controller.delete(1)
+    assert heard.status_changed[-1] == "Done: delete liver."
+    controller.undo()
+    voxels = session.labels.voxels.reshape(-1)
+    before = voxels[:2].copy()
+    voxels[:2] = 1
+    controller.record_stroke(np.array([0, 1]), before, place=(2, 0))
+    assert heard.status_changed[-1] == "Done: brush on slice k=0."
+
+
+def test_a_stroke_adds_nothing_to_a_hidden_object_and_erases_nothing_of_it_but_others_may_take_from_it(
+    controller, session, heard
+):
+    controller.click(*LIVER)
+    controller.commit()
+    controller.hide(1, True)
+    voxels = session.labels.voxels.reshape(-1)
+    own, free = np.flatnonzero(voxels == 1), np.flatnonzero(voxels == 0)
+    indices = np.array([own[0], own[1], free[0]])
+    before = voxels[indices].copy()
+    voxels[indices] = (0, 2, 1)
+    controller.record_stroke(indices, before)
+    assert list(voxels[indices]) == [1, 2, 0]
+    assert heard.failed == ["What is hidden was left as it is; show an object to change it."]
+
+
+def test_a_new_object_with_the_value_of_one_that_was_hidden_is_seen(controller, session):
+    for _ in range(2):
+        controller.click(*LIVER)
+        controller.commit()
+        controller.hide(1, True)
+        controller.delete(1)
+    controller.click(*SPLEEN)
+    controller.commit()
+    assert session.hidden == frozenset() and session.semantic.voxels.any()

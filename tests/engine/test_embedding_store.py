@@ -255,6 +255,7 @@ def test_a_full_or_read_only_folder_is_said_once_and_what_lies_there_is_read(
     put(refusing, predictor, [1, 2])
     said = refusing.take_trouble()
     assert os.strerror(problem).lower() in said and "SEGSAM_CACHE" in said and said.count(". ") == 0
+    assert ("free some space" in said) == (problem == errno.ENOSPC)
     assert refusing.take_trouble() == ""
     predictor.embedded.clear()
     put(refusing, predictor, [0])

@@ -24,6 +24,11 @@ def test_what_cannot_be_written_into_every_file_is_no_name(typed):
         class_name(typed)
 
 
+def test_an_empty_name_is_said_to_be_missing_and_not_quoted():
+    with pytest.raises(BadLabelsError, match="has no name yet"):
+        class_name(" _ ")
+
+
 def test_a_class_that_the_model_knows_keeps_its_own_name():
     vocabulary = Vocabulary(("liver",), {"hepar": "liver"})
     assert own_name("Hepar", vocabulary) == "liver" and own_name("Renal stent", vocabulary) == "renal_stent"

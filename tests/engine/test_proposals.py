@@ -228,6 +228,7 @@ def test_how_many_boxes_are_filled_is_said_and_it_can_be_stopped(waiting, sessio
     later.run_all()
     assert goes_on == [True, False] and len(predictor.predicted) <= filled + 1
     assert not proposed(session) and not waiting.busy
+    assert heard.status_changed[-1] == "Stopped: no box is filled any more."
 
 
 def test_only_the_best_boxes_are_filled_and_how_many_are_left_out_is_said(controller, session, predictor, heard):

@@ -87,7 +87,7 @@ def test_an_object_that_lost_its_last_voxel_and_one_on_the_wrong_side_are_told_w
     kidney.choose_class("kidney_right")
     kidney.click(*KIDNEY)
     kidney.commit()
-    assert any("Nothing is left of kidney left" in text for text in heard.status_changed)
+    assert any("Nothing is left of kidney left (value 1)" in text for text in heard.status_changed)
     assert not [text for text in all_said(heard) if "_" in text]
 
 

@@ -322,6 +322,13 @@ def test_a_broken_file_of_own_classes_is_said_and_the_others_are_there(ready, jo
     assert book.card("liver") is not None
 
 
+def test_a_broken_file_of_own_classes_is_still_said_once_the_model_is_there(hand, predictor, journals):
+    journals.parent.mkdir(parents=True, exist_ok=True)
+    (journals.parent / "classes.toml").write_text("[class.stent\n")
+    hand.open(block_volume())
+    assert "classes.toml" in hand.open_dock().error.text
+
+
 def test_the_cards_name_is_that_of_what_the_cursor_rests_on(clicked):
     bar = clicked.dock.class_bar
     QTest.mouseClick(bar.show_card, Qt.MouseButton.LeftButton)

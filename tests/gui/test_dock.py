@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QPushButton, QScrollArea, QWidget
 
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap, Patch
 from napari_segsam.gui.few_lines import FewLines
 from napari_segsam.gui.keys import KEYS, printed
+from napari_segsam.gui.model_rows import missing
 from napari_segsam.gui.voxel_counts import VoxelCounts
 from napari_segsam.gui.windows import AS_OPENED
 from napari_segsam.gui.workbench import Workbench
@@ -158,6 +159,36 @@ def test_the_dock_fits_into_320_pixels(clicked):
         if widget.isVisible() and widget.window() is dock.window():
             right = widget.mapTo(dock, widget.rect().topRight()).x()
             assert right <= dock.width(), (widget, widget.objectName(), right)
+
+
+def test_nothing_of_the_column_lies_below_its_scroll_bar_at_the_docks_least_width(clicked):
+    clicked.key(Qt.Key.Key_C)
+    clicked.rest()
+    dock = clicked.dock
+    dock.parentWidget().setFixedWidth(dock.minimumWidth())
+    for _ in range(5):
+        QApplication.processEvents()
+    area = dock.findChild(QScrollArea)
+    assert area.verticalScrollBar().isVisible()
+    assert area.widget().minimumSizeHint().width() <= area.viewport().width()
+
+
+def test_a_suggestion_that_tab_goes_to_is_named_though_an_object_is_prompted(clicked):
+    clicked.viewer.window.activate()
+    clicked.canvas.setFocus()
+    clicked.wait(lambda: clicked.canvas.hasFocus())
+    for _ in clicked.session.prediction.candidates:
+        clicked.key(Qt.Key.Key_Tab)
+        clicked.rest()
+    assert clicked.dock.workbench.choice.suggestion.name == "spleen"
+    assert clicked.dock.notice.isVisible() and "spleen 80%" in clicked.dock.notice.text
+
+
+def test_why_a_model_was_refused_is_not_said_of_another_one(clicked):
+    dock, chooser = clicked.dock, clicked.dock.scan_panel.model
+    dock.workbench.refused.emit("The file is no model.")
+    chooser.value = next(name for name in chooser.choices if missing(name))
+    assert dock.scan_panel.note.buttons and not dock.error.text
 
 
 def test_messages_move_no_button_and_give_way_to_what_works(clicked):

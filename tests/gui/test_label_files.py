@@ -130,15 +130,82 @@ def test_the_dialog_proposes_a_file_beside_the_scan_and_follows_the_format(drawn
     assert dialog.path == scan_file.parent / "scan_labels.dcm"
     assert dialog.codes.isVisibleTo(dialog)
     assert "Not every class of a model has a code" in dialog.about_codes.text()
-    dialog.file.setText("/somewhere/else.txt")
-    assert dialog.path.name == "else.txt.dcm"
     dialog.file.clear()
     assert not dialog.buttons.button(QDialogButtonBox.StandardButton.Save).isEnabled()
 
 
+@pytest.fixture
+def dialog(tmp_path, qtbot):
+    asked = ExportDialog(tmp_path / "scan_labels")
+    qtbot.addWidget(asked)
+    asked.show()
+    return asked
+
+
+def can_save(dialog, text):
+    """What a person writes into the dialog's field; whether it can be saved."""
+    dialog.file.selectAll()
+    QTest.keyClicks(dialog.file, text)
+    return dialog.buttons.button(QDialogButtonBox.StandardButton.Save).isEnabled()
+
+
+def test_a_name_without_a_folder_goes_to_the_proposed_one(dialog, tmp_path):
+    assert can_save(dialog, "liver.nii")
+    assert dialog.path == tmp_path / "liver.nii"
+    assert can_save(dialog, "liver v1.2")
+    assert dialog.path == tmp_path / "liver v1.2.nii.gz"
+
+
+def test_an_ending_of_another_kind_is_refused_with_those_that_are_known(dialog):
+    assert not can_save(dialog, "liver.txt")
+    assert "liver.txt: a file of the format NIfTI ends in .nii.gz or .nii" in dialog.trouble.text()
+    assert dialog.trouble.isVisible()
+    assert can_save(dialog, "liver.nii.gz")
+    assert not dialog.trouble.isVisible()
+
+
+def test_a_folder_is_no_file_to_write(dialog, tmp_path):
+    (tmp_path / "series").mkdir()
+    for text in ("series", str(tmp_path / "series"), f"{tmp_path}/series/", f"{tmp_path}/other/", "."):
+        assert not can_save(dialog, text)
+        assert "is a folder" in dialog.trouble.text()
+    assert not can_save(dialog, f"{tmp_path}/other/liver.nii.gz")
+    assert f"There is no folder {tmp_path / 'other'}" in dialog.trouble.text()
+
+
+@pytest.mark.parametrize("text", ["~nobody_is_called_so/", "x" * 300])
+def test_what_no_system_takes_for_a_file_is_refused_while_it_is_typed(dialog, text):
+    assert not can_save(dialog, text)
+    assert dialog.trouble.text()
+
+
+def test_a_name_follows_the_format_whichever_of_its_endings_it_had(dialog, tmp_path):
+    assert can_save(dialog, "liver.nii")
+    dialog.format_box.setCurrentIndex(1)
+    assert dialog.path == tmp_path / "liver.seg.nrrd"
+
+
+def test_the_proposed_file_is_one_that_is_not_there(tmp_path, qtbot):
+    (tmp_path / "scan_labels.nii.gz").write_bytes(b"of another patient")
+    asked = ExportDialog(tmp_path / "scan_labels")
+    qtbot.addWidget(asked)
+    assert asked.path == tmp_path / "scan_labels 2.nii.gz"
+    asked.format_box.setCurrentIndex(2)
+    assert asked.path == tmp_path / "scan_labels.mha"
+
+
+def test_labels_that_were_saved_are_proposed_the_same_file_again(drawn, tmp_path, monkeypatch):
+    export(drawn, "NIfTI", tmp_path / "mine.nii")
+    shown = []
+    monkeypatch.setattr(ExportDialog, "exec", lambda dialog: shown.append(dialog) or 0)
+    drawn.dock.objects_panel.files.save.click()
+    assert (shown[0].path, shown[0].format.title) == (tmp_path / "mine.nii", "NIfTI")
+    assert f"mine.nii in {tmp_path}" in drawn.dock.notice.text
+
+
 def test_a_file_that_is_there_is_replaced_only_where_the_person_says_so(tmp_path, monkeypatch, qtbot):
-    (tmp_path / "out.nii.gz").write_bytes(b"precious")
     dialog = ExportDialog(tmp_path / "out")
+    (tmp_path / "out.nii.gz").write_bytes(b"precious")
     qtbot.addWidget(dialog)
     dialog.show()
     monkeypatch.setattr(QMessageBox, "question", lambda *a: QMessageBox.StandardButton.No)

@@ -93,3 +93,17 @@ def test_prompts_that_are_shown_already_are_not_drawn_again(clicked):
     show(Prompts())
     show(clicked.session.prompts)
     assert drawn and len(points.data) == 1
+
+
+def test_a_layer_that_is_taken_out_is_said_to_be_safe_and_comes_back_in_its_place(clicked):
+    clicked.key(Qt.Key.Key_C)
+    clicked.key(Qt.Key.Key_M)
+    clicked.rest()
+    names = [layer.name for layer in clicked.viewer.layers]
+    for name in ("labels", "prompts: points"):
+        clicked.viewer.layers.remove(clicked.layer(name))
+        assert f"'{name}' was taken out. The work is safe" in clicked.dock.notice.text
+    clicked.click(clicked.world(clicked.layers[0], LIVER))
+    clicked.rest()
+    assert [layer.name for layer in clicked.viewer.layers] == names
+    assert clicked.layer("labels").data.any() and not clicked.dock.notice.text

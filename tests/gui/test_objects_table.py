@@ -1,8 +1,12 @@
 """The table of objects: by a person's hand, what it says and what it does."""
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from tests.fakes import block_volume
 
 IN_LIVER, IN_SPLEEN = (10, 8, 6), (35, 8, 6)
 
@@ -84,6 +88,7 @@ def test_a_hidden_object_is_not_drawn_but_stays(two):
     layer = two.layer("labels")
     assert layer.get_color(1)[3] == 0.0 and layer.get_color(2)[3] > 0.0
     assert names(two) == ["liver (hidden)", "spleen"] and (two.session.labels.voxels == 1).any()
+    assert [two.panel.objects.item(row, 0).font().italic() for row in (0, 1)] == [True, False]
     two.panel.hide_.click()
     assert layer.get_color(1)[3] > 0.0
 
@@ -122,3 +127,53 @@ def test_all_sure_suggestions_are_accepted_at_once(ready):
     ready.rest()
     assert sorted(label.name for label in ready.session.labels.labels.values()) == ["liver", "spleen"]
     assert panel.suggestions.count() == 1
+
+
+def at(two, layer, ijk):
+    """What a layer has at a voxel of the scan."""
+    grid = two.session.volume.grid
+    return two.layer(layer).data[tuple(grid.display.display_index(np.array(ijk), grid.shape))]
+
+
+def test_no_layer_paints_what_is_hidden(two):
+    painted = at(two, "semantic", IN_LIVER)
+    press(two, 0)
+    two.panel.hide_.click()
+    two.rest()
+    assert painted and at(two, "semantic", IN_LIVER) == 0
+    assert at(two, "semantic", IN_SPLEEN) and two.session.labels.voxels[IN_LIVER] == 1
+    two.panel.hide_.click()
+    two.rest()
+    assert at(two, "semantic", IN_LIVER) == painted
+
+
+def test_what_is_hidden_stays_so_when_its_scan_is_gone_back_to(two):
+    press(two, 0)
+    two.panel.hide_.click()
+    two.open(block_volume((40, 48, 14)))
+    QApplication.processEvents()
+    two.rest()
+    two.dock.workbench.open_scan(two.layers[0])
+    two.rest()
+    assert names(two) == ["liver (hidden)", "spleen"]
+    assert two.layer("labels").get_color(1)[3] == 0.0 and at(two, "semantic", IN_LIVER) == 0
+
+
+def test_a_brush_on_a_hidden_object_is_taken_back_and_said(two):
+    press(two, 0)
+    two.panel.hide_.click()
+    labels, voxels = two.layer("labels"), two.session.labels.voxels.copy()
+    two.viewer.layers.selection.active = labels
+    two.dock.workbench.arm(None)
+    labels.mode, labels.brush_size, labels.selected_label = "paint", 3, 1
+    two.drag(two.world(two.layers[0], (8, 30, 6)), two.world(two.layers[0], (14, 30, 6)))
+    two.rest()
+    assert (two.session.labels.voxels == voxels).all()
+    assert "hidden" in two.dock.error.text
+
+
+def test_deleting_by_the_button_says_so(two):
+    press(two, 0)
+    two.panel.delete.click()
+    two.rest()
+    assert two.dock.status.whole == "Done: delete liver."

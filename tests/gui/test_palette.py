@@ -3,7 +3,7 @@
 import numpy as np
 from napari.layers import Labels
 
-from napari_segsam.core.terminology import colour_of
+from napari_segsam.core.colours import colour_of
 from napari_segsam.gui.palette import name_values, palette
 
 

@@ -102,7 +102,7 @@ def test_the_scan_that_is_seen_is_the_one_that_is_read(hand):
     hand.open_dock()
     hand.look_at(above, VOXEL)
     assert "HU" not in move(hand, above, VOXEL)[1]
-    above.visible = False
+    above.visible, below.visible = False, True
     assert "HU" in move(hand, below, (8, 5, 4))[1]
 
 

@@ -79,7 +79,7 @@ def test_deleting_the_scan_keeps_what_was_committed(ready):
     ready.key(Qt.Key.Key_C)
     ready.rest()
     ready.viewer.layers.remove(ready.layers[0])
-    assert [layer.name for layer in ready.viewer.layers] == ["labels"]
+    assert [layer.name for layer in ready.viewer.layers] == ["labels of blocks"]
     assert ready.layer("labels").data.any()
     assert ready.dock.empty.isVisible() and "not saved" in ready.dock.notice.text
     assert ready.dock.workbench.tool is None

@@ -1,5 +1,7 @@
 """Several scans in one viewer: each keeps its own work."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -146,3 +148,112 @@ def test_an_object_that_is_overwritten_wholly_is_named(ready):
     ready.key(Qt.Key.Key_C)
     ready.rest()
     assert any("Nothing is left of liver" in text for text in said)
+
+
+def in_frame(shape, frame: str):
+    volume = block_volume(shape)
+    return replace(volume, grid=replace(volume.grid, frame_of_reference=frame))
+
+
+def opened(hand: Hand, volume):
+    scan = hand.open(volume)
+    QApplication.processEvents()
+    hand.rest()
+    return scan
+
+
+def test_of_two_scans_that_lie_in_frames_of_their_own_only_the_one_that_is_worked_on_is_seen(ready, second):
+    first = ready.layers[0]
+    assert (first.visible, second.visible) == (False, True)
+    ready.key(Qt.Key.Key_N)
+    ready.rest()
+    assert ready.dock.workbench.scan is first and (first.visible, second.visible) == (True, False)
+    second.visible = True
+    ready.dock.workbench.set_modality("mr")
+    assert second.visible, "who shows it again sees it until another scan is taken up"
+
+
+def test_scans_that_share_a_frame_of_reference_stay_as_they_are(hand):
+    first = hand.open(in_frame((48, 40, 12), "1.2.3"))
+    hand.layers = [first]
+    hand.open_dock()
+    again, other = opened(hand, in_frame((24, 20, 12), "1.2.3")), in_frame((24, 20, 12), "1.2.4")
+    assert first.visible and again.visible
+    opened(hand, other)
+    assert not first.visible and not again.visible
+
+
+def test_the_view_goes_to_the_slice_that_a_scan_was_left_on(ready):
+    first = ready.layers[0]
+    ready.look_at(first, (10, 8, 2))
+    ready.rest()
+    second = opened(ready, block_volume((400, 300, 30)))
+    assert ready.session.view.index == 15
+    assert ready.viewer.scene.camera.center[-2:] == pytest.approx(np.array(second.extent.world).mean(axis=0)[-2:])
+    ready.key(Qt.Key.Key_N)
+    ready.rest()
+    assert ready.dock.workbench.scan is first and ready.session.view.index == 2
+
+
+def test_the_same_layer_is_active_whether_a_scan_comes_first_second_or_by_a_key(hand):
+    hand.open_dock(ready=False)
+    active = []
+    for shape in ((48, 40, 12), (40, 48, 14)):
+        hand.layers.append(opened_later(hand, shape))
+        active.append(hand.viewer.layers.selection.active.name)
+    hand.key(Qt.Key.Key_N)
+    hand.rest()
+    assert [*active, hand.viewer.layers.selection.active.name] == ["semantic"] * 3
+
+
+def opened_later(hand: Hand, shape):
+    """A scan that may be the first one, so that there is a Controller only then."""
+    scan = hand.open(block_volume(shape))
+    hand.wait(lambda: hand.dock.workbench.scan is scan and hand.dock.workbench.controller.predictor)
+    hand.rest()
+    return scan
+
+
+@pytest.fixture
+def left_for_a_prompted_one(ready, second):
+    """A scan with a commit that is deleted, while the other one has a prompt that waits to be committed."""
+    click_liver(ready, second)
+    ready.dock.workbench.open_scan(ready.layers[0])
+    ready.rest()
+    ready.look_at(ready.layers[0], LIVER)
+    ready.rest()
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    assert ready.session.unsaved
+    ready.viewer.layers.remove(ready.layers[0])
+    QApplication.processEvents()
+    ready.rest()
+    return ready
+
+
+def test_that_a_scan_was_taken_out_unsaved_is_said_until_something_is_done(left_for_a_prompted_one):
+    hand, notice = left_for_a_prompted_one, left_for_a_prompted_one.dock.notice
+    assert "not saved" in notice.text and notice.isVisible() and hand.session.prompts.clicks
+    hand.viewer.dims.set_point(0, hand.viewer.dims.point[0] + 2)
+    hand.rest()
+    assert "not saved" in notice.text
+    hand.key(Qt.Key.Key_C)
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    hand.rest()
+    assert not notice.text
+
+
+def test_labels_of_a_scan_that_is_gone_do_not_lie_over_another_and_are_taken_up_with_it(left_for_a_prompted_one):
+    hand = left_for_a_prompted_one
+    kept = hand.layer("labels of blocks")
+    assert not kept.visible and "labels of blocks" in hand.dock.notice.text
+    opened(hand, block_volume((48, 40, 12)))
+    assert hand.session.labels.labels[1].name == "liver" and hand.session.unsaved
+    assert kept not in hand.viewer.layers and hand.layer("labels").visible
+    assert np.shares_memory(hand.layer("labels").data, hand.session.labels.voxels)
+
+
+def test_no_sentence_speaks_of_a_slice_once_no_scan_is_left(ready):
+    assert ready.dock.status.whole
+    ready.viewer.layers.clear()
+    assert not ready.dock.status.whole

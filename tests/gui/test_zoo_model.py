@@ -272,8 +272,10 @@ def test_where_files_are_alike_the_person_is_asked_which_it_is(zoo, monkeypatch)
     press(zoo, "Boxes")
     zoo.wait(lambda: in_use(zoo) == "echo")
     assert zoo.panel.model.value == f"{zoo.file}@boxes" and zoo.panel.note.text.text().startswith("Boxes, 64 px.")
+    assert zoo.dock.workbench.tool == "box"  # what it takes is armed
     scan = zoo.layers[0]
     zoo.look_at(scan, LIVER)
+    QTest.mouseClick(zoo.dock.object_panel.point, Qt.MouseButton.LeftButton)
     zoo.click(zoo.world(scan, LIVER))
     zoo.wait(lambda: zoo.dock.error.text.startswith("Boxes takes boxes only: remove the points"))
 
@@ -318,3 +320,9 @@ def test_a_file_that_is_called_as_a_published_difference_asks_for_its_base_where
     assert zoo.panel.note.buttons[0].text() == "Choose the file of echo-page …"
     zoo.wait(lambda: "say it under 'Scan and model'" in zoo.dock.error.text)
     assert in_use(zoo) == "fake"
+
+
+def test_a_difference_is_listed_by_its_own_file_and_not_by_its_base(zoo):
+    zoo.dock.workbench.model.name = "/a/samed.pth@samed,base=/b/sam_vit_b.pth"
+    zoo.panel._show_model()
+    assert zoo.panel.model.native.currentText() == "samed.pth@samed"

@@ -44,7 +44,11 @@ def listed_files(path: Path) -> tuple[list[Path], tuple[str, ...]] | None:
             missing += 1
     called = printable(path.name)
     said = _counted(outside, f"{called} lists", "outside its folder; what lies there was left out.")
-    said += _counted(missing, f"{called} lists", "in vain, as nothing of that name is there; copy the whole medium.")
+    said += _counted(
+        missing,
+        f"{called} lists",
+        "in vain, as nothing of that name is there; open the folder that it lies in, or copy the whole medium.",
+    )
     if not files:
         raise UnreadableInputError(" ".join(said) or f"{called} lists no files; open the folder that it lies in.")
     return list(dict.fromkeys(files)), said

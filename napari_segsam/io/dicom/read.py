@@ -85,10 +85,9 @@ def _found(path: Path) -> Found:
     if path.is_file():
         raise UnreadableInputError(f"{printable(path.name)} {_no_image(path)}.")
     others = len(found.others)
-    what = {0: "nothing", 1: "1 file of another kind"}.get(others, f"{others} files of other kinds")
-    raise UnreadableInputError(
-        f"The folder {printable(path.name)} holds no DICOM image ({what}); choose another folder or a file."
-    )
+    kinds = {0: "no file", 1: "no DICOM image (1 file of another kind)"}
+    what = kinds.get(others, f"no DICOM image ({others} files of other kinds)")
+    raise UnreadableInputError(f"The folder {printable(path.name)} holds {what}; choose another folder or a file.")
 
 
 def _no_image(path: Path) -> str:

@@ -19,6 +19,7 @@ from napari_segsam.core.maker import Maker
 from napari_segsam.io.dicom.damage import DAMAGE, printable, quiet, refusal
 from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.dicom.writing import write_data_set
+from napari_segsam.io.formats import LABEL_SUFFIXES
 from napari_segsam.io.labels.belonging import doubts_about
 from napari_segsam.io.labels.items import check_codes
 from napari_segsam.io.labels.seg_frames import Frames, frames_of, spanned
@@ -155,7 +156,10 @@ def _check_label(label: Label, file: str) -> None:
 
 def _check_kind(ds: Dataset, name: str) -> None:
     if ds.get("SOPClassUID") not in (SegmentationStorage, _LABELMAP_STORAGE):
-        raise UnreadableInputError(f"{name} is no DICOM segmentation; choose a label map.")
+        raise UnreadableInputError(
+            f"{name} is no label map that can be read: choose a DICOM segmentation, a structure set, or a file that "
+            f"ends in {', '.join(LABEL_SUFFIXES)}."
+        )
     kind = str(ds.get("SegmentationType") or "of no type")
     if kind not in ("BINARY", "LABELMAP"):
         raise UnreadableInputError(

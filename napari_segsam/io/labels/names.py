@@ -47,11 +47,27 @@ def read_names(labels: Path) -> Names:
     Raises:
         UnreadableInputError: such a file is there and does not say ``{"1": "liver"}``.
     """
+    beside = next((path for path in (names_path(labels), _by_stem(labels)) if path.is_file()), None)
+    return Names("", {}, None) if beside is None else _parsed(beside)
+
+
+def has_names(path: Path) -> bool:
+    """Whether a file of names lies beside an image and can mean no other one, which so is a label map.
+
+    ``case.labels.json`` beside ``case.nii.gz`` and ``case.seg.nrrd`` does not say which of them is the scan.
+    """
+    if names_path(path).is_file():
+        return True
+    stem = _by_stem(path)
+    return stem.is_file() and not any(
+        other != path and other.suffix != ".json" and _by_stem(other) == stem for other in path.parent.iterdir()
+    )
+
+
+def _by_stem(labels: Path) -> Path:
+    """The other place for its names: its name without suffixes, with ``.labels.json`` behind it."""
     stem = labels.name.removesuffix(".gz").rpartition(".")[0].removesuffix(".seg")
-    for path in (names_path(labels), labels.with_name(f"{stem}.labels.json")):
-        if path.is_file():
-            return _parsed(path)
-    return Names("", {}, None)
+    return labels.with_name(f"{stem}.labels.json")
 
 
 def parse_names(path: Path) -> dict[int, str]:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydicom.uid import RTStructureSetStorage, SegmentationStorage
-
 from napari_segsam.core.errors import WriteError
 from napari_segsam.io.dicom.parse import START, looks_like_dicom, meta_of
 from napari_segsam.io.inputs import is_read, root_of
+from napari_segsam.io.labels.holding import OF_LABELS
 from napari_segsam.io.labels.names import names_path
-
-_OF_LABELS = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7", RTStructureSetStorage)
-"""DICOM's classes for segments (PS3.6): as planes of bits, as a label map, as contours."""
 
 
 def refuse_images(path: Path, scan: Sequence[Path]) -> None:
@@ -39,4 +35,4 @@ def _is_image(path: Path) -> bool:
     with path.open("rb", buffering=0) as file:
         start = file.read(START)
     meta = meta_of(start)
-    return looks_like_dicom(start) and (meta is None or meta[0] not in _OF_LABELS)
+    return looks_like_dicom(start) and (meta is None or meta[0] not in OF_LABELS)

@@ -19,10 +19,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless, gen
 from pydicom.valuerep import DSfloat
 
 from napari_segsam import __version__
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label
 from napari_segsam.core.maker import PROGRAM, Maker
-from napari_segsam.core.terminology import Code, colour_of
+from napari_segsam.core.terminology import Code
 from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.labels.items import code_item, image_item
 from napari_segsam.io.labels.voxel_bytes import Stored

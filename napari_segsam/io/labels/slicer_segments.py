@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from scipy import ndimage
 
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.labels import Label
-from napari_segsam.core.terminology import CATEGORIES, Code, Coding, colour_of
+from napari_segsam.core.terminology import CATEGORIES, Code, Coding
 from napari_segsam.io.labels.voxel_bytes import Stored
 
 _LISTS = "Segmentation category and type - DICOM master list", "Anatomic codes - DICOM master list"

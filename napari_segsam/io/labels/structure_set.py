@@ -15,10 +15,11 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 from scipy import ndimage
 
 from napari_segsam import __version__
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.errors import WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.maker import PROGRAM, Maker
-from napari_segsam.core.terminology import CATEGORIES, Coding, colour_of
+from napari_segsam.core.terminology import CATEGORIES, Coding
 from napari_segsam.io.dicom.source import Source
 from napari_segsam.io.labels.contours import INSET, outlines
 from napari_segsam.io.labels.items import check_codes, code_item, image_item

@@ -46,9 +46,9 @@ def load_exactly(
     missing = [k for k in wanted if k not in tensors and not k.startswith(tuple(may_miss))]
     unexpected = [k for k in tensors if k not in wanted and not k.startswith(tuple(may_have))]
     if missing:
-        raise ModelFileError(f"it lacks {_named(missing)}")
+        raise ModelFileError(f"it lacks {listed(missing)}")
     if unexpected:
-        raise ModelFileError(f"it has {_named(unexpected)}, for which this family has no use")
+        raise ModelFileError(f"it has {listed(unexpected)}, for which this family has no use")
     ours = {k: t for k, t in tensors.items() if k in wanted}
     for name, tensor in ours.items():
         if tensor.shape != wanted[name].shape:
@@ -72,9 +72,20 @@ def encoder_sizes(shapes: Shapes, prefix: str = "image_encoder.") -> tuple[int, 
     return width[0], max(blocks) + 1
 
 
-def _named(names: Iterable[str], shown: int = 3) -> str:
+def shape_of(shapes: Shapes, name: str) -> tuple[int, ...]:
+    """Of one tensor.
+
+    Raises:
+        ModelFileError: the file has none of this name.
+    """
+    if name not in shapes:
+        raise ModelFileError(f"it lacks {listed([name])}")
+    return shapes[name]
+
+
+def listed(names: Iterable[str], shown: int = 3) -> str:
     """The first few of them, and how many more there are."""
-    listed = list(names)
-    first = ", ".join(f"'{name}'" for name in listed[:shown])
-    more = f" and {len(listed) - shown} more" if len(listed) > shown else ""
-    return f"the tensor{'s' if len(listed) > 1 else ''} {first}{more}"
+    every = list(names)
+    first = ", ".join(f"'{name}'" for name in every[:shown])
+    more = f" and {len(every) - shown} more" if len(every) > shown else ""
+    return f"the tensor{'s' if len(every) > 1 else ''} {first}{more}"

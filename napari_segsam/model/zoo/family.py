@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_segsam.model.prompt_tokens import PromptBatch
 
@@ -132,6 +132,8 @@ class Family:
         base: family of the file that this one is a difference to, None if it stands alone.
         names: of the C classes for a file of these shapes, background excluded.
         options: what a person may change of a built model: a word, lower case joined by ``_`` -> how it is done.
+        empty: models whose tensors are called as in its files, one for each size, so that a file that lacks what
+            ``recognises`` looks for can be told what that is; none where the files' names are others.
     """
 
     name: str
@@ -146,3 +148,4 @@ class Family:
     base: str | None = None
     names: Callable[[Shapes], tuple[str, ...]] = field(default=lambda _shapes: ())
     options: Mapping[str, Option] = field(default_factory=dict)
+    empty: tuple[Callable[[], nn.Module], ...] = ()

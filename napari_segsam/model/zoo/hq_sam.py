@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
 
-from napari_segsam.model.image_encoder import ImageEncoder, ViTSizes
+from napari_segsam.model.image_encoder import VIT_SIZES, ImageEncoder, ViTSizes
 from napari_segsam.model.prompt_tokens import PromptBatch
 from napari_segsam.model.zoo.accounts import load_exactly
 from napari_segsam.model.zoo.decoder import SamDecoder
@@ -126,6 +128,10 @@ def _hq_only(model: Zoo, family: Family) -> tuple[Zoo, Family]:
     return model, family
 
 
+def _empty(sizes: ViTSizes) -> HqSam:
+    return HqSam(ImageEncoder(sizes, SIDE), SIDE)
+
+
 FAMILY = Family(
     name="hq_sam",
     title="HQ-SAM",
@@ -136,5 +142,9 @@ FAMILY = Family(
     limits="It names no classes, and it was trained on photographs.",
     source="https://github.com/SysCV/sam-hq",
     licence="Apache-2.0",
+    empty=(
+        lambda: HqSam(TinyViT(), SIDE),
+        *(partial(_empty, sizes) for sizes in VIT_SIZES.values()),
+    ),
     options={"hq_only": _hq_only},
 )

@@ -44,4 +44,5 @@ FAMILY = Family(
     limits="It takes boxes only and gives one mask; it sees pictures at 256 pixels.",
     source="https://github.com/bowang-lab/MedSAM/tree/LiteMedSAM",
     licence="Apache-2.0",
+    empty=(lambda: LiteMedSam(TinyViT(single_pixels=True), SIDE, _CELLS),),
 )

@@ -66,7 +66,7 @@ def _base(family: Family, base: Path | None) -> Tensors | None:
         )
     try:
         with opened(base) as file:
-            table.find(file.shapes, family.base)
+            table.find_base(file.shapes, family.base)
             return file.read()
     except ModelFileError as error:
         raise ModelFileError(f"its base {base.name} is not right, {error}") from error

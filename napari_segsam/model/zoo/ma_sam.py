@@ -204,7 +204,7 @@ def _names(shapes: Shapes) -> tuple[str, ...]:
 FAMILY = Family(
     name="ma_sam",
     title="MA-SAM",
-    recognises=lambda shapes: "image_encoder.FacTu.weight" in shapes and _HEAD in shapes,
+    recognises=lambda shapes: "image_encoder.FacTu.weight" in shapes or "image_encoder.FacTv.weight" in shapes,
     build=_build,
     preparation=lambda _shapes: Preparation(
         SIDE, "squash", "bicubic", "minmax", mean=(0, 0, 0), std=(1, 1, 1), window_hu=(-200, 250), slices=SLICES

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from napari_segsam.model.adaptation import LoraQKV
 from napari_segsam.model.image_encoder import PATCH, VIT_SIZES, Block, ImageEncoder
 from napari_segsam.model.prompt_tokens import PromptTokens
-from napari_segsam.model.zoo.accounts import load_exactly
+from napari_segsam.model.zoo.accounts import load_exactly, shape_of
 from napari_segsam.model.zoo.aggregation import Aggregation, ConvNorm
 from napari_segsam.model.zoo.decoder import SamDecoder
 from napari_segsam.model.zoo.family import NO_PROMPTS, Family, Features, Preparation, Shapes, Tensors
@@ -143,11 +143,11 @@ def name_here(name: str) -> str:
 
 
 def _side(shapes: Shapes) -> int:
-    return shapes["sam.image_encoder.pos_embed"][1] * PATCH
+    return shape_of(shapes, "sam.image_encoder.pos_embed")[1] * PATCH
 
 
 def _build(tensors: Tensors, _base: Tensors | None) -> MasSam:
-    model = MasSam(tensors["sam.image_encoder.pos_embed"].shape[1] * PATCH)
+    model = MasSam(_side({name: tuple(tensor.shape) for name, tensor in tensors.items()}))
     load_exactly(model, {name_here(name): tensor for name, tensor in tensors.items()})
     return model.eval()
 

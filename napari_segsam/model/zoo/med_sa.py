@@ -28,7 +28,7 @@ from napari_segsam.model.zoo.family import (
 from napari_segsam.model.zoo.lora import LoraLinear, LoraQueryValue
 from napari_segsam.model.zoo.positions import bicubic
 from napari_segsam.model.zoo.sam import Sam, shapes_of, vit_sizes
-from napari_segsam.model.zoo.samed import complete
+from napari_segsam.model.zoo.samed import check_width, complete
 
 SIDE, SLICES = 1024, 5
 _LIMITS = "It takes clicks only and gives one mask without a predicted IoU"
@@ -148,6 +148,8 @@ def with_skill(tensors: Tensors, base: Tensors, side: int = SIDE, sizes: ViTSize
     sizes = vit_sizes(shapes_of(base)) if sizes is None else sizes
     found = {_in_encoder(k): t for k, t in tensors.items()}
     rank = found[_LORA_A].shape[0] // 2 if _LORA_A in found else 0
+    reading = (t for k, t in found.items() if k.endswith(("D_fc1.weight", "qkv.lora_A")) and t.ndim)
+    check_width(next((t.shape[-1] for t in reading), sizes.width), sizes)
     model = MedSa(sizes, rank=rank, side=side)
     complete(found, model.learned())
     below = at_side(base, sizes, side)

@@ -49,4 +49,5 @@ FAMILY = Family(
     limits="It takes boxes only and gives one mask without a predicted IoU.",
     source="https://github.com/bowang-lab/MedSAM",
     licence="Apache-2.0",
+    empty=(lambda: MedSam(ImageEncoder(VIT_SIZES["vit_b"], SIDE), SIDE),),
 )

@@ -38,4 +38,5 @@ FAMILY = Family(
     limits="It names no classes, and it was trained on photographs.",
     source="https://github.com/ChaoningZhang/MobileSAM",
     licence="Apache-2.0",
+    empty=(lambda: Sam(TinyViT(), SIDE),),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +111,11 @@ def is_plain(shapes: Shapes) -> bool:
 @cache
 def _names(sizes: ViTSizes) -> frozenset[str]:
     with torch.device("meta"):
-        return frozenset(Sam(ImageEncoder(sizes, PATCH), PATCH).state_dict())
+        return frozenset(_empty(sizes, PATCH).state_dict())
+
+
+def _empty(sizes: ViTSizes, side: int = 1024) -> Sam:
+    return Sam(ImageEncoder(sizes, side), side)
 
 
 FAMILY = Family(
@@ -124,4 +128,5 @@ FAMILY = Family(
     limits="It names no classes, and it was trained on photographs.",
     source="https://github.com/facebookresearch/segment-anything",
     licence="Apache-2.0",
+    empty=tuple(partial(_empty, sizes) for sizes in VIT_SIZES.values()),
 )

@@ -72,5 +72,6 @@ FAMILY = Family(
     limits="It names no classes, and sees every picture at 256 x 256 pixels, its proportions not kept.",
     source="https://github.com/OpenGVLab/SAM-Med2D",
     licence="Apache-2.0",
+    empty=(lambda: Sam(ImageEncoder(VIT_SIZES["vit_b"], SIDE, block=AdaptedBlock), SIDE),),
     options={"without_adapters": without_adapters},
 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_segsam.model.image_encoder import PATCH, VIT_SIZES, ImageEncoder
 from napari_segsam.model.prompt_tokens import PromptBatch, PromptTokens
-from napari_segsam.model.zoo.accounts import load_exactly
+from napari_segsam.model.zoo.accounts import load_exactly, shape_of
 from napari_segsam.model.zoo.family import Abilities, Family, Features, Masks, Preparation, Shapes, Tensors
 from napari_segsam.model.zoo.resnet import CHANNELS, ResNetStages
 
@@ -146,7 +146,7 @@ class SamUnet(TwoEncoders):
 
 
 def _side(shapes: Shapes) -> int:
-    return shapes["image_encoder.sam_img_encoder.pos_embed"][1] * PATCH
+    return shape_of(shapes, "image_encoder.sam_img_encoder.pos_embed")[1] * PATCH
 
 
 def _build(tensors: Tensors, _base: Tensors | None) -> SamUnet:

@@ -157,7 +157,7 @@ def _names(shapes: Shapes) -> tuple[str, ...]:
 
 
 def _recognises(shapes: Shapes) -> bool:
-    return "w_a_000" in shapes and _HEAD in shapes
+    return "w_a_000" in shapes or "w_b_000" in shapes
 
 
 FAMILY = Family(

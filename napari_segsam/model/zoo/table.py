@@ -23,6 +23,7 @@ from napari_segsam.model.zoo import (
 )
 from napari_segsam.model.zoo.accounts import ModelFileError, UndecidedError
 from napari_segsam.model.zoo.family import Family, Shapes
+from napari_segsam.model.zoo.nearly import lacking
 
 FAMILIES: tuple[Family, ...] = (
     sam.FAMILY,
@@ -40,6 +41,9 @@ FAMILIES: tuple[Family, ...] = (
     db_sam.FAMILY,
 )
 
+BASE_SIDE = 1024
+"""Of the pictures that a base sees, in pixels."""
+
 
 def named(name: str) -> Family:
     """The family of this name.
@@ -53,6 +57,11 @@ def named(name: str) -> Family:
     raise ModelFileError(f"there is no family '{name}'; the families are {', '.join(f.name for f in FAMILIES)}")
 
 
+def fitting(shapes: Shapes) -> list[Family]:
+    """The families that claim a file with tensors of these shapes: one, none, or several whose files are alike."""
+    return [family for family in FAMILIES if family.recognises(shapes)]
+
+
 def find(shapes: Shapes, name: str | None = None) -> Family:
     """The family that a file with tensors of these shapes belongs to.
 
@@ -61,26 +70,53 @@ def find(shapes: Shapes, name: str | None = None) -> Family:
         name: of the family that it shall be; only needed for twins.
 
     Raises:
-        ModelFileError: of no family, of another than ``name``, or of twins and no ``name`` is given.
+        ModelFileError: of no family (where it is near to one, what it lacks), of another than ``name``, or of twins and
+            no ``name`` is given.
     """
-    fitting = [family for family in FAMILIES if family.recognises(shapes)]
+    claiming = fitting(shapes)
     if name is not None:
         asked = named(name)
-        if asked in fitting:
+        if asked in claiming:
             return asked
-        theirs = f"those of {_titles(fitting)}" if fitting else "of no family that is known here"
+        if not claiming and (lacks := lacking(shapes, [asked])):
+            raise ModelFileError(lacks)
+        theirs = f"those of {_titles(claiming)}" if claiming else "of no family that is known here"
         raise ModelFileError(f"it is no file of {asked.title}: its tensors are {theirs}")
-    if not fitting:
+    if not claiming:
+        if lacks := lacking(shapes, FAMILIES):
+            raise ModelFileError(lacks)
         first = ", ".join(f"'{key}'" for key in sorted(shapes)[:3]) or "nothing"
         raise ModelFileError(f"its tensors are those of no family that `segsam models` lists; the first are {first}")
-    if len(fitting) > 1:
-        choices = " or ".join(f"@{family.name}" for family in fitting)
+    if len(claiming) > 1:
+        choices = " or ".join(f"@{family.name}" for family in claiming)
         raise UndecidedError(
-            f"its tensors are those of {_titles(fitting)}, which prepare the picture differently; write {choices} "
+            f"its tensors are those of {_titles(claiming)}, which prepare the picture differently; write {choices} "
             "behind its name",
-            {family.name: family.title for family in fitting},
+            {family.name: family.title for family in claiming},
         )
-    return fitting[0]
+    return claiming[0]
+
+
+def find_base(shapes: Shapes, name: str) -> Family:
+    """The family of a file that others are differences to.
+
+    All of them were made on a SAM for pictures of 1024 pixels; a table of positions of another size would be resampled
+    as theirs is, and the difference be put to a model that it was never learnt beside.
+
+    Args:
+        shapes: the file's tensor names and shapes.
+        name: of the family that it shall be.
+
+    Raises:
+        ModelFileError: of another family, or for pictures of another size.
+    """
+    family = find(shapes, name)
+    side = family.preparation(shapes).side
+    if side != BASE_SIDE:
+        raise ModelFileError(
+            f"it is a {family.title} for pictures of {side} px, not for {BASE_SIDE} as SAM's own files are"
+        )
+    return family
 
 
 def _titles(families: list[Family]) -> str:

@@ -114,6 +114,7 @@ class SAMed2D:
             name = known.get(int(digits), "") if digits.isdecimal() else ""
             fault = (
                 "not named after its picture" if not code
+                else "class not written as its number in the mapping, as in --0001_000.png" if not digits.isdecimal()
                 else "class id not in the mapping" if not name
                 else "a known duplicate of its picture's other masks" if _whole_ventricle(image, code, len(masks))
                 else "a union of other classes" if self.unions == "drop" and name.startswith(UNION)

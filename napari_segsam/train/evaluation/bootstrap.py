@@ -1,7 +1,8 @@
 """95 % confidence intervals by resampling what was measured: how far a figure would move with other masks or data sets.
 
 Percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13), 2,000 resamples with
-a fixed seed, so that the same rows always give the same interval.
+a fixed seed, so that the same rows always give the same interval. Means of n values are stretched by sqrt(n / (n - 1))
+round their own, and an interval ends where the figure cannot go on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Interval = tuple[float, float]
+SHARE: Interval = (0.0, 1.0)
+"""Where Dice, IoU and shares lie."""
 
 RESAMPLES = 2000
 _SEED = 0
@@ -21,11 +24,12 @@ _DRAWN_AT_ONCE = 4_000_000
 """Values of one block of resamples; bounds the memory where a data set is large."""
 
 
-def of_mean(groups: Sequence[Values]) -> Interval | None:
+def of_mean(groups: Sequence[Values], within: Interval = SHARE) -> Interval | None:
     """Interval of the mean over all values, each group resampled within itself.
 
     Args:
         groups: (n,) values of each data set, none of them empty.
+        within: where the values can lie at all.
 
     Returns:
         The interval, None for fewer than two values: there is nothing to resample.
@@ -38,14 +42,14 @@ def of_mean(groups: Sequence[Values]) -> Interval | None:
     alone = [g for g in groups if len(g) == 1]  # one value says nothing of how far it would move: these move together
     strata = [*several, np.concatenate(alone)] if alone else several
     sums = sum(len(g) * _resampled_means(g, RESAMPLES, rng) for g in strata)
-    return _interval(np.asarray(sums) / n)
+    return _interval(np.asarray(sums) / n, within)
 
 
 def of_mean_of_means(groups: Sequence[Values]) -> Interval | None:
     """Interval of the mean of the groups' means: groups are resampled, and values within each that was drawn.
 
     Args:
-        groups: (n,) values of each data set, none of them empty.
+        groups: (n,) values in 0..1 of each data set, none of them empty.
 
     Returns:
         The interval, None for fewer than two groups.
@@ -65,7 +69,7 @@ def of_ratio(numerators: Values, denominators: Values) -> Interval | None:
     """Interval of sum / sum, the pairs resampled together.
 
     Args:
-        numerators: (n,) counts of each picture.
+        numerators: (n,) counts of each picture, none above its denominator.
         denominators: (n,) likewise.
 
     Returns:
@@ -98,6 +102,6 @@ def _blocks(n: int, times: int, rng: np.random.Generator) -> Iterator[NDArray[np
         yield rng.integers(n, size=(min(most, times - first), n))
 
 
-def _interval(resampled: Values) -> Interval:
-    low, high = np.percentile(resampled, _PERCENT)
+def _interval(resampled: Values, within: Interval = SHARE) -> Interval:
+    low, high = np.clip(np.percentile(resampled, _PERCENT), *within)
     return float(low), float(high)

@@ -88,7 +88,8 @@ def _headline(told: Mapping[str, Summary]) -> str:
     rows = [[escape(kind), str(s["n"]), *(_figure(s, key) for _, key in columns)] for kind, s in told.items()]
     note = (
         f"In small print: 95 % intervals, percentile bootstrap, {RESAMPLES:,} resamples: masks within their data set; "
-        "for means over data sets, data sets and then masks. Slices of one patient are alike: true intervals are "
+        "for means over data sets, data sets and then masks. Resampled means of n masks are stretched by "
+        "&radic;(n/(n&minus;1)), and cut off where a figure ends. Slices of one patient are alike: true intervals are "
         "wider. Semantic Dice is that of the semantic-aware decoder's mask, 0 where the class is wrong."
     )
     return f"<h2>Figures</h2>{_table(['prompt', 'n', *(t for t, _ in columns)], rows)}<p>{note}</p>"

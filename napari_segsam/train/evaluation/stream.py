@@ -102,7 +102,7 @@ class Stream:
         return {
             "alone_dice_mean": figures.mean(alone),
             "gain_mean": figures.mean(np.concatenate(gains or [np.empty(0)])),
-            "gain_mean_ci": figures.rounded(bootstrap.of_mean(gains)),
+            "gain_mean_ci": figures.rounded(bootstrap.of_mean(gains, within=(-1, 1))),
             "alpha_mean": figures.mean(np.array(self.alphas)),
             "alpha_last": figures.mean(np.array(self.alphas[-1:])),
         }

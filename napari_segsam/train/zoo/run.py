@@ -114,14 +114,14 @@ def fine_tuned(base: Path, volume: Volume, labels: LabelMap, choices: Choices, w
         watch: shows progress.
 
     Raises:
-        BadCheckpointError: ``base`` is no plain SAM.
+        BadCheckpointError: ``base`` is no plain SAM, or one for pictures of another size.
         GridMismatchError: the labels lie on another grid.
         UnreadableInputError: nothing is labelled.
         TrainingError: the loss is not finite.
     """
     try:
         with opened(base) as file:
-            table.find(file.shapes, "sam")
+            table.find_base(file.shapes, "sam")
             tensors = file.read()
     except ModelFileError as error:
         raise BadCheckpointError(f"{base.name} is no SAM to begin from: {error}.") from error

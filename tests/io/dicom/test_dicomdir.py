@@ -70,7 +70,10 @@ def test_a_file_outside_its_folder_is_left_out_and_said(tmp_path: Path, name: st
 def test_files_that_are_not_there_are_counted(tmp_path: Path) -> None:
     ct_series(tmp_path / "IN")
     path = directory(tmp_path, [*(["IN", f"{n:03d}.dcm"] for n in range(1, 6)), ["IN", "006.dcm"], ["IN", "007.dcm"]])
-    said = "DICOMDIR lists 2 files in vain, as nothing of that name is there; copy the whole medium."
+    said = (
+        "DICOMDIR lists 2 files in vain, as nothing of that name is there; open the folder that it lies in, or copy "
+        "the whole medium."
+    )
     assert read_dicom(path).warnings == (said,) and [i.refused for i in list_dicom(path)] == [None, said]
     assert list_dicom(path)[0].warnings == (said,)
     with pytest.raises(UnreadableInputError, match="lists 1 file in vain"):

@@ -84,7 +84,7 @@ def test_a_single_file_is_one_slice_as_thick_as_it_says(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_and_one_without_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableInputError, match="holds no DICOM image"):
+    with pytest.raises(UnreadableInputError, match="holds no file; choose another folder"):
         read_dicom(tmp_path)
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(UnreadableInputError, match="1 file of another kind"):

@@ -240,3 +240,9 @@ def test_segmentations_of_highdicom_are_read_or_refused(shared_data: Path) -> No
     for kind in ("binary_fractional", "true_fractional"):
         with pytest.raises(UnreadableInputError, match="FRACTIONAL"):
             read_dicom_seg(folder / f"seg_image_ct_{kind}.dcm")
+
+
+def test_what_is_no_label_map_is_told_which_files_are(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(UnreadableInputError, match=r"notes.txt .*ends in \.nii\.gz, \.nii, \.nrrd, \.mha"):
+        read_dicom_seg(tmp_path / "notes.txt")

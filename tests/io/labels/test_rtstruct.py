@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.uid import MRImageStorage
 
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.errors import GridMismatchError, UnreadableInputError, WriteError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.maker import Maker
-from napari_segsam.core.terminology import CATEGORIES, SIDES, Code, Coding, colour_of
+from napari_segsam.core.terminology import CATEGORIES, SIDES, Code, Coding
 from napari_segsam.io.dicom.read import list_dicom
 from napari_segsam.io.dicom.source import Source, read_source
 from napari_segsam.io.labels.rtstruct import read_rtstruct, verify_rtstruct, write_rtstruct

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from napari_segsam.core.colours import colour_of
 from napari_segsam.core.errors import UnreadableInputError
 from napari_segsam.core.grid import Grid
 from napari_segsam.core.labels import Label, LabelMap
-from napari_segsam.core.terminology import CATEGORIES, Code, Coding, colour_of
+from napari_segsam.core.terminology import CATEGORIES, Code, Coding
 from napari_segsam.io.labels.export import export_labels
 from napari_segsam.io.labels.files import read_labels
 from napari_segsam.io.labels.importing import read_any

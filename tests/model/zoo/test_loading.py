@@ -11,6 +11,7 @@ from napari_segsam.model.zoo.accounts import ModelFileError, encoder_sizes, load
 from napari_segsam.model.zoo.family import Abilities, Family, Preparation
 from napari_segsam.model.zoo.loading import identify, load_zoo
 
+POSITIONS = "image_encoder.pos_embed"
 PROJECTION = "image_encoder.patch_embed.proj.bias"
 
 
@@ -43,7 +44,7 @@ def family(name: str, title: str, key: str, build, base: str | None = None) -> F
         title=title,
         recognises=lambda shapes: key in shapes and "surprise" not in shapes,
         build=build,
-        preparation=lambda shapes: Preparation(side=64),
+        preparation=lambda shapes: Preparation(shapes.get(POSITIONS, (1, 64))[1] * 16),
         abilities=Abilities(),
         limits="None.",
         source="https://example.org",
@@ -128,6 +129,13 @@ def test_a_difference_is_built_on_its_base(save):
 def test_a_base_of_another_size_is_refused(save):
     delta, base = save("d.pth", {"delta": torch.ones(4)}), save("b.pth", plain(8))
     assert "belongs to an encoder 4 wide, and its base is 8 wide" in refused(delta, base=base)
+
+
+def test_a_base_for_pictures_of_another_size_is_refused_and_not_the_difference(save):
+    delta = save("d.pth", {"delta": torch.ones(4)})
+    base = save("b.pth", plain() | {POSITIONS: torch.ones(1, 16, 16, 4)})
+    said = refused(delta, base=base)
+    assert "its base b.pth is not right, it is a Plain for pictures of 256 px, not for 1024 as SAM's own" in said
 
 
 def test_a_base_of_another_family_is_refused(save):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_segsam.model.image_encoder import VIT_SIZES
+from napari_segsam.model.image_encoder import VIT_SIZES, ViTSizes
 from napari_segsam.model.prompt_tokens import PAD, POSITIVE, PromptBatch
 from napari_segsam.model.zoo.accounts import ModelFileError
 from napari_segsam.model.zoo.adapter_block import AdapterBlock, closest
@@ -186,6 +186,13 @@ def test_a_file_of_updates_that_lacks_one_is_refused_by_its_name():
     lost = "image_encoder.blocks.1.mlp.lin2.lora_B"
     with pytest.raises(ModelFileError, match=lost):
         with_skill({k: t for k, t in updates().items() if k != lost}, small_sam(), 64, SMALL)
+
+
+@pytest.mark.parametrize("made", [adapters, updates])
+def test_a_sam_of_another_width_is_blamed_and_not_the_file(made):
+    wide = ViTSizes(64, 2, 2, (1,))
+    with pytest.raises(ModelFileError, match="made on a SAM of width 32, and this one has width 64"):
+        with_skill(made(), small_sam(sizes=wide), 64, wide)
 
 
 def test_other_adapters_give_another_embedding():

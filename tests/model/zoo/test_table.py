@@ -1,6 +1,7 @@
 """The table finds one family for every published file, and asks where files of two are alike."""
 
 import pytest
+import torch
 
 from napari_segsam.io.registry import registry
 from napari_segsam.model.zoo import table
@@ -54,6 +55,53 @@ def test_an_unknown_file_is_refused_with_its_first_names():
         table.find({"c": (1,), "b": (1,), "a": (1,), "d": (1,)})
     with pytest.raises(ModelFileError, match="of no family"):
         table.find({})
+
+
+LACKING = {
+    "litemedsam_full": ("image_encoder.patch_embed.seq.0.c.weight", "LiteMedSAM"),
+    "mobilesam_vit_t": ("image_encoder.patch_embed.seq.0.c.weight", "MobileSAM"),
+    "sammed2d_b": ("image_encoder.blocks.0.Adapter.norm.weight", "SAM-Med2D"),
+    "sam_vit_b": ("mask_decoder.iou_token.weight", "SAM"),
+    "sam_vit_b_256": ("image_encoder.pos_embed", "SAM"),
+    "hqsam_vit_b": ("mask_decoder.hf_token.weight", "HQ-SAM"),
+    "hqsam_vit_tiny": ("mask_decoder.hf_token.weight", "HQ-SAM"),
+}
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_a_file_without_the_tensor_that_tells_its_family_is_told_which_one_it_lacks(name: str):
+    tensor, title = LACKING[name]
+    shapes = {k: s for k, s in keys(name).items() if k != tensor}
+    with pytest.raises(ModelFileError, match=f"^it lacks the tensor '{tensor}' of {title}$"):
+        table.find(shapes)
+
+
+def test_a_file_that_lacks_a_tensor_of_the_family_that_was_asked_for_is_told_so():
+    shapes = {k: s for k, s in keys("sam_vit_b").items() if k != "image_encoder.pos_embed"}
+    with pytest.raises(ModelFileError, match=r"'image_encoder\.pos_embed' of MedSAM$"):
+        table.find(shapes, "medsam")
+    with pytest.raises(ModelFileError, match="no file of LiteMedSAM: its tensors are of no family"):
+        table.find(shapes, "lite_medsam")
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("samed_sam_lora_image_encoder", "w_a_000"),
+        ("samed_sam_lora_image_encoder", "mask_decoder.mask_tokens.weight"),
+        ("masam_vit_b", "image_encoder.FacTu.weight"),
+        ("masam_vit_b", "mask_decoder.mask_tokens.weight"),
+        ("samunet_res34_sam_unet", "image_encoder.sam_img_encoder.pos_embed"),
+        ("massam_vit_b", "sam.image_encoder.pos_embed"),
+    ],
+)
+def test_a_family_that_claims_a_file_by_less_names_the_tensor_that_it_lacks(name: str, tensor: str):
+    shapes = {k: s for k, s in keys(name).items() if k != tensor}
+    with torch.device("meta"):
+        tensors = {k: torch.empty(s) for k, s in shapes.items()}
+        base = {"image_encoder.pos_embed": torch.empty(1, 64, 64, 768)}
+    with pytest.raises(ModelFileError, match=f"it lacks the tensor '{tensor}'"):
+        table.find(shapes).build(tensors, base)
 
 
 def test_an_unknown_family_is_refused_with_those_there_are():

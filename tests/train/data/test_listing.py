@@ -94,15 +94,21 @@ def test_a_mask_that_is_not_its_pictures_is_skipped(root):
     assert data.skipped == [f"{strange}: not named after its picture"]
 
 
-@pytest.mark.parametrize("ending", ["--0099_000.png", "--liver.png"])
-def test_a_class_id_that_the_mapping_lacks_is_skipped(root, ending):
+UNNUMBERED = "class not written as its number in the mapping, as in --0001_000.png"
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [("--0099_000.png", "class id not in the mapping"), ("--liver.png", UNNUMBERED), ("--liver_000.png", UNNUMBERED)],
+)
+def test_a_class_that_the_mapping_has_no_name_for_is_skipped(root, ending, reason):
     image, masks, _ = first(root)
     strange = masks[0].replace("--0001_000.png", ending)
     (root / masks[0]).rename(root / strange)
     describe(root, {image: [strange, masks[1]]})
     data = SAMed2D(root)
     assert len(data.samples[0].masks) == 1
-    assert data.skipped == [f"{strange}: class id not in the mapping"]
+    assert data.skipped == [f"{strange}: {reason}"]
 
 
 @pytest.mark.parametrize(("name", "case", "prefix"), [

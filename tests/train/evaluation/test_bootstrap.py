@@ -57,3 +57,17 @@ def test_of_one_value_there_is_no_interval():
     assert bootstrap.of_mean_of_means([np.array([0.5, 0.6])]) is None
     assert bootstrap.of_ratio(np.array([1.0]), np.array([1.0])) is None
     assert bootstrap.of_ratio(np.zeros(3), np.zeros(3)) is None
+
+
+@pytest.mark.parametrize("values", [[1.0, 0.0, 0.0], [0.95, 0.9, 0.5], [1.0, 1.0, 0.9]])
+def test_no_interval_of_a_share_leaves_nought_to_one(values):
+    for found in (
+        bootstrap.of_mean([np.array(values)]),
+        bootstrap.of_mean_of_means([np.array(values), np.array(values[::-1])]),
+    ):
+        assert 0 <= found[0] < np.mean(values) < found[1] <= 1
+
+
+def test_an_interval_of_gains_may_begin_below_nought():
+    low, high = bootstrap.of_mean([np.array([-0.3, 0.1, -0.9])], within=(-1, 1))
+    assert -1 <= low < -0.5 < 0 < high <= 1
