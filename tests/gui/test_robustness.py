@@ -80,7 +80,7 @@ def test_deleting_the_scan_keeps_what_was_committed(ready):
     ready.rest()
     ready.viewer.layers.remove(ready.layers[0])
     assert [layer.name for layer in ready.viewer.layers] == ["labels of blocks"]
-    assert ready.layer("labels").data.any()
+    assert ready.layer("labels of blocks").data.any()
     assert ready.dock.empty.isVisible() and "not saved" in ready.dock.notice.text
     assert ready.dock.workbench.tool is None
     ready.click((5.0, 5.0, 5.0))
