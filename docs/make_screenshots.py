@@ -142,10 +142,11 @@ def dialogs(out: Path) -> None:
         image.header.set_xyzt_units("mm")
         nib.save(image, path)
         grab(SeriesPicker(list_series(path)), out / "picker.png")
-    saving = ExportDialog(Path("/data/scans/liver_labels"))
-    saving.show()
-    saving.format_box.setCurrentIndex([f.kind for f in FORMATS].index("dicom-seg"))
-    grab(saving, out / "save-labels.png")
+        saving = ExportDialog(Path(folder) / "liver_labels")
+        saving.show()
+        saving.format_box.setCurrentIndex([f.kind for f in FORMATS].index("dicom-seg"))
+        saving.file.setText("liver_labels.dcm")  # goes to the proposed folder; this one's name would help no reader
+        grab(saving, out / "save-labels.png")
     viewer.close()
 
 
