@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from rows_scans import Scene, scenes
 from segment_anything import SamPredictor
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-from torch import Tensor, nn
+from torch import nn
 
 from napari_segsam.core.slices import SliceView
 from napari_segsam.io.sandbox import read_volume
+from napari_segsam.model.zoo.files.published import read_tensors
 
 _SIZES = {"vit_b": (768, 12, 12, (2, 5, 8, 11)), "vit_l": (1024, 24, 16, (5, 11, 17, 23)),
           "vit_h": (1280, 32, 16, (7, 15, 23, 31))}  # fmt: skip
@@ -52,13 +53,8 @@ def public(size: str, side: int) -> Sam:
 
 def filled_from(path: Path, model: Sam) -> int:
     """Load what of a file has SAM's names and shapes; how many tensors that are."""
-    if path.suffix == ".safetensors":
-        return 0
-    with path.open("rb") as file:
-        found = torch.load(file, map_location="cpu", weights_only=False)  # written here, a moment ago
-    tensors = found.get("state_dict", found.get("model", found))
     wanted = model.state_dict()
-    plain = {_plain(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+    plain = {_plain(name): tensor for name, tensor in read_tensors(path).items()}
     fitting = {k: t for k, t in plain.items() if k in wanted and t.shape == wanted[k].shape}
     model.load_state_dict(fitting, strict=False)
     return len(fitting)
