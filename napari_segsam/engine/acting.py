@@ -61,11 +61,12 @@ class Acting:
         return self._conversation.session
 
     def _follow(self, step: Step) -> None:
-        """A step was done: say what it changed, and ask for what it needs."""
+        """A step was done: ask for what it needs, so that the model is at work while what it changed is said."""
         if step.before.current.value != step.after.current.value:
             self._conversation.seen_through = None
-        self._tell.step(step)
+        self.went_on.emit()
         self._conversation.answer_prompts()
+        self._tell.step(step)
 
     def _done(self, step: Step) -> None:
         """A step was done, and nothing else will be said of it."""

@@ -98,7 +98,6 @@ class Telling:
         """A step was done."""
         session = self._to.session
         before, after = step.before.current, step.after.current
-        self._to.went_on.emit()
         if step.relabels:
             self._to.labels_changed.emit(step.patch or no_voxels(step.name))
         if before.prompts.get(session.place) is not after.prompts.get(session.place):

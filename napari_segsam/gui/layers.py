@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,15 @@ from napari_segsam.gui.prompt_layers import (
     make_boxes,
     make_points,
     make_preview,
-    outlined,
+    redraw,
     show_boxes,
     show_clicks,
+    show_mask,
 )
+from napari_segsam.gui.sleep import is_on, switch
 
 SEMANTIC, LABELS = "semantic", "labels"
+_OF_ONE_SLICE = (PREVIEW, BOUNDARY, STABILITY)
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 
 
@@ -65,9 +67,8 @@ class ScanLayers:
         self._viewer, self._placement, self._session = viewer, placement, session
         self._hear_strokes, self._on_added = hear_strokes, on_added
         self._held: dict[str, Layer] = {}
-        self._filling = False
         self._hidden: frozenset[int] = frozenset()  # values that `labels` does not draw as it is
-        self._mapped: SliceView | None = None  # the slice whose prior maps are shown
+        self._filled: dict[str, SliceView] = {}  # on which slice clicks, preview and maps lie, while there are any
         self._put_out: list[Layer] = []  # visible when `toggle` hid all
         self._makers: dict[str, Callable[[], Layer]] = {
             POINTS: lambda: make_points(self._placement.frame),
@@ -112,9 +113,11 @@ class ScanLayers:
 
     def forget(self, layer: Layer) -> bool:
         """Somebody took this layer out of the viewer; whether it was one of ours."""
-        before = len(self._held)
-        self._held = {n: h for n, h in self._held.items() if h is not layer}
-        return len(self._held) < before
+        names = [name for name, held in self._held.items() if held is layer]
+        for name in names:
+            del self._held[name]
+            self._filled.pop(name, None)
+        return bool(names)
 
     def owns(self, layer: Layer) -> bool:
         """Whether this is one of our layers."""
@@ -125,52 +128,50 @@ class ScanLayers:
     def show_prompts(self, prompts: Prompts) -> None:
         """The clicks and the box of the current object on the visible slice."""
         view = self._session.view
-        with self._filling_prompts():
-            self._show_clicks(view, prompts)
-            self._show_boxes(view, [] if prompts.box is None else [prompts.box])
+        self._show_clicks(view, prompts)
+        self._show_boxes(view, [] if prompts.box is None else [prompts.box])
 
     def show_box(self, box: Box) -> None:
         """A box that is being dragged, instead of the one that is prompted."""
-        self._show_drawing([box])
+        self._show_boxes(self._session.view, [box])
 
     def show_path(self, path: NDArray[np.float64], *, closed: bool) -> None:
         """A line that is being drawn, (n, 2) rows and columns; ``closed`` joins its ends."""
         box = self._session.prompts.box
-        self._show_drawing([] if box is None else [box], np.concatenate([path, path[:1]]) if closed else path)
+        line = np.concatenate([path, path[:1]]) if closed else path
+        self._show_boxes(self._session.view, [] if box is None else [box], line)
 
     @property
     def shown(self) -> bool:
-        """Whether any of our layers is visible."""
-        return any(layer.visible for layer in self._held.values())
+        """Whether any of our layers is to be seen."""
+        return any(is_on(layer) for layer in self._held.values())
 
     def toggle(self) -> None:
         """Hide our layers; where all are hidden, show those that were visible when they were."""
         if self.shown:
-            self._put_out = [layer for layer in self._held.values() if layer.visible]
+            self._put_out = [layer for layer in self._held.values() if is_on(layer)]
         back = not self.shown
         for layer in self._put_out or list(self._held.values()):
-            layer.visible = back
+            switch(layer, back)
 
     def come_back(self) -> None:
         """Show our layers where `toggle` hid all of them: nobody prompts what cannot be seen."""
         if not self.shown:
             self.toggle()
 
+    def unfold(self) -> None:
+        """All slices are seen at once now, so what was left on others than the last visible one is to go."""
+        self._filled |= {name: self._session.view for name in (POINTS, PREVIEW) if name in self._filled}
+
     def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
         """The outline of a (rows, cols) mask on the visible slice; None for nothing."""
-        if mask is None and (PREVIEW not in self._held or not np.any(self._held[PREVIEW].data)):
-            return
-        view, layer = self._session.view, self._layer(PREVIEW)
-        shown = np.zeros(view.shape, np.uint8) if mask is None else outlined(mask)
-        corner = self._placement.slab_corner(view)
-        if tuple(layer.translate) != corner:  # napari draws anew even what stays where it is
-            layer.translate = corner
-        layer.data = np.expand_dims(shown, view.depth_axis)
+        if self._must_fill(PREVIEW, mask is not None):
+            show_mask(self._layer(PREVIEW), self._placement, self._session.view, mask)
 
     def show_maps(self, found: FoundMaps) -> None:
         """The prior maps of a slice, instead of those before; they are seen even where `toggle` hid all."""
         self.come_back()
-        self._mapped = found.view
+        self._filled |= {BOUNDARY: found.view, STABILITY: found.view}
         for name, values in ((BOUNDARY, found.maps.boundary), (STABILITY, found.maps.stability)):
             show_map(self._layer(name), self._placement, found.view, values)
 
@@ -179,13 +180,13 @@ class ScanLayers:
         layer = self._layer(SEMANTIC)
         if len(layer.features) != len(self._session.semantic.labels) + 1:  # there is a row for 0
             self._name_classes(layer)
-        _redraw(layer)
+        redraw(layer)
 
     def show_labels(self) -> None:
         """Committed voxels or names changed."""
         layer = self._layer(LABELS)
         self._name_labels(layer)
-        _redraw(layer)
+        redraw(layer)
 
     def show_object(self) -> None:
         """Another object is being worked on: the brush paints its value."""
@@ -226,9 +227,8 @@ class ScanLayers:
     def _follow_scan(self, _event: Any = None) -> None:
         """Ours lie where the scan's layer lies; the file's grid stays what it is."""
         frame = self._placement.frame
-        of_one_slice = {PREVIEW: self._session.view, BOUNDARY: self._mapped, STABILITY: self._mapped}
         for name, layer in self._held.items():
-            layer.scale, view = frame["scale"], of_one_slice.get(name)
+            layer.scale, view = frame["scale"], self._filled.get(name) if name in _OF_ONE_SLICE else None
             layer.translate = frame["translate"] if view is None else self._placement.slab_corner(view)
 
     def _forbid_editing(self, event: Any) -> None:
@@ -237,8 +237,7 @@ class ScanLayers:
 
     def _restore_prompts(self, _event: Any) -> None:
         """What a person deletes by napari's own keys is a prompt still, so it comes back; undo is what removes it."""
-        if not self._filling:
-            self.show_prompts(self._session.prompts)
+        self.show_prompts(self._session.prompts)
 
     def _make_labels(self) -> Labels:
         layer = Labels(
@@ -266,25 +265,26 @@ class ScanLayers:
     # -- filling layers
 
     def _show_clicks(self, view: SliceView, prompts: Prompts) -> None:
-        if prompts.clicks or (POINTS in self._held and len(self._held[POINTS].data)):
+        if self._must_fill(POINTS, bool(prompts.clicks)):
             show_clicks(self._layer(POINTS), self._placement, view, prompts.clicks)
 
     def _show_boxes(self, view: SliceView, boxes: list[Box], path: NDArray[np.float64] | None = None) -> None:
         if boxes or path is not None or (BOXES in self._held and self._held[BOXES].data):
             show_boxes(self._layer(BOXES), self._placement, view, boxes, path)
 
-    def _show_drawing(self, boxes: list[Box], path: NDArray[np.float64] | None = None) -> None:
-        with self._filling_prompts():
-            self._show_boxes(self._session.view, boxes, path)
+    def _must_fill(self, name: str, has_content: bool) -> bool:
+        """Whether a layer is to show something else on the visible slice.
 
-    @contextmanager
-    def _filling_prompts(self) -> Iterator[None]:
-        """It is we who change them."""
-        self._filling = True
-        try:
-            yield
-        finally:
-            self._filling = False
+        napari draws nothing of it beside the slice that it was filled on, so it may stay filled there.
+        """
+        view, before = self._session.view, self._filled.get(name)
+        if has_content:
+            self._filled[name] = view
+        elif before is not None and (before.axis != view.axis or before.index == view.index):
+            del self._filled[name]
+        else:
+            return False
+        return True
 
     def _name_labels(self, layer: Any) -> None:
         labels = dict(sorted(self._session.labels.labels.items()))
@@ -296,8 +296,3 @@ class ScanLayers:
 
     def _name_classes(self, layer: Any) -> None:
         name_values(layer, {value: label.name for value, label in self._session.semantic.labels.items()}, "class")
-
-
-def _redraw(layer: Layer) -> None:
-    """Draw again; the layer's place and size are what they were."""
-    layer.refresh(extent=False, highlight=False)

@@ -141,6 +141,10 @@ class OpenScan:
         if (view is None) != self._sliceless:
             self._sliceless = view is None
             self._refuse(NO_SLICE if self._sliceless else "")
+            if self._sliceless:
+                self._layers.unfold()
+                self._show_prompts(self._controller.session.prompts)
+                self._show_prediction(self._controller.session.prediction)
         if view is None or (view.axis, view.index) != self._controller.session.place:
             self.prompts.mouse.cancel()  # what was begun on one slice does not end on another
         if view is not None and (view.axis, view.index) != self._controller.session.place:

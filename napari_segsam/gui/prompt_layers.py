@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
+from napari.layers import Labels, Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_segsam.core.prompts import Box, Click
 from napari_segsam.core.slices import SliceView
 from napari_segsam.gui.placement import Placement
+from napari_segsam.gui.sleep import sleep, wake
 
 POINTS, BOXES, PREVIEW = "prompts: points", "prompts: boxes", "preview"
 _OUTLINE, _BOX = "#ffe14d", "#4db8ff"
@@ -21,8 +22,6 @@ _COLOUR = {True: "#1fae5b", False: "#e5322d"}
 _EDGE, _INSIDE = 1, 2
 _POINT_PX = (4, 14)
 """Diameters on the screen: points are so large that the second holds at any zoom; vispy's border is half the first."""
-_SEEN = "segsam_seen"
-"""Where the metadata of an empty boxes layer hold whether it is seen once it has something to show."""
 _AROUND_PIXELS = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
 
 
@@ -35,8 +34,9 @@ def make_points(frame: dict[str, Any]) -> Points:
 
 def make_boxes(frame: dict[str, Any]) -> Shapes:
     """An empty layer for boxes."""
-    hidden = {"visible": False, "metadata": {_SEEN: True}}
-    return Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **hidden, **frame)
+    layer = Shapes(ndim=3, name=BOXES, face_color="transparent", edge_color=_BOX, **frame)
+    sleep(layer)
+    return layer
 
 
 def make_preview(frame: dict[str, Any], view: SliceView) -> Labels:
@@ -46,8 +46,30 @@ def make_preview(frame: dict[str, Any], view: SliceView) -> Labels:
     return layer
 
 
+def show_mask(layer: Labels, placement: Placement, view: SliceView, mask: NDArray[np.bool_] | None) -> None:
+    """Replace the outline that a preview shows by a (rows, cols) mask's on this slice; None for nothing."""
+    corner = placement.slab_corner(view)
+    shown = np.expand_dims(np.zeros(view.shape, np.uint8) if mask is None else outlined(mask), view.depth_axis)
+    if tuple(layer.translate) != corner:  # napari draws anew even what stays where it is
+        layer.translate = corner
+    if layer.data.shape == shown.shape:
+        layer.data[...] = shown
+        redraw(layer)
+    else:
+        layer.data = shown
+
+
+def redraw(layer: Layer) -> None:
+    """Draw again; the layer's place and size are what they were."""
+    layer.refresh(extent=False, highlight=False)
+
+
 def show_clicks(layer: Points, placement: Placement, view: SliceView, clicks: Sequence[Click]) -> None:
-    """Replace what a points layer shows; what it shows already is not drawn again."""
+    """Replace what a points layer shows; what it shows already is not drawn again.
+
+    Listeners to the layer's data are not told, napari's own among them: it would look twice for how far all layers
+    reach, which is as far as the scan.
+    """
     rc = np.array([(c.row, c.col) for c in clicks], dtype=np.float64).reshape(-1, 2)
     signs, points = [c.positive for c in clicks], placement.display_points(view, rc)
     colours = transform_color([_COLOUR[s] for s in signs]) if signs else np.empty((0, 4))
@@ -57,7 +79,8 @@ def show_clicks(layer: Points, placement: Placement, view: SliceView, clicks: Se
     if signs:
         layer.current_face_color = _COLOUR[signs[-1]]
     layer.current_size = max(view.shape) / 4
-    layer.data = points
+    with layer.events.data.blocker():
+        layer.data = points
     # This draws the layer once more, and the usual click only adds a point, which has its colour already.
     if not np.allclose(layer.face_color, colours):
         is_seen = layer.visible
@@ -76,8 +99,7 @@ def show_boxes(
 ) -> None:
     """Replace what a boxes layer shows. The corner pixels belong to a box, so its outline runs round them.
 
-    Where there is none the layer is hidden: napari takes longer to draw an empty Shapes layer than the scan below it,
-    and would do so with every slice. It comes back as visible as it was.
+    Listeners to the layer's data are not told; see :func:`show_clicks`.
 
     Args:
         layer: of boxes.
@@ -98,15 +120,15 @@ def show_boxes(
     if len(layer.data) == len(shapes) and all(map(np.array_equal, layer.data, corners_now)):
         return
     if not shapes:
-        layer.metadata[_SEEN] = layer.visible
-        layer.visible = False
+        sleep(layer)
     width = max(view.shape) / 400
     layer.current_edge_width = width
-    layer.data = shapes
+    with layer.events.data.blocker():
+        layer.data = shapes
     if any(was != width for was in layer.edge_width):  # this draws the layer once more
         layer.edge_width = width
-    if shapes and _SEEN in layer.metadata:
-        layer.visible = layer.metadata.pop(_SEEN)
+    if shapes:
+        wake(layer)
 
 
 def outlined(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

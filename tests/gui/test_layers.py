@@ -84,9 +84,24 @@ def test_the_boxes_layer_is_drawn_only_while_there_is_a_box_and_comes_back_as_it
     assert len(boxes.data) == 1 and not boxes.visible
 
 
+def test_a_box_that_comes_back_while_our_layers_are_hidden_is_hidden_with_them(ready):
+    scan, boxes = ready.layers[0], ready.layer("prompts: boxes")
+    ready.key(Qt.Key.Key_B)
+    ready.drag(ready.world(scan, (6, 5, 5)), ready.world(scan, (13, 12, 5)))
+    ready.rest()
+    ready.look_at(scan, (10, 8, 7))
+    assert not boxes.data
+    ready.key(Qt.Key.Key_V)
+    ready.look_at(scan, LIVER)
+    ready.rest()
+    assert len(boxes.data) == 1 and not boxes.visible
+    ready.key(Qt.Key.Key_V)
+    assert boxes.visible and ready.layer("labels").visible
+
+
 def test_prompts_that_are_shown_already_are_not_drawn_again(clicked):
     drawn, points = [], clicked.layer("prompts: points")
-    points.events.data.connect(lambda event: drawn.append(event))
+    points.events.set_data.connect(lambda event: drawn.append(event))
     show = clicked.dock.workbench.canvas.prompts._layers.show_prompts
     show(clicked.session.prompts)
     assert not drawn

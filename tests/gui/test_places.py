@@ -92,17 +92,37 @@ def test_a_box_is_drawn_where_it_was_dragged_on_another_axis(hand):
 
 def test_prompts_and_preview_follow_the_slice(ready):
     scan = ready.layers[0]
+
+    def seen_on(depth):
+        ready.look_at(scan, (10, 8, depth))
+        ready.rest()
+        return ready.viewer.screenshot(canvas_only=True, flash=False)
+
+    beside, bare = seen_on(6), seen_on(5)
+    ready.click(ready.world(scan, (10, 8, 5)))
+    ready.rest()
+    answered = seen_on(5)
+    assert not np.array_equal(answered, bare)
+    assert np.array_equal(seen_on(6), beside), "nothing of it is drawn on the next slice"
+    assert np.array_equal(seen_on(5), answered)
+    assert ready.layer("preview").data.any()
+    assert len(ready.layer("prompts: points").data) == 1
+
+
+def test_what_was_undone_from_another_slice_is_gone_from_its_own_and_from_the_3d_view(ready):
+    scan = ready.layers[0]
     ready.look_at(scan, (10, 8, 5))
     ready.click(ready.world(scan, (10, 8, 5)))
     ready.rest()
     ready.look_at(scan, (10, 8, 6))
+    ready.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     ready.rest()
-    assert not ready.layer("preview").data.any()
-    assert len(ready.layer("prompts: points").data) == 0
+    ready.viewer.dims.ndisplay = 3
+    assert not ready.layer("preview").data.any() and not len(ready.layer("prompts: points").data)
+    ready.viewer.dims.ndisplay = 2
     ready.look_at(scan, (10, 8, 5))
     ready.rest()
-    assert ready.layer("preview").data.any()
-    assert len(ready.layer("prompts: points").data) == 1
+    assert not ready.layer("preview").data.any() and not len(ready.layer("prompts: points").data)
 
 
 def test_in_the_3d_view_the_dock_says_what_to_do(ready):
