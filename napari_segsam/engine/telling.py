@@ -126,7 +126,8 @@ class Telling:
         lost = f" Nothing is left of {gone}; undo brings it back." if emptied else ""
         name = step.name.removeprefix("commit ")
         shown = session.view.of(session.labels.voxels) == session.value
-        self.say(f"Committed {name} on {named(session.place)}.{lost}")
+        hidden = " It is hidden; the table of objects shows it again." if session.value in session.hidden else ""
+        self.say(f"Committed {name} on {named(session.place)}.{hidden}{lost}")
         beside = wrong_side(name, session.view, shown)
         if beside:
             self._to.failed.emit(f"{name} was committed on {named(session.place)}. {beside}")

@@ -46,10 +46,11 @@ from napari_segsam.gui.waiting import CancelledError
 from napari_segsam.io.hub import cache_folder
 from napari_segsam.io.labels.holding import holds_labels
 
-_LEFT = (
-    "The scan {name} was taken out with labels that are not saved. They stay in the hidden layer '{layer}': save it by "
-    "File > Save Selected Layers, or open the scan again to go on. "
+_LEFT = "The scan {name} was taken out with labels that are not saved. "
+_STAY = (
+    "They stay in the hidden layer '{layer}': save it by File > Save Selected Layers, or open the scan again to go on. "
 )
+_JOURNALLED = "The next window that opens it offers them back. "
 _GONE = "The layer '{name}' was taken out. The work is safe; the layer comes back when it has something new to show."
 
 
@@ -330,12 +331,16 @@ class Workbench(QObject):
             left = self.controller.session
             self._put_away(leave_labels=True)
             self.scan_changed.emit()
-            self._farewell = _farewell_to(left.volume.name) if left.unsaved else ""
+            self._farewell = self._farewell_to(left.volume.name) if left.unsaved else ""
             self.told.emit(self._farewell)
             if self.scans:
                 self._newest = self.scans[-1]
                 self._layer_arrived.emit()
         self.scans_changed.emit()
+
+    def _farewell_to(self, scan: str) -> str:
+        kept = kept_name(scan)
+        return _LEFT.format(name=scan) + (_STAY if kept in self.viewer.layers else _JOURNALLED).format(layer=kept)
 
     def _seen(self) -> Iterator[Placement]:
         return seen(self.scans, None if self._open is None else self._open.placement)
@@ -391,10 +396,6 @@ class Workbench(QObject):
 
     def _bind(self, layer: Layer, is_labels: bool) -> None:
         self._keys.bind(layer, is_committed_labels=is_labels)
-
-
-def _farewell_to(scan: str) -> str:
-    return _LEFT.format(name=scan, layer=kept_name(scan))
 
 
 def _embeddings() -> EmbeddingCache:

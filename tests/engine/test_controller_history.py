@@ -174,6 +174,18 @@ def test_a_stroke_adds_nothing_to_a_hidden_object_and_erases_nothing_of_it_but_o
     assert heard.failed == ["What is hidden was left as it is; show an object to change it."]
 
 
+def test_a_commit_to_a_hidden_object_says_that_it_is_hidden(controller, heard):
+    controller.click(*LIVER)
+    controller.commit()
+    assert "hidden" not in heard.status_changed[-1]
+    controller.hide(1, True)
+    controller.go_to(1)
+    controller.click(*SPLEEN)
+    controller.commit()
+    assert heard.status_changed[-1].startswith("Committed liver on slice")
+    assert "It is hidden; the table of objects shows it again." in heard.status_changed[-1]
+
+
 def test_a_new_object_with_the_value_of_one_that_was_hidden_is_seen(controller, session):
     for _ in range(2):
         controller.click(*LIVER)

@@ -70,7 +70,7 @@ class ZooPredictor:
     @property
     def about(self) -> str:
         """See ``Predictor.about``."""
-        silent = "" if self.vocabulary else " It names nothing: say what each object is."
+        silent = "" if self.vocabulary else " Say what each object is."
         return f"{self.family.title}, {self.preparation.side} px. {self.family.limits}{silent}"
 
     @property
