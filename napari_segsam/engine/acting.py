@@ -22,6 +22,7 @@ class Acting:
         proposed(): what a detector found on the visible slice is among them now, where it found anything.
         labels_changed(Patch): its ``after`` values are in ``session.labels`` already; an empty one: only names changed.
         semantic_changed(): ``session.semantic.voxels`` were repainted in place.
+        slice_changed(): another slice is visible; the next signals say what is on it.
         prompts_changed(Prompts): of the current object on the visible slice.
         object_changed(): ask ``session.value`` and ``session.class_name``.
         history_changed(): ask ``session.undo_names`` and ``redo_names``.
@@ -39,6 +40,7 @@ class Acting:
     proposed = Signal()
     labels_changed = Signal(Patch)
     semantic_changed = Signal()
+    slice_changed = Signal()
     prompts_changed = Signal(Prompts)
     object_changed = Signal()
     history_changed = Signal()

@@ -89,6 +89,7 @@ class Telling:
     def slice(self) -> None:
         """Another slice is visible."""
         session = self._to.session
+        self._to.slice_changed.emit()
         self._to.prompts_changed.emit(session.prompts)
         self._to.prediction_changed.emit(session.prediction)
         self._to.suggestions_changed.emit(session.suggestions)

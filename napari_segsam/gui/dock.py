@@ -127,8 +127,7 @@ class Dock(QWidget):
         controller.status_changed.connect(self._show_status)
         controller.busy_changed.connect(self._show_busy)
         controller.went_on.connect(self._went_on)
-        for changed in (controller.prompts_changed, controller.suggestions_changed, controller.history_changed):
-            changed.connect(self._forget_error)
+        controller.slice_changed.connect(self._forget_error)
 
     def _show_scan(self) -> None:
         open_ = self.workbench.scan is not None

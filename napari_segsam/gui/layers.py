@@ -13,6 +13,7 @@ from napari_segsam.core.labels import LabelMap
 from napari_segsam.core.prompts import Box, Prompts
 from napari_segsam.core.slices import SliceView
 from napari_segsam.engine.everywhere import FoundMaps
+from napari_segsam.engine.objects import place_of
 from napari_segsam.engine.session import Session
 from napari_segsam.gui.layer_data import LABELS_KEY, ORIGIN_KEY, VOLUME_KEY
 from napari_segsam.gui.palette import name_values
@@ -143,8 +144,8 @@ class ScanLayers:
 
     @property
     def shown(self) -> bool:
-        """Whether any of our layers is to be seen."""
-        return any(is_on(layer) for layer in self._held.values())
+        """Whether any of our layers is visible."""
+        return any(layer.visible for layer in self._held.values())
 
     def toggle(self) -> None:
         """Hide our layers; where all are hidden, show those that were visible when they were."""
@@ -159,13 +160,20 @@ class ScanLayers:
         if not self.shown:
             self.toggle()
 
-    def unfold(self) -> None:
-        """All slices are seen at once now, so what was left on others than the last visible one is to go."""
-        self._filled |= {name: self._session.view for name in (POINTS, PREVIEW) if name in self._filled}
+    def drop_left(self) -> None:
+        """Take away the clicks and the outline that were left on another slice than the session's."""
+        view = self._session.view
+        left = [name for name, filled in self._filled.items() if place_of(filled) != place_of(view)]
+        if POINTS in left:
+            del self._filled[POINTS]
+            show_clicks(self._layer(POINTS), self._placement, view, ())
+        if PREVIEW in left:
+            del self._filled[PREVIEW]
+            show_mask(self._layer(PREVIEW), self._placement, view, None)
 
     def show_preview(self, mask: NDArray[np.bool_] | None) -> None:
         """The outline of a (rows, cols) mask on the visible slice; None for nothing."""
-        if self._must_fill(PREVIEW, mask is not None):
+        if self._fills(PREVIEW, mask is not None):
             show_mask(self._layer(PREVIEW), self._placement, self._session.view, mask)
 
     def show_maps(self, found: FoundMaps) -> None:
@@ -228,7 +236,8 @@ class ScanLayers:
         """Ours lie where the scan's layer lies; the file's grid stays what it is."""
         frame = self._placement.frame
         for name, layer in self._held.items():
-            layer.scale, view = frame["scale"], self._filled.get(name) if name in _OF_ONE_SLICE else None
+            layer.scale = frame["scale"]
+            view = self._filled.get(name) if name in _OF_ONE_SLICE else None
             layer.translate = frame["translate"] if view is None else self._placement.slab_corner(view)
 
     def _forbid_editing(self, event: Any) -> None:
@@ -265,17 +274,17 @@ class ScanLayers:
     # -- filling layers
 
     def _show_clicks(self, view: SliceView, prompts: Prompts) -> None:
-        if self._must_fill(POINTS, bool(prompts.clicks)):
+        if self._fills(POINTS, bool(prompts.clicks)):
             show_clicks(self._layer(POINTS), self._placement, view, prompts.clicks)
 
     def _show_boxes(self, view: SliceView, boxes: list[Box], path: NDArray[np.float64] | None = None) -> None:
         if boxes or path is not None or (BOXES in self._held and self._held[BOXES].data):
             show_boxes(self._layer(BOXES), self._placement, view, boxes, path)
 
-    def _must_fill(self, name: str, has_content: bool) -> bool:
-        """Whether a layer is to show something else on the visible slice.
+    def _fills(self, name: str, has_content: bool) -> bool:
+        """Note whether a layer shows something on the visible slice; returns whether it has to be filled for that.
 
-        napari draws nothing of it beside the slice that it was filled on, so it may stay filled there.
+        A 2D canvas that cuts through another slice draws nothing of it, so there it may stay as it is: see `drop_left`.
         """
         view, before = self._session.view, self._filled.get(name)
         if has_content:

@@ -96,6 +96,8 @@ class OpenScan:
         boxed = self._suggestion is not None and self._suggestion.proposed is not None
         self._suggestion = suggestion
         self._show_prediction(self._controller.session.prediction)
+        if suggestion is None:
+            self._layers.drop_left()
         if suggestion is not None and suggestion.proposed is not None:
             self._layers.show_box(suggestion.proposed)
         elif boxed:
@@ -141,14 +143,12 @@ class OpenScan:
         if (view is None) != self._sliceless:
             self._sliceless = view is None
             self._refuse(NO_SLICE if self._sliceless else "")
-            if self._sliceless:
-                self._layers.unfold()
-                self._show_prompts(self._controller.session.prompts)
-                self._show_prediction(self._controller.session.prediction)
         if view is None or (view.axis, view.index) != self._controller.session.place:
             self.prompts.mouse.cancel()  # what was begun on one slice does not end on another
         if view is not None and (view.axis, view.index) != self._controller.session.place:
             self._controller.show(view.axis, view.index)
+        if view is None or self.placement.is_between(self._viewer.dims.point, view):
+            self._layers.drop_left()  # here it might be seen
         return view
 
     def _stroke(self, stroke: Stroke) -> None:
@@ -165,6 +165,7 @@ class OpenScan:
             (said.semantic_changed, self._show_semantic),
             (said.labels_changed, self._show_labels),
             (said.object_changed, self._show_object),
+            (said.history_changed, self._layers.drop_left),  # it may be undone, or another object's
             (said.predictor_changed, self._show_vocabulary),
             (said.everywhere.found, self._show_maps),
         ]

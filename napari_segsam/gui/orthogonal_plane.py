@@ -44,15 +44,15 @@ class LayerCopy:
             setattr(self.layer, name, getattr(original, name))
         for emitter in self._emitters():
             emitter.connect(self._follow)
-        if isinstance(original, Labels):
-            original.events.labels_update.connect(self.repaint)
+        for emitter in self._repainted():
+            emitter.connect(self.repaint)
 
     def let_go(self) -> None:
         """Follow the original no longer."""
         for emitter in self._emitters():
             emitter.disconnect(self._follow)
-        if isinstance(self._original, Labels):
-            self._original.events.labels_update.disconnect(self.repaint)
+        for emitter in self._repainted():
+            emitter.disconnect(self.repaint)
 
     def repaint(self, _event: object = None) -> None:
         """Voxels changed: cut the visible slice again, and nothing else."""
@@ -61,6 +61,11 @@ class LayerCopy:
     def _emitters(self) -> list[Any]:
         events = self._original.events
         return [getattr(events, name) for name in (*_LOOKS, *_PLACE, "data") if hasattr(events, name)]
+
+    def _repainted(self) -> list[Any]:
+        """By napari's brush, or by us."""
+        events = self._original.events
+        return [getattr(events, name) for name in ("labels_update", "repainted") if hasattr(events, name)]
 
     def _follow(self, event: Any) -> None:
         setattr(self.layer, event.type, getattr(self._original, event.type))

@@ -43,6 +43,11 @@ class Placement:
         flipped = self.volume.grid.display.flips[depth_axis]
         return SliceView(self.volume, axis, self.volume.grid.shape[axis] - 1 - depth if flipped else depth)
 
+    def is_between(self, point: Sequence[float], view: SliceView) -> bool:
+        """Whether a 2D canvas cuts halfway between two slices, where layers differ in which of them they show."""
+        depth = float(self.display(point)[view.depth_axis])
+        return bool(np.isclose(depth % 1, 0.5, rtol=0, atol=1e-6))
+
     def rc(self, view: SliceView, position: Sequence[float]) -> tuple[float, float]:
         """(row, col) on ``view`` of a world position; the coordinate across the slice is ignored."""
         row, col = self.display(position)[_plane(view)]

@@ -40,9 +40,10 @@ def make_boxes(frame: dict[str, Any]) -> Shapes:
 
 
 def make_preview(frame: dict[str, Any], view: SliceView) -> Labels:
-    """A layer of one slice, which shows nothing yet."""
+    """A layer of one slice, which shows nothing yet; its event `repainted` tells copies of it that they are old."""
     layer = Labels(np.zeros(np.insert(view.shape, view.depth_axis, 1), np.uint8), name=PREVIEW, **frame)
     layer.colormap = DirectLabelColormap(color_dict={None: "transparent", _EDGE: _OUTLINE, _INSIDE: "transparent"})
+    layer.events.add(repainted=None)
     return layer
 
 
@@ -55,6 +56,7 @@ def show_mask(layer: Labels, placement: Placement, view: SliceView, mask: NDArra
     if layer.data.shape == shown.shape:
         layer.data[...] = shown
         redraw(layer)
+        layer.events.repainted()
     else:
         layer.data = shown
 

@@ -22,8 +22,8 @@ def sleep(layer: Layer) -> None:
 def wake(layer: Layer) -> None:
     """It has something to show, and is drawn unless the person hid it. Fill it first: waking draws it."""
     if _EYE in layer.metadata:
-        is_on = layer.metadata.pop(_EYE)
-        if is_on and not layer.visible:
+        wanted = layer.metadata.pop(_EYE)
+        if wanted and not layer.visible:
             layer.visible = True
 
 

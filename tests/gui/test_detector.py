@@ -108,6 +108,16 @@ def test_boxes_of_an_exported_detector_are_proposed_and_worked_through_from_the_
     assert not looking.dock.error.text
 
 
+def test_a_chosen_box_is_still_shown_after_a_look_at_the_3d_view(looking, monkeypatch, polyps):
+    use(looking, monkeypatch, polyps)
+    press(panel(looking).propose)
+    looking.wait(lambda: chosen(looking) is not None)
+    for ndisplay in (3, 2):
+        looking.viewer.dims.ndisplay = ndisplay
+        looking.rest()
+        assert chosen(looking) and len(looking.layer(BOXES).data) == 1 and (looking.layer(PREVIEW).data > 0).any()
+
+
 def test_a_lower_least_score_brings_more_boxes(looking, monkeypatch, polyps):
     use(looking, monkeypatch, polyps)
     panel(looking).at_least.setValue(50)

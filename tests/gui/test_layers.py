@@ -86,6 +86,7 @@ def test_the_boxes_layer_is_drawn_only_while_there_is_a_box_and_comes_back_as_it
 
 def test_a_box_that_comes_back_while_our_layers_are_hidden_is_hidden_with_them(ready):
     scan, boxes = ready.layers[0], ready.layer("prompts: boxes")
+    ready.look_at(scan, LIVER)
     ready.key(Qt.Key.Key_B)
     ready.drag(ready.world(scan, (6, 5, 5)), ready.world(scan, (13, 12, 5)))
     ready.rest()
@@ -97,6 +98,18 @@ def test_a_box_that_comes_back_while_our_layers_are_hidden_is_hidden_with_them(r
     assert len(boxes.data) == 1 and not boxes.visible
     ready.key(Qt.Key.Key_V)
     assert boxes.visible and ready.layer("labels").visible
+
+
+def test_layers_that_were_all_hidden_by_their_eyes_come_back_with_the_key_and_with_a_prompt(ready):
+    ours = [layer for layer in ready.viewer.layers if layer is not ready.layers[0] and layer.visible]
+    assert len(ours) == 4  # the boxes layer sleeps
+    for bring_back in (lambda: ready.key(Qt.Key.Key_V), lambda: ready.click(ready.world(ready.layers[0], LIVER))):
+        ready.look_at(ready.layers[0], LIVER)
+        for layer in ours:
+            layer.visible = False
+        bring_back()
+        ready.rest()
+        assert all(layer.visible for layer in ours)
 
 
 def test_prompts_that_are_shown_already_are_not_drawn_again(clicked):

@@ -199,6 +199,23 @@ def test_of_a_deed_each_side_view_draws_what_it_changed_and_that_once(three):
     assert again["labels"] == 2 and max(again.values()) == 2 and "blocks" not in again
 
 
+def test_what_is_undone_from_another_slice_is_gone_from_the_side_views(three):
+    liver = three.hand.world(three.viewer.layers["blocks"], (10, 8, 5))
+    three.viewer.dims.point = liver
+    three.main.click(liver)
+    three.hand.rest()
+
+    def outlined():
+        return [bool(side.viewer.layers["preview"]._slice.image.raw.any()) for side in three.sides]
+
+    assert outlined() == [True, True]
+    three.viewer.dims.point = three.hand.world(three.viewer.layers["blocks"], (10, 8, 6))
+    assert outlined() == [True, True]
+    three.main.key(Qt.Key.Key_Z, CTRL)
+    three.hand.rest()
+    assert outlined() == [False, False]
+
+
 def _shown(side, world):
     """The value on the slice that a side view has on its canvas."""
     layer = side.viewer.layers["labels"]

@@ -125,6 +125,21 @@ def test_what_was_undone_from_another_slice_is_gone_from_its_own_and_from_the_3d
     assert not ready.layer("preview").data.any() and not len(ready.layer("prompts: points").data)
 
 
+def test_between_two_slices_only_what_belongs_to_the_one_that_is_shown_is_drawn(ready):
+    scan, order = ready.layers[0], ready.viewer.dims.order
+    for index in (5, 2):  # napari rounds to even, so that each has another neighbour to be taken for
+        ready.look_at(scan, (10, 8, index))
+        ready.click(ready.world(scan, (10, 8, index)))
+        ready.rest()
+        for step in (-0.5, 0.5):
+            point = ready.world(scan, (10, 8, index + step))
+            ready.viewer.dims.set_point(order[0], point[order[0]])
+            ready.rest()
+            here = ready.session.place[1] == index
+            assert ready.layer("preview").data.any() == here
+            assert len(ready.layer("prompts: points").data) == int(here)
+
+
 def test_in_the_3d_view_the_dock_says_what_to_do(ready):
     ready.viewer.dims.ndisplay = 3
     assert "Ctrl+Y" in ready.dock.error.text
