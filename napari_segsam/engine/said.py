@@ -55,6 +55,8 @@ class Said:
         Raises:
             BadPromptsError: there is no mask, an empty one, or one that does not answer the newest prompt.
         """
+        if self.shown is None and prompts:
+            raise BadPromptsError("The model has not answered yet; commit the outline once it is there.")
         if self.shown is None:
             raise BadPromptsError("There is no mask to commit; click the object first.")
         if not self.answers(prompts):

@@ -77,17 +77,19 @@ class CanvasPrompts:
         view = self._follow()
         if view is None:
             return None
-        self._layers.come_back()
         px = self._pixel(view, zoom)
         slate = Slate(view, px, self._placement, self._layers, self._controller, self._refuse)
         rc, prompts = slate.rc(position), self._controller.session.prompts
+        click = click_at(prompts, rc, px) if tool == "point" else None
+        if tool == "point" and click is None:
+            return None  # napari pans
+        self._layers.come_back()
+        if click is not None:
+            return PointDrag(slate, click, self.clicked)
         if tool == "lasso":
             return PathDrag(slate, position, lambda p: self._controller.lasso(p, self.positive), closed=True)
         if tool == "scribble":
             return PathDrag(slate, position, lambda p: self._controller.scribble(p, self.positive), closed=False)
-        if tool == "point":
-            click = click_at(prompts, rc, px)
-            return None if click is None else PointDrag(slate, click, self.clicked)
         grip = box_grip_at(prompts, rc, px)
         if grip is not None and prompts.box is not None:
             return BoxGripDrag(slate, prompts.box, grip, position)

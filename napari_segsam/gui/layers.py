@@ -148,17 +148,19 @@ class ScanLayers:
         return any(layer.visible for layer in self._held.values())
 
     def toggle(self) -> None:
-        """Hide our layers; where all are hidden, show those that were visible when they were."""
-        if self.shown:
-            self._put_out = [layer for layer in self._held.values() if is_on(layer)]
-        back = not self.shown
-        for layer in self._put_out or list(self._held.values()):
-            switch(layer, back)
+        """Hide our layers, or show those again that this hid; where it hid none and none is visible, show all."""
+        if not self.shown or not all(is_on(layer) for layer in self._put_out):
+            self.come_back()
+            return
+        self._put_out = [layer for layer in self._held.values() if is_on(layer)]
+        for layer in self._put_out:
+            switch(layer, False)
 
     def come_back(self) -> None:
-        """Show our layers where `toggle` hid all of them: nobody prompts what cannot be seen."""
-        if not self.shown:
-            self.toggle()
+        """Show what `toggle` hid, or all where none is visible: nobody prompts what cannot be seen."""
+        for layer in self._put_out or ([] if self.shown else list(self._held.values())):
+            switch(layer, True)
+        self._put_out = []
 
     def drop_left(self) -> None:
         """Take away the clicks and the outline that were left on another slice than the session's."""

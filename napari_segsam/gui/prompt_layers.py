@@ -20,8 +20,9 @@ POINTS, BOXES, PREVIEW = "prompts: points", "prompts: boxes", "preview"
 _OUTLINE, _BOX = "#ffe14d", "#4db8ff"
 _COLOUR = {True: "#1fae5b", False: "#e5322d"}
 _EDGE, _INSIDE = 1, 2
-_POINT_PX = (4, 14)
-"""Diameters on the screen: points are so large that the second holds at any zoom; vispy's border is half the first."""
+_POINT_PX = (0, 14)
+"""Diameters on the screen: points are so large that the second holds at any zoom. The first also holds for the point of
+no size that napari draws at the corner where it has none to draw."""
 _AROUND_PIXELS = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5)])
 
 

@@ -36,6 +36,11 @@ class RunBar(QStackedWidget):
         self.addWidget(self.reason)
         self.addWidget(self._running)
 
+    def rest(self) -> None:
+        """Something else was done: how the last one ended is old."""
+        self.reason.show_text(_IDLE)
+        self.reason.setToolTip("")
+
     def show_progress(self, progress: Progress) -> None:
         """Show how far it is, or how it ended."""
         self.setCurrentWidget(self.reason if progress.is_over else self._running)

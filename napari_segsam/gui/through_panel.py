@@ -120,6 +120,7 @@ class ThroughPanel(QWidget):
         self._through = controller.through
         controller.through.progress_changed.connect(self._show_progress)
         controller.through.drawn.connect(self._scroll_on)
+        controller.went_on.connect(self._went_on)
         told = controller.history_changed, controller.prediction_changed, controller.predictor_changed
         for changed in told:
             changed.connect(self._soon)
@@ -180,6 +181,10 @@ class ThroughPanel(QWidget):
     def _show_progress(self, progress: Progress) -> None:
         self.run_bar.show_progress(progress)
         self._soon()
+
+    def _went_on(self) -> None:
+        if self._through is not None and self._through.progress is None:
+            self.run_bar.rest()
 
     def _scan_changed(self) -> None:
         """Nothing is drawn where nobody can see it."""

@@ -50,7 +50,7 @@ _LEFT = "The scan {name} was taken out with labels that are not saved. "
 _STAY = (
     "They stay in the hidden layer '{layer}': save it by File > Save Selected Layers, or open the scan again to go on. "
 )
-_JOURNALLED = "The next window that opens it offers them back. "
+_JOURNALLED = "They are in its journal: open the scan again and they are offered back. "
 _GONE = "The layer '{name}' was taken out. The work is safe; the layer comes back when it has something new to show."
 
 
@@ -336,6 +336,8 @@ class Workbench(QObject):
             if self.scans:
                 self._newest = self.scans[-1]
                 self._layer_arrived.emit()
+        elif (kept := self._kept.get(event.value)) is not None and kept.unsaved:
+            self.told.emit(self._farewell_to(kept.volume.name))
         self.scans_changed.emit()
 
     def _farewell_to(self, scan: str) -> str:

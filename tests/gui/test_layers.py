@@ -112,6 +112,44 @@ def test_layers_that_were_all_hidden_by_their_eyes_come_back_with_the_key_and_wi
         assert all(layer.visible for layer in ours)
 
 
+def test_a_prompt_brings_back_what_the_key_hid_even_where_one_layer_was_shown_again_by_its_eye(clicked):
+    clicked.key(Qt.Key.Key_V)
+    clicked.layer("labels").visible = True
+    clicked.click(clicked.world(clicked.layers[0], LIVER))
+    clicked.rest()
+    assert clicked.layer("preview").visible and clicked.layer("prompts: points").visible
+    clicked.key(Qt.Key.Key_V)
+    clicked.layer("labels").visible = True
+    clicked.key(Qt.Key.Key_V)
+    assert clicked.layer("preview").visible and clicked.layer("labels").visible
+    clicked.key(Qt.Key.Key_V)
+    assert not clicked.layer("preview").visible and not clicked.layer("labels").visible
+
+
+def test_who_pans_while_our_layers_are_hidden_sees_none_of_them(clicked):
+    scan = clicked.layers[0]
+    clicked.key(Qt.Key.Key_V)
+    clicked.drag(clicked.world(scan, (20, 18, 5)), clicked.world(scan, (24, 22, 5)))
+    clicked.rest()
+    assert not any(layer.visible for layer in clicked.viewer.layers if layer is not scan)
+    assert "hidden" in clicked.dock.notice.text and len(clicked.session.prompts.clicks) == 1
+
+
+def test_no_dot_is_drawn_where_there_is_no_point(clicked):
+    scan = clicked.layers[0]
+    clicked.viewer.scene.camera.zoom *= 0.8  # the scan's corner is on the canvas
+    for layer in clicked.viewer.layers:
+        layer.visible = layer.name == "prompts: points"
+
+    def brightest(depth):
+        clicked.look_at(scan, (10, 8, depth))
+        clicked.rest()
+        return clicked.viewer.screenshot(canvas_only=True, flash=False)[..., :3].max()
+
+    assert brightest(5) > 100
+    assert brightest(7) < 50  # napari's empty canvas
+
+
 def test_prompts_that_are_shown_already_are_not_drawn_again(clicked):
     drawn, points = [], clicked.layer("prompts: points")
     points.events.set_data.connect(lambda event: drawn.append(event))

@@ -130,6 +130,8 @@ def test_it_is_stopped_at_a_slice_by_button_or_escape(held, by_key):
     assert through(hand).progress is None and panel.run_bar.reason.whole.endswith("Undo takes away what was drawn.")
     hand.qtbot.waitUntil(panel.forward.isEnabled)
     assert on_slices(hand) == [5, 6]
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert panel.run_bar.reason.whole.startswith("Propagate carries the object")
 
 
 def test_a_person_who_scrolls_away_is_not_fetched_back(held):
