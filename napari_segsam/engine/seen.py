@@ -114,7 +114,7 @@ class Seen:
     @property
     def class_name(self) -> str | None:
         """The current object's class: chosen, else committed, else the model's best, else None."""
-        return self._state.class_name or (None if self._state.current.pristine else self._said.guess)
+        return self._state.class_name or self._said.guess
 
     @property
     def chosen_class(self) -> str | None:

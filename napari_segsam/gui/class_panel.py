@@ -177,7 +177,7 @@ def _short(ranked: tuple[ClassScore, ...]) -> list[tuple[int, ClassScore]]:
 def _said(session: Session, scores: dict[str, float]) -> str:
     """The object's class in rich text, and who says so."""
     name = session.class_name
-    if name is None:
+    if name is None or session.value not in session.objects:  # all that was done to it may be undone
         return _NO_CLASS if session.vocabulary else _SAY_IT
     by = "chosen" if session.chosen_class else f"{scores[name]:.0%}" if name in scores else ""
     return f"{square(name)} <b>{escape(spoken(name))}</b> {by}"

@@ -104,15 +104,6 @@ def test_a_commit_before_the_answer_says_that_there_is_none_yet(waiting, heard):
     assert heard.failed == ["The model has not answered yet; commit the outline once it is there."]
 
 
-def test_an_object_of_which_everything_was_undone_has_no_class(controller, session):
-    controller.click(*LIVER)
-    assert session.class_name == "liver"
-    controller.undo()
-    assert session.class_name is None
-    controller.redo()
-    assert session.class_name == "liver"
-
-
 def test_the_next_object_gets_a_value_that_nobody_has(controller, session):
     controller.next_object()
     assert session.value == 1 and session.undo_names == ()

@@ -109,6 +109,16 @@ def test_the_scores_stay_after_the_commit_until_the_next_object(clicked):
     assert lines(clicked) == [] and panel(clicked).current.text() == "no class yet"
 
 
+def test_an_object_of_which_everything_was_undone_has_no_class_until_that_is_redone(clicked):
+    assert "liver" in panel(clicked).current.text()
+    clicked.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    clicked.rest()
+    assert not clicked.session.undo_names and panel(clicked).current.text() == "no class yet"
+    clicked.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    clicked.rest()
+    assert "liver" in panel(clicked).current.text()
+
+
 @pytest.mark.parametrize("layer", ["semantic", "labels", "prompts: points", "image"])
 def test_alt_and_a_number_on_the_canvas_choose_by_rank_whatever_layer_is_active(clicked, layer):
     active = clicked.layers[0] if layer == "image" else clicked.layer(layer)
