@@ -73,6 +73,15 @@ def large_phantom(slices: int) -> Volume:
     return Volume(Grid(voxels.shape, np.diag([0.8, 0.8, 5.0, 1.0])), voxels, modality="ct", name="phantom")
 
 
+def viewer_on_scan(slices: int) -> napari.Viewer:
+    """A window of napari's with the scan in it."""
+    viewer = napari.Viewer(show_welcome_screen=False)
+    viewer.window.resize(1280, 840)
+    data, kwargs, _ = layer_of(large_phantom(slices))
+    viewer.add_image(data, **kwargs)
+    return viewer
+
+
 def scroll(viewer: napari.Viewer, slices: int, at_each: Callable[[int], None] = lambda _: None) -> None:
     """One slice every 120 ms, through the whole scan, and ``at_each`` in the middle between two."""
     for index in range(slices):
@@ -98,10 +107,7 @@ def click_organ(viewer: napari.Viewer) -> None:
 
 def measure(slices: int, clicks: int) -> dict[str, dict[str, float]]:
     """The situations, in one process."""
-    viewer, beat = napari.Viewer(show_welcome_screen=False), Heartbeat()
-    viewer.window.resize(1280, 840)
-    data, kwargs, _ = layer_of(large_phantom(slices))
-    viewer.add_image(data, **kwargs)
+    viewer, beat = viewer_on_scan(slices), Heartbeat()
     QTest.qWait(1000)
     found = {"napari alone, idle": beat.during(lambda: QTest.qWait(3000))}
     found["napari alone, scrolling"] = beat.during(lambda: scroll(viewer, slices))
@@ -141,12 +147,10 @@ def measure(slices: int, clicks: int) -> dict[str, dict[str, float]]:
 
 def with_labels(slices: int, beat: Heartbeat) -> dict[str, float]:
     """Scrolling the scan below two empty label maps, without our dock; last, since napari's first one takes seconds."""
-    viewer = napari.Viewer(show_welcome_screen=False)
-    viewer.window.resize(1280, 840)
-    data, kwargs, _ = layer_of(large_phantom(slices))
-    viewer.add_image(data, **kwargs)
+    viewer = viewer_on_scan(slices)
+    scan = viewer.layers[0]
     for _ in range(2):
-        viewer.add_labels(np.zeros(data.shape, np.uint16), scale=kwargs["scale"], units=kwargs["units"])
+        viewer.add_labels(np.zeros(scan.data.shape, np.uint16), scale=scan.scale, units=scan.units)
     QTest.qWait(1000)
     stalls = beat.during(lambda: scroll(viewer, slices))
     viewer.close()

@@ -162,14 +162,14 @@ class ScanLayers:
             switch(layer, True)
         self._put_out = []
 
-    def drop_left(self) -> None:
+    def clear_other_slices(self) -> None:
         """Take away the clicks and the outline that were left on another slice than the session's."""
         view = self._session.view
-        left = [name for name, filled in self._filled.items() if place_of(filled) != place_of(view)]
-        if POINTS in left:
+        elsewhere = [name for name, filled in self._filled.items() if place_of(filled) != place_of(view)]
+        if POINTS in elsewhere:
             del self._filled[POINTS]
             show_clicks(self._layer(POINTS), self._placement, view, ())
-        if PREVIEW in left:
+        if PREVIEW in elsewhere:
             del self._filled[PREVIEW]
             show_mask(self._layer(PREVIEW), self._placement, view, None)
 
@@ -286,7 +286,7 @@ class ScanLayers:
     def _fills(self, name: str, has_content: bool) -> bool:
         """Note whether a layer shows something on the visible slice; returns whether it has to be filled for that.
 
-        A 2D canvas that cuts through another slice draws nothing of it, so there it may stay as it is: see `drop_left`.
+        A 2D canvas that cuts through another slice draws nothing of it, so it may stay: see `clear_other_slices`.
         """
         view, before = self._session.view, self._filled.get(name)
         if has_content:

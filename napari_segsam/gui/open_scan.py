@@ -97,7 +97,7 @@ class OpenScan:
         self._suggestion = suggestion
         self._show_prediction(self._controller.session.prediction)
         if suggestion is None:
-            self._layers.drop_left()
+            self._layers.clear_other_slices()
         if suggestion is not None and suggestion.proposed is not None:
             self._layers.show_box(suggestion.proposed)
         elif boxed:
@@ -148,7 +148,7 @@ class OpenScan:
         if view is not None and (view.axis, view.index) != self._controller.session.place:
             self._controller.show(view.axis, view.index)
         if view is None or self.placement.is_between(self._viewer.dims.point, view):
-            self._layers.drop_left()  # here it might be seen
+            self._layers.clear_other_slices()  # here it might be seen
         return view
 
     def _stroke(self, stroke: Stroke) -> None:
@@ -165,7 +165,7 @@ class OpenScan:
             (said.semantic_changed, self._show_semantic),
             (said.labels_changed, self._show_labels),
             (said.object_changed, self._show_object),
-            (said.history_changed, self._layers.drop_left),  # it may be undone, or another object's
+            (said.history_changed, self._layers.clear_other_slices),  # it may be undone, or another object's
             (said.predictor_changed, self._show_vocabulary),
             (said.everywhere.found, self._show_maps),
         ]

@@ -244,7 +244,7 @@ def test_a_model_without_classes_draws_and_the_person_says_what_it_is(zoo, monke
     pick(monkeypatch, zoo.file)
     choose(zoo, "Other file…")
     zoo.wait(lambda: in_use(zoo) == "echo")
-    assert zoo.panel.note.text.text().startswith("Echo, 64 px. It draws what was prompted. It names nothing")
+    assert zoo.panel.note.text.text().startswith("Echo, 64 px. It draws what was prompted. Say what each object is.")
     assert zoo.panel.note.isVisible() and zoo.dock.minimumSizeHint().width() <= 320
     scan, panel = zoo.layers[0], zoo.dock.object_panel
     zoo.look_at(scan, LIVER)
