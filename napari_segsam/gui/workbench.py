@@ -10,7 +10,7 @@ from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Layer
-from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]  # qtpy's own gap
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.core.errors import SegsamError
 from napari_segsam.core.terminology import spoken
@@ -33,11 +33,11 @@ from napari_segsam.gui.open_scan import OpenScan
 from napari_segsam.gui.opening import layers_at
 from napari_segsam.gui.placement import Placement
 from napari_segsam.gui.readout import CursorReadout
+from napari_segsam.gui.scan_list import ScanList
 from napari_segsam.gui.scans import (
     bring_into_view,
     bring_to_slice,
     bring_to_top,
-    scan_layers,
     seen,
     session_on,
     show_alone,
@@ -67,6 +67,7 @@ class Workbench(QObject):
         pointed(Reading | None): the cursor is on another place of the slice, or on no scan.
         told(str): a notice for a person; empty takes it away.
         refused(str): an error for a person, with what to do.
+        left(Session): its scan was taken out of the viewer, and its labels too; nobody goes on with it here.
         ended(): everything was given back.
     """
 
@@ -79,8 +80,8 @@ class Workbench(QObject):
     pointed = Signal(object)
     told = Signal(str)
     refused = Signal(str)
+    left = Signal(object)
     ended = Signal()
-    _layer_arrived = Signal()  # queued: napari is done with adding a layer before we add and remove ours
 
     def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
         super().__init__()
@@ -92,14 +93,15 @@ class Workbench(QObject):
         self._open: OpenScan | None = None
         self._files: LabelFiles | None = None
         self._kept: WeakKeyDictionary[Image, Session] = WeakKeyDictionary()  # work on scans not open now
-        self._newest: Layer | None = None
         self._farewell = ""  # what is to be said of a scan that was taken out, until the next one is open
-        self._layer_arrived.connect(self._take_newest, Qt.ConnectionType.QueuedConnection)
         self.choice = Choice()
         self.choice.changed.connect(self._show_choice)
         self._keys = KeyBindings(actions(self))
-        for emitter, slot in self._viewer_events():
-            emitter.connect(slot)
+        self._list = ScanList(viewer, self._owns)
+        self._list.changed.connect(self.scans_changed)
+        self._list.came.connect(self._layer_came)
+        self._list.settled.connect(self._scan_settled)
+        self._list.went.connect(self._layer_went)
         self._readout = CursorReadout(viewer, self._seen, self.pointed.emit)
 
     # -- what the dock reads
@@ -107,7 +109,7 @@ class Workbench(QObject):
     @property
     def scans(self) -> list[Image]:
         """Layers that could be worked on."""
-        return [s for s in scan_layers(self.viewer.layers) if not self._owns(s)]
+        return self._list.scans
 
     @property
     def scan(self) -> Image | None:
@@ -153,7 +155,7 @@ class Workbench(QObject):
 
     def open_scan(self, layer: Image) -> None:
         """Work on this layer; all work on the last one is kept for coming back."""
-        self._newest = None
+        self._list.expect(None)
         if layer is self.scan:
             return
         try:
@@ -280,8 +282,7 @@ class Workbench(QObject):
         if self._open is not None:
             self._open.let_go()
         self._keys.unbind()
-        for emitter, slot in self._viewer_events():
-            emitter.disconnect(slot)
+        self._list.close()
         self._readout.close()
         self._open = None
         self.executor.shutdown()
@@ -289,60 +290,43 @@ class Workbench(QObject):
 
     # -- the viewer
 
-    def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        events = self.viewer.layers.events
-        return [
-            (events.inserted, self._layer_added),
-            (events.removed, self._layer_removed),
-            (events.renamed, self._layer_renamed),
-        ]
-
-    def _layer_added(self, event: Any) -> None:
-        if self._owns(event.value):
-            return
-        self.scans_changed.emit()
-        if self._open is None:
-            self.open_first()
-            self._layer_arrived.emit()  # napari is about to make the scan the active layer
-        elif event.value in self.scans:
-            self._newest = event.value
-            self._layer_arrived.emit()
-
-    def _take_newest(self) -> None:
-        """Work on the scan that came last, where several came at once."""
-        layer, self._newest = self._newest, None
-        if not self._closed and layer is not None and layer is not self.scan and layer in self.scans:
-            self.open_scan(layer)
-        elif self._open is not None:
-            self._open.select()
-
     def _owns(self, layer: Layer) -> bool:
         return self._open is not None and self._open.owns(layer)
 
-    def _layer_renamed(self, _event: Any) -> None:
-        self.scans_changed.emit()
+    def _layer_came(self, _layer: Layer) -> None:
+        if self._open is None:
+            self.open_first()
+            self._list.settle()
 
-    def _layer_removed(self, event: Any) -> None:
-        self._keys.unbind(event.value)
-        if self._open is not None and self._open.forget(event.value):
-            self.told.emit(_GONE.format(name=event.value.name))
-            return
-        if event.value is self.scan and self.controller is not None:
-            left = self.controller.session
+    def _scan_settled(self, scan: Image | None) -> None:
+        if scan is not None and scan is not self.scan:
+            self.open_scan(scan)
+        elif self._open is not None:
+            self._open.select()
+
+    def _layer_went(self, layer: Layer) -> None:
+        self._keys.unbind(layer)
+        if self._open is not None and self._open.forget(layer):
+            self.told.emit(_GONE.format(name=layer.name))
+        elif layer is self.scan:
             self._put_away(leave_labels=True)
             self.scan_changed.emit()
-            self._farewell = self._farewell_to(left.volume.name) if left.unsaved else ""
+            self._farewell = self._take_leave(layer)
             self.told.emit(self._farewell)
-            if self.scans:
-                self._newest = self.scans[-1]
-                self._layer_arrived.emit()
-        elif (kept := self._kept.get(event.value)) is not None and kept.unsaved:
-            self.told.emit(self._farewell_to(kept.volume.name))
-        self.scans_changed.emit()
+            self._list.expect(self.scans[-1] if self.scans else None)
+        elif layer in self._kept and (farewell := self._take_leave(layer)):
+            self.told.emit(farewell)
 
-    def _farewell_to(self, scan: str) -> str:
-        kept = kept_name(scan)
-        return _LEFT.format(name=scan) + (_STAY if kept in self.viewer.layers else _JOURNALLED).format(layer=kept)
+    def _take_leave(self, scan: Layer) -> str:
+        """Leave the work on a scan that was taken out to its journal, but for labels that stay; what is to be said."""
+        session = self._kept[scan]
+        kept = kept_name(session.volume.name)
+        stays = kept in self.viewer.layers
+        if not stays:
+            del self._kept[scan]
+            self.left.emit(session)
+        said = _LEFT.format(name=session.volume.name) + (_STAY.format(layer=kept) if stays else _JOURNALLED)
+        return said if session.unsaved else ""
 
     def _seen(self) -> Iterator[Placement]:
         return seen(self.scans, None if self._open is None else self._open.placement)

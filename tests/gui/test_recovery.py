@@ -140,6 +140,22 @@ def test_only_unfinished_work_leaves_a_journal_to_restore(ready, journals):
     assert [p.suffix for p in journals.iterdir()] == [".closed"]
 
 
+def test_a_scan_deleted_after_its_labels_is_offered_back_when_it_is_opened_again_in_the_same_window(ready):
+    click(ready, LIVER)
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    kept, undo = ready.layers[0], ready.session.undo_names  # as somebody's console may hold on to the layer
+    ready.viewer.layers.remove(ready.layer("labels"))
+    ready.viewer.layers.remove(kept)
+    ready.open(block_volume(SHAPE))
+    ready.wait(lambda: ready.dock.offer.isVisible() and "1 object" in ready.dock.offer.text.text())
+    assert not ready.session.labels.labels
+    press(ready.dock.offer.buttons["restore"])
+    ready.wait(lambda: ready.session.undo_names == undo)
+    ready.rest()
+    assert ready.session.labels.voxels[LIVER] == 1 and ready.layer("labels").data.any()
+
+
 def test_what_could_not_be_restored_is_said_until_it_is_read(ready, again, journals, tmp_path, monkeypatch):
     for _ in range(2):
         click(ready, LIVER)
