@@ -287,11 +287,12 @@ class Controller(PromptActs, ObjectActs):
 
         def use(drawn: Drawn) -> None:
             try:
-                self._follow(self.session.accept(drawn, suggestion))
+                step = self.session.accept(drawn, suggestion)
             except SegsamError as error:
                 refuse(str(error))
-            else:
-                say(f"Accepted {spoken(suggestion.name)} on {named(place_of(drawn.view))}.")
+                return
+            self._follow(step)
+            say(f"Accepted {spoken(suggestion.name)} on {named(place_of(drawn.view))}.{self._tell.unseen(step)}")
 
         try:
             self._conversation.refine(suggestion, use, refuse)

@@ -81,3 +81,9 @@ def emptied_by(patch: Patch, labels: LabelMap) -> list[Label]:
     """The objects that lost their last voxel to others by this change."""
     taken = {int(v) for v in np.unique(patch.before[patch.after != 0])}
     return [label for v, label in labels.labels.items() if v in taken and not (labels.voxels == v).any()]
+
+
+def taken_from(patch: Patch, labels: LabelMap, values: frozenset[int]) -> list[Label]:
+    """Those of these objects that lost voxels to others by this change; see :func:`emptied_by`."""
+    taken = values.intersection(np.unique(patch.before[patch.after != 0]).tolist())
+    return [labels.labels[value] for value in sorted(taken & labels.labels.keys())]

@@ -12,7 +12,7 @@ from napari_segsam.core.prediction import Prediction
 from napari_segsam.core.terminology import spoken
 from napari_segsam.engine.history import Step, no_voxels
 from napari_segsam.engine.laterality import wrong_side
-from napari_segsam.engine.names import emptied_by
+from napari_segsam.engine.names import emptied_by, taken_from
 from napari_segsam.engine.objects import named
 from napari_segsam.engine.proposals import beyond
 from napari_segsam.engine.protocols import BoxDetector
@@ -117,7 +117,15 @@ class Telling:
     def retraced(self, step: Step, verb: str) -> None:
         """A step was done, undone or redone, perhaps on a slice that the person does not see."""
         where = f" on {named(step.place)}" if step.place and step.place != self._to.session.place else ""
-        self.say(f"{verb}: {step.name.removesuffix(where)}{where}.")
+        unseen = self.unseen(step) if verb == "Done" else ""
+        self.say(f"{verb}: {step.name.removesuffix(where)}{where}.{unseen}")
+
+    def unseen(self, step: Step) -> str:
+        """From which hidden objects a step took voxels, a sentence; empty where it took none."""
+        session = self._to.session
+        hidden = taken_from(step.patch, session.labels, session.hidden) if step.patch and session.hidden else []
+        names = " and ".join(spoken(label.name) for label in hidden)
+        return f" It took voxels of {names}, hidden; undo gives them back." if hidden else ""
 
     def committed(self, step: Step) -> None:
         """The current object was committed on the visible slice, perhaps over the last of others."""
@@ -128,7 +136,7 @@ class Telling:
         name = step.name.removeprefix("commit ")
         shown = session.view.of(session.labels.voxels) == session.value
         hidden = " It is hidden; the table of objects shows it again." if session.value in session.hidden else ""
-        self.say(f"Committed {name} on {named(session.place)}.{hidden}{lost}")
+        self.say(f"Committed {name} on {named(session.place)}.{hidden}{lost or self.unseen(step)}")
         beside = wrong_side(name, session.view, shown)
         if beside:
             self._to.failed.emit(f"{name} was committed on {named(session.place)}. {beside}")

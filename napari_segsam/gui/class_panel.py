@@ -111,11 +111,17 @@ class ClassPanel(QWidget):
         if self._ranked[0] not in session.objects:
             self._forget()
         ranked = self._rank(session)
-        self.current.setText(_said(session, {r.name: r.score for r in ranked}))
+        self.current.setText(_said(session, {r.name: r.score for r in ranked}) or self._unsaid(session))
         if text:
             self._offer(self._found(session, text), self._marked)
         else:
             self._offer([(self._row(n, r.name, f"{r.score:.0%}"), self._choosing(r.name)) for n, r in _short(ranked)])
+
+    def _unsaid(self, session: Session) -> str:
+        """What stands where the class will; a model that is not loaded yet may name some."""
+        controller = self._workbench.controller
+        names_none = controller is not None and controller.predictor is not None and not session.vocabulary
+        return _SAY_IT if names_none else _NO_CLASS
 
     def _rank(self, session: Session) -> tuple[ClassScore, ...]:
         """The last answer's classes, committed or not, until another object is worked on or the answer is undone."""
@@ -175,9 +181,9 @@ def _short(ranked: tuple[ClassScore, ...]) -> list[tuple[int, ClassScore]]:
 
 
 def _said(session: Session, scores: dict[str, float]) -> str:
-    """The object's class in rich text, and who says so."""
+    """The object's class in rich text, and who says so; empty where it has none."""
     name = session.class_name
     if name is None or session.value not in session.objects:  # all that was done to it may be undone
-        return _NO_CLASS if session.vocabulary else _SAY_IT
+        return ""
     by = "chosen" if session.chosen_class else f"{scores[name]:.0%}" if name in scores else ""
     return f"{square(name)} <b>{escape(spoken(name))}</b> {by}"

@@ -61,7 +61,7 @@ class ScanPanel(QWidget):
         shown = [self.window_preset, self.model_sees, self.three_planes]
         self._form = Container(widgets=[self.scan, self.modality, self.model, self.device, *shown])
         self.next_scan = key_button("next scan", "Next scan", back="previous scan")
-        self.layers = key_button("layers", "Hide layers")
+        self.layers = key_button("layers", "Layers on/off")
         self._lay_out()
         self._connect()
 

@@ -172,6 +172,7 @@ def test_a_stroke_adds_nothing_to_a_hidden_object_and_erases_nothing_of_it_but_o
     controller.record_stroke(indices, before)
     assert list(voxels[indices]) == [1, 2, 0]
     assert heard.failed == ["What is hidden was left as it is; show an object to change it."]
+    assert heard.status_changed[-1].endswith("It took voxels of liver, hidden; undo gives them back.")
 
 
 def test_a_commit_to_a_hidden_object_says_that_it_is_hidden(controller, heard):
@@ -184,6 +185,25 @@ def test_a_commit_to_a_hidden_object_says_that_it_is_hidden(controller, heard):
     controller.commit()
     assert heard.status_changed[-1].startswith("Committed liver on slice")
     assert "It is hidden; the table of objects shows it again." in heard.status_changed[-1]
+
+
+def test_a_commit_over_a_hidden_object_says_what_it_took(controller, session, heard):
+    controller.click(*LIVER)
+    controller.commit()
+    voxels = session.labels.voxels.reshape(-1)
+    voxels[0] = 1  # or nothing would be left of it
+    controller.record_stroke(np.array([0]), np.zeros(1, np.uint16))
+    controller.next_object()
+    controller.hide(1, True)
+    controller.click(*SPLEEN)
+    controller.commit()
+    assert "hidden" not in heard.status_changed[-1]
+    controller.next_object()
+    controller.click(*LIVER)
+    controller.commit()
+    assert heard.status_changed[-1].endswith("It took voxels of liver, hidden; undo gives them back.")
+    controller.undo()
+    assert "took" not in heard.status_changed[-1]
 
 
 def test_a_new_object_with_the_value_of_one_that_was_hidden_is_seen(controller, session):
