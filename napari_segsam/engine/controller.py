@@ -227,7 +227,7 @@ class Controller(PromptActs, ObjectActs):
         if step is not None:
             self._done(step)
         if refused:
-            self.failed.emit(" ".join(refused))
+            self.failed.emit(" ".join(refused) + (self._tell.unseen(step) if step is not None else ""))
         return no_voxels(name) if step is None or step.patch is None else step.patch
 
     def bring_in(self, labels: LabelMap, name: str) -> None:

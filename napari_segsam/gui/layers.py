@@ -38,11 +38,6 @@ _OF_ONE_SLICE = (PREVIEW, BOUNDARY, STABILITY)
 _BOTTOM_TO_TOP = (SEMANTIC, LABELS, PREVIEW, BOXES, POINTS)
 
 
-def kept_name(scan: str) -> str:
-    """What `labels` is called once the scan of this name is gone."""
-    return f"labels of {scan}"
-
-
 class ScanLayers:
     """Five layers over one scan, and two of prior maps below them once there are any.
 
@@ -94,23 +89,29 @@ class ScanLayers:
         if SEMANTIC in self._held:
             self._viewer.layers.selection.active = self._held[SEMANTIC]
 
-    def remove(self, *, leave_labels: bool = False) -> None:
+    def remove(self, *, leave_labels: bool = False) -> Labels | None:
         """Take our layers out of the viewer; the session keeps its voxels.
 
         Args:
-            leave_labels: where something was committed, leave `labels` where it is. Where the scan itself is gone, it
-                is hidden, or it would lie over another one, and named after the scan.
+            leave_labels: where something was committed, leave `labels` where it is, so that it can be saved. Where the
+                scan itself is gone, it is hidden, or it would lie over another one, named after the scan, and cannot be
+                painted on, since nobody hears strokes any more.
+
+        Returns:
+            The layer that was left, None where none was.
         """
         held, self._held = self._held, {}
         for transform in self._placement.moved:
             transform.disconnect(self._follow_scan)
-        if leave_labels and self._session.labels.labels:
-            left = held.pop(LABELS, None)
-            if left is not None and self._placement.layer not in self._viewer.layers:
-                left.name, left.visible = kept_name(self._session.volume.name), False
+        left = held.pop(LABELS, None) if leave_labels and self._session.labels.labels else None
+        if left is not None and self._placement.layer not in self._viewer.layers:
+            left.name, left.visible = f"labels of {self._session.volume.name}", False
+            left.events.editable.connect(_forbid_editing)
+            left.editable = False
         for layer in held.values():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
+        return left
 
     def forget(self, layer: Layer) -> bool:
         """Somebody took this layer out of the viewer; whether it was one of ours."""
@@ -214,7 +215,7 @@ class ScanLayers:
             layer = self._makers[name]()
             self._held[name] = layer
             if name != LABELS:
-                layer.events.editable.connect(self._forbid_editing)
+                layer.events.editable.connect(_forbid_editing)
                 layer.editable = False
             if name in (POINTS, BOXES):
                 layer.events.data.connect(self._restore_prompts)
@@ -241,10 +242,6 @@ class ScanLayers:
             layer.scale = frame["scale"]
             view = self._filled.get(name) if name in _OF_ONE_SLICE else None
             layer.translate = frame["translate"] if view is None else self._placement.slab_corner(view)
-
-    def _forbid_editing(self, event: Any) -> None:
-        """New data make napari's layers editable again; an edit here would be seen, but never saved."""
-        event.source.editable = False
 
     def _restore_prompts(self, _event: Any) -> None:
         """What a person deletes by napari's own keys is a prompt still, so it comes back; undo is what removes it."""
@@ -307,3 +304,8 @@ class ScanLayers:
 
     def _name_classes(self, layer: Any) -> None:
         name_values(layer, {value: label.name for value, label in self._session.semantic.labels.items()}, "class")
+
+
+def _forbid_editing(event: Any) -> None:
+    """New data make napari's layers editable again; an edit here would be seen, but never saved."""
+    event.source.editable = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 
 from napari_segsam.core.labels import Patch
 from napari_segsam.core.prediction import Prediction, Suggestion
@@ -111,15 +111,11 @@ class OpenScan:
         for signal, slot in self._connections():
             signal.connect(slot)
 
-    def close(self, *, leave_labels: bool = False) -> None:
-        """Take everything of ours out of the viewer.
-
-        Args:
-            leave_labels: where something was committed, its `labels` stay, so that they can be saved.
-        """
+    def close(self, *, leave_labels: bool = False) -> Labels | None:
+        """Take everything of ours out of the viewer; see :meth:`ScanLayers.remove`."""
         self.let_go()
-        self._layers.remove(leave_labels=leave_labels)
         self._letters.close()
+        return self._layers.remove(leave_labels=leave_labels)
 
     def let_go(self) -> None:
         """Listen no longer; what is in the viewer stays."""

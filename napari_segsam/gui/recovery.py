@@ -53,14 +53,12 @@ class Recovery(QObject):
         self._bench, self._executor, self._folder = workbench, executor, folder
         self._around = Surroundings(folder, executor, self._predictor, self._say)
         self._recorders: WeakKeyDictionary[Session, Recorder] = WeakKeyDictionary()
-        self._unwritten: list[Session] = []  # their scans are gone, and the disk is tried once more when all ends
         self._offer: Unfinished | None = None
         self._found: list[Unfinished] = []  # on the open scan, newest first; the first is offered
         self._put_off: set[Path] = set()
         self._remark = ""  # said until the person has read it: at the next click the dock takes errors away
         self._wanted: Unfinished | None = None  # to be restored as soon as its scan is open
         workbench.scan_changed.connect(self._follow)
-        workbench.left.connect(self._end)
         workbench.ended.connect(self.close)
 
     def start(self) -> None:
@@ -82,9 +80,12 @@ class Recovery(QObject):
 
     def discard(self) -> None:
         """Offer this work no more."""
-        offer = self._take_offer()
-        if offer is not None:
-            self._submit(partial(discard, offer.journal), lambda _: self._follow(), "discard")
+        offer, session = self._take_offer(), self._session
+        if offer is None:
+            return
+        if session is not None:
+            self._recorders[session].begin()
+        self._submit(partial(discard, offer.journal), lambda _: self._follow(), "discard")
 
     def put_off(self) -> None:
         """Ask again in the next window that opens the scan."""
@@ -104,7 +105,7 @@ class Recovery(QObject):
         """Write what waits. Work that is neither saved nor without prompts stays unfinished."""
         self._executor.shutdown()
         for session, recorder in list(self._recorders.items()):
-            recorder.end(finished=_is_finished(session))
+            recorder.end(finished=not (session.unsaved or session.uncommitted))
 
     # -- journals of what is open
 
@@ -129,17 +130,6 @@ class Recovery(QObject):
             self._recorders[session] = Recorder(session, Identity(session.volume, *read_from), self._around)
         identity = self._recorders[session].identity
         self._submit(lambda: unfinished(self._folder, identity.fingerprint), partial(self._propose, session), "look")
-
-    def _end(self, session: Session) -> None:
-        """Its scan is gone: once that is opened again, what was not finished is offered."""
-        recorder = self._recorders.get(session)
-        if recorder is None:
-            return
-        if recorder.is_failing:
-            self._unwritten.append(session)
-            return
-        del self._recorders[session]
-        self._submit(lambda: recorder.end(finished=_is_finished(session)), lambda _: None, ("left", id(recorder)))
 
     def _propose(self, session: Session, found: list[Unfinished]) -> None:
         if session is not self._session:
@@ -220,10 +210,6 @@ class Recovery(QObject):
             self._bench.refused.emit(str(error) or type(error).__name__)
 
         self._executor.submit(job, done, failed, key=("recovery", key))
-
-
-def _is_finished(session: Session) -> bool:
-    return not (session.unsaved or session.uncommitted)
 
 
 def in_words(offer: Unfinished, scan: str, now: datetime) -> str:

@@ -74,8 +74,9 @@ class ScanList(QObject):
         self.came.emit(event.value)
 
     def _removed(self, event: Any) -> None:
+        was_ours = self._owns(event.value)
         self.went.emit(event.value)
-        if not self._owns(event.value):
+        if not was_ours:
             self.changed.emit()
 
     def _renamed(self, _event: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]  # qtpy's own gap
 
 from napari_segsam.core.errors import SegsamError
@@ -25,7 +25,6 @@ from napari_segsam.gui.choice import Choice
 from napari_segsam.gui.keys import KeyBindings, printed
 from napari_segsam.gui.label_files import Format, LabelFiles
 from napari_segsam.gui.layer_data import ORIGIN_KEY, Origin
-from napari_segsam.gui.layers import kept_name
 from napari_segsam.gui.model_in_use import LoadModel, ModelInUse
 from napari_segsam.gui.mouse import Tool
 from napari_segsam.gui.notes import notes_on
@@ -41,16 +40,13 @@ from napari_segsam.gui.scans import (
     seen,
     session_on,
     show_alone,
+    volume_of,
 )
+from napari_segsam.gui.taken_out import TakenOut
 from napari_segsam.gui.waiting import CancelledError
 from napari_segsam.io.hub import cache_folder
 from napari_segsam.io.labels.holding import holds_labels
 
-_LEFT = "The scan {name} was taken out with labels that are not saved. "
-_STAY = (
-    "They stay in the hidden layer '{layer}': save it by File > Save Selected Layers, or open the scan again to go on. "
-)
-_JOURNALLED = "They are in its journal: open the scan again and they are offered back. "
 _GONE = "The layer '{name}' was taken out. The work is safe; the layer comes back when it has something new to show."
 
 
@@ -67,7 +63,6 @@ class Workbench(QObject):
         pointed(Reading | None): the cursor is on another place of the slice, or on no scan.
         told(str): a notice for a person; empty takes it away.
         refused(str): an error for a person, with what to do.
-        left(Session): its scan was taken out of the viewer, and its labels too; nobody goes on with it here.
         ended(): everything was given back.
     """
 
@@ -80,7 +75,6 @@ class Workbench(QObject):
     pointed = Signal(object)
     told = Signal(str)
     refused = Signal(str)
-    left = Signal(object)
     ended = Signal()
 
     def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
@@ -97,6 +91,7 @@ class Workbench(QObject):
         self.choice = Choice()
         self.choice.changed.connect(self._show_choice)
         self._keys = KeyBindings(actions(self))
+        self._taken_out = TakenOut(viewer.layers)
         self._list = ScanList(viewer, self._owns)
         self._list.changed.connect(self.scans_changed)
         self._list.came.connect(self._layer_came)
@@ -126,7 +121,7 @@ class Workbench(QObject):
     def unsaved(self) -> list[str]:
         """Names of scans whose labels are in no file as they are now, the open one's first."""
         open_ = [self.controller.session] if self.controller is not None and self._open is not None else []
-        known = dict.fromkeys((*open_, *self._kept.values()))  # a scan that was gone back to is among both
+        known = dict.fromkeys((*open_, *self._kept.values(), *self._taken_out.sessions))  # some are among two of them
         return [session.volume.name for session in known if session.unsaved]
 
     @property
@@ -159,7 +154,7 @@ class Workbench(QObject):
         if layer is self.scan:
             return
         try:
-            session = self._kept.get(layer) or session_on(layer, self.viewer.layers, self._owns)
+            session = self._session_on(layer)
         except SegsamError as error:
             self.refused.emit(str(error))
             return
@@ -309,24 +304,17 @@ class Workbench(QObject):
         if self._open is not None and self._open.forget(layer):
             self.told.emit(_GONE.format(name=layer.name))
         elif layer is self.scan:
-            self._put_away(leave_labels=True)
+            labels = self._put_away(leave_labels=True)
             self.scan_changed.emit()
-            self._farewell = self._take_leave(layer)
-            self.told.emit(self._farewell)
+            said = self._taken_out.add(self._kept[layer], labels)
+            self.told.emit(said)
+            self._farewell = said if self.scans else ""
             self._list.expect(self.scans[-1] if self.scans else None)
-        elif layer in self._kept and (farewell := self._take_leave(layer)):
-            self.told.emit(farewell)
-
-    def _take_leave(self, scan: Layer) -> str:
-        """Leave the work on a scan that was taken out to its journal, but for labels that stay; what is to be said."""
-        session = self._kept[scan]
-        kept = kept_name(session.volume.name)
-        stays = kept in self.viewer.layers
-        if not stays:
-            del self._kept[scan]
-            self.left.emit(session)
-        said = _LEFT.format(name=session.volume.name) + (_STAY.format(layer=kept) if stays else _JOURNALLED)
-        return said if session.unsaved else ""
+        else:
+            session = self._kept.get(layer)
+            said = self._taken_out.forget(layer) if session is None else self._taken_out.add(session, None)
+            if said:
+                self.told.emit(said)
 
     def _seen(self) -> Iterator[Placement]:
         return seen(self.scans, None if self._open is None else self._open.placement)
@@ -345,6 +333,13 @@ class Workbench(QObject):
         self.model.load_into(self.controller)
         return self.controller
 
+    def _session_on(self, layer: Image) -> Session:
+        """The work on a scan that was open before, or was taken out since, else new work."""
+        kept = self._kept.get(layer)
+        if kept is not None and kept not in self._taken_out.sessions:
+            return kept
+        return self._taken_out.come_back(volume_of(layer)) or session_on(layer, self.viewer.layers, self._owns)
+
     def _place(self, layer: Image, session: Session) -> None:
         placement = Placement(session.volume, layer)
         bring_to_top(self.viewer.layers, layer)
@@ -360,18 +355,22 @@ class Workbench(QObject):
         self._arm_first()
         self.scan_changed.emit()
 
-    def _put_away(self, *, leave_labels: bool = False) -> None:
+    def _put_away(self, *, leave_labels: bool = False) -> Labels | None:
         """Leave the scan, and keep the work on it.
 
         Args:
             leave_labels: where the scan itself is gone, its `labels` stay in the viewer, so that they can be saved.
+
+        Returns:
+            The layer that stayed, None where none did.
         """
         if self._open is None or self.controller is None:
-            return
+            return None
         self._kept[self._open.layer] = self.controller.session
         left, self._open = self._open, None
-        left.close(leave_labels=leave_labels)
+        labels = left.close(leave_labels=leave_labels)
         self._keys.unbind()
+        return labels
 
     def _show_choice(self) -> None:
         chosen = self.choice.suggestion

@@ -171,8 +171,11 @@ def test_a_stroke_adds_nothing_to_a_hidden_object_and_erases_nothing_of_it_but_o
     voxels[indices] = (0, 2, 1)
     controller.record_stroke(indices, before)
     assert list(voxels[indices]) == [1, 2, 0]
-    assert heard.failed == ["What is hidden was left as it is; show an object to change it."]
-    assert heard.status_changed[-1].endswith("It took voxels of liver, hidden; undo gives them back.")
+    took = "It took voxels of liver, hidden; undo gives them back."
+    assert heard.failed == [f"What is hidden was left as it is; show an object to change it. {took}"]
+    voxels[own[2]] = 2
+    controller.record_stroke(own[2:3], np.ones(1, np.uint16))
+    assert heard.status_changed[-1].endswith(took)
 
 
 def test_a_commit_to_a_hidden_object_says_that_it_is_hidden(controller, heard):
@@ -202,8 +205,20 @@ def test_a_commit_over_a_hidden_object_says_what_it_took(controller, session, he
     controller.click(*LIVER)
     controller.commit()
     assert heard.status_changed[-1].endswith("It took voxels of liver, hidden; undo gives them back.")
+
+
+def test_what_an_undo_takes_from_a_hidden_object_is_not_called_a_loss(controller, session, heard):
+    for organ in (LIVER, SPLEEN):
+        controller.click(*organ)
+        controller.commit()
+        controller.next_object()
+    voxels = session.labels.voxels.reshape(-1)
+    taken = np.flatnonzero(voxels == 1)[:1]
+    voxels[taken] = 2
+    controller.record_stroke(taken, np.ones(1, np.uint16))
+    controller.hide(2, True)
     controller.undo()
-    assert "took" not in heard.status_changed[-1]
+    assert heard.status_changed[-1].startswith("Undone: brush") and "took" not in heard.status_changed[-1]
 
 
 def test_a_new_object_with_the_value_of_one_that_was_hidden_is_seen(controller, session):

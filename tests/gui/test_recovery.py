@@ -140,20 +140,25 @@ def test_only_unfinished_work_leaves_a_journal_to_restore(ready, journals):
     assert [p.suffix for p in journals.iterdir()] == [".closed"]
 
 
-def test_a_scan_deleted_after_its_labels_is_offered_back_when_it_is_opened_again_in_the_same_window(ready):
+def test_labels_whose_older_journal_is_discarded_are_in_a_new_one(ready, again, journals, tmp_path, monkeypatch):
     click(ready, LIVER)
     ready.key(Qt.Key.Key_C)
     ready.rest()
-    kept, undo = ready.layers[0], ready.session.undo_names  # as somebody's console may hold on to the layer
-    ready.viewer.layers.remove(ready.layer("labels"))
-    ready.viewer.layers.remove(kept)
-    ready.open(block_volume(SHAPE))
-    ready.wait(lambda: ready.dock.offer.isVisible() and "1 object" in ready.dock.offer.text.text())
-    assert not ready.session.labels.labels
-    press(ready.dock.offer.buttons["restore"])
-    ready.wait(lambda: ready.session.undo_names == undo)
-    ready.rest()
-    assert ready.session.labels.voxels[LIVER] == 1 and ready.layer("labels").data.any()
+    ready.wait(lambda: list(journals.glob("*.journal")))
+    dock, ready.dock = ready.dock, None
+    ready.viewer.window.remove_dock_widget(dock)
+    ready.open_dock()
+    ready.wait(ready.dock.offer.isVisible)
+    expected = ready.session.labels.voxels.copy()
+    assert expected.any() and ready.session.unsaved
+    press(ready.dock.offer.buttons["discard"])
+    ready.wait(lambda: not ready.dock.offer.isVisible())
+    crashed(ready, journals, tmp_path, monkeypatch)
+    other = again(block_volume(SHAPE))
+    other.wait(lambda: "(1 object)" in other.dock.offer.text.text())
+    press(other.dock.offer.buttons["restore"])
+    other.wait(lambda: other.session.labels.labels)
+    assert np.array_equal(other.session.labels.voxels, expected) and other.session.unsaved
 
 
 def test_what_could_not_be_restored_is_said_until_it_is_read(ready, again, journals, tmp_path, monkeypatch):

@@ -87,14 +87,14 @@ def test_deleting_the_scan_keeps_what_was_committed(ready):
     ready.key(Qt.Key.Key_C)
 
 
-def test_labels_and_then_their_scan_may_be_deleted_and_are_said_to_be_in_the_journal(ready):
+def test_labels_and_then_their_scan_may_be_deleted_and_the_notice_says_how_to_go_on(ready):
     click_liver(ready)
     ready.key(Qt.Key.Key_C)
     ready.rest()
     ready.viewer.layers.remove(ready.layer("labels"))
     ready.viewer.layers.remove(ready.layers[0])
     assert not ready.viewer.layers
-    assert "not saved" in ready.dock.notice.text and "offered back" in ready.dock.notice.text
+    assert "not saved" in ready.dock.notice.text and "Open the scan again" in ready.dock.notice.text
     assert "labels of blocks" not in ready.dock.notice.text
 
 

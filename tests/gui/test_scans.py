@@ -124,6 +124,75 @@ def test_a_scan_deleted_and_opened_again_has_its_labels(ready):
     assert [layer.name for layer in ready.viewer.layers].count("labels") == 1
 
 
+def test_a_scan_deleted_and_opened_again_goes_on_where_it_was_left(ready):
+    kept = ready.layers[0]  # as somebody's console may hold on to the layer
+    click_liver(ready, kept)
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    session, undo = ready.session, ready.session.undo_names
+    ready.dock.workbench.set_modality("mr")
+    ready.viewer.layers.remove(kept)
+    left = ready.layer("labels of blocks")
+    ready.viewer.dims.ndisplay = 3
+    ready.viewer.dims.ndisplay = 2
+    assert not left.editable  # nobody would hear the stroke
+    assert ready.dock.workbench.unsaved == ["blocks"]
+    scan = ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session is session and session.undo_names == undo and session.volume.modality == "mr"
+    assert left not in ready.viewer.layers and not ready.dock.offer.isVisible()
+    assert "hidden layer" not in ready.dock.notice.text
+    ready.look_at(scan, LIVER)
+    ready.rest()
+    assert ready.layer("labels").data.any() and len(ready.layer("prompts: points").data) == 1
+    ready.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not session.labels.voxels.any()
+
+
+def test_work_is_there_again_though_its_labels_were_deleted_too(ready):
+    click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    ready.viewer.layers.remove(ready.layers[0])
+    ready.viewer.layers.remove(ready.layer("labels of blocks"))
+    assert ready.dock.notice.text.endswith("Open the scan again to go on with them.")
+    ready.open(block_volume((40, 48, 14)))
+    QApplication.processEvents()
+    ready.rest()
+    assert not ready.session.labels.labels and ready.dock.workbench.unsaved == ["blocks"]
+    ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session.labels.labels[1].name == "liver" and ready.layer("labels").data.any()
+
+
+def test_a_scan_with_other_voxels_is_another_scan(ready):
+    click_liver(ready, ready.layers[0])
+    ready.viewer.layers.remove(ready.layers[0])
+    volume = block_volume((48, 40, 12))
+    ready.open(replace(volume, voxels=volume.voxels + 1))
+    QApplication.processEvents()
+    ready.rest()
+    assert not ready.session.prompts.clicks and not ready.session.undo_names
+
+
+def test_of_two_scans_with_one_name_each_says_which_layer_has_its_labels(ready):
+    other = ready.open(block_volume((40, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    for scan in (other, ready.layers[0]):
+        ready.dock.workbench.open_scan(scan)
+        click_liver(ready, scan)
+        ready.key(Qt.Key.Key_C)
+        ready.rest()
+        ready.viewer.layers.remove(scan)
+        left = [layer for layer in ready.viewer.layers if layer.name.startswith("labels of")][-1]
+        assert f"hidden layer '{left.name}'" in ready.dock.notice.text
+        QApplication.processEvents()
+        ready.rest()
+
+
 def test_the_same_scan_opened_twice_does_not_take_the_first_ones_labels(ready):
     click_liver(ready, ready.layers[0])
     ready.key(Qt.Key.Key_C)

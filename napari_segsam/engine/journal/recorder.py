@@ -76,7 +76,8 @@ class Recorder:
         """Start to listen.
 
         Args:
-            session: from when nothing was done to it yet, or as ``journal`` left it.
+            session: from when nothing was done to it yet, or as ``journal`` left it. It may have unsaved labels,
+                which an earlier dock left in the viewer and has in a journal of its own.
             identity: of its scan.
             around: where to write, on which thread, and who hears of it.
             journal: to go on with.
@@ -85,7 +86,7 @@ class Recorder:
         self.identity = identity
         self._session, self._around, self._journal = weakref.ref(session), around, journal
         self._packer = Packer(known)
-        self._base = session.labels.voxels if session.labels.labels else None
+        self._base, self._start = session.labels.voxels if session.labels.labels else None, session.moment
         self._waiting: deque[Told] = deque()
         self._frame: bytes | None = None  # of the oldest one that waits
         self._writing = threading.Lock()
@@ -93,6 +94,12 @@ class Recorder:
         session.happened.connect(self.hear)
         if journal is not None:
             self.hear("resume", None)
+
+    def begin(self) -> None:
+        """Make the file now, where there are unsaved labels: no other journal has them any more."""
+        session = self._session()
+        if session is not None and session.unsaved:
+            self._note(session, "mark", None)
 
     @property
     def path(self) -> Path | None:
@@ -105,7 +112,11 @@ class Recorder:
         if deed == "reset":
             self.end(finished=False)
         begun = self._journal is not None or self._waiting
-        if session is not None and not self._ended and (begun or step is not None):
+        if session is not None and (begun or step is not None):
+            self._note(session, deed, step)
+
+    def _note(self, session: Session, deed: str, step: Step | None) -> None:
+        if not self._ended:
             self._waiting.append(Told(self._head(session, deed, step), step))
             self._around.executor.submit(self.flush, self._written, self._failed, key=("journal", id(self)))
 
@@ -178,8 +189,10 @@ class Recorder:
                 "resampled": bool(scan.volume.resampled),
             }
         )
-        before = None if first.step is None else first.step.before
-        parcel.head |= {"state": self._packer.pack(before, parcel), "labels": self._packer.pack(self._base, parcel)}
+        parcel.head |= {
+            "state": self._packer.pack(self._start, parcel),
+            "labels": self._packer.pack(self._base, parcel),
+        }
         try:
             journal.add(journal.frame(parcel.chunks()))
         except SegsamError:
