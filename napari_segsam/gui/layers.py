@@ -89,8 +89,8 @@ class ScanLayers:
         if SEMANTIC in self._held:
             self._viewer.layers.selection.active = self._held[SEMANTIC]
 
-    def remove(self, *, leave_labels: bool = False) -> Labels | None:
-        """Take our layers out of the viewer; the session keeps its voxels.
+    def give_up(self, *, leave_labels: bool = False) -> tuple[list[Layer], Labels | None]:
+        """Show nothing any more; the session keeps its voxels.
 
         Args:
             leave_labels: where something was committed, leave `labels` where it is, so that it can be saved. Where the
@@ -98,7 +98,7 @@ class ScanLayers:
                 painted on, since nobody hears strokes any more.
 
         Returns:
-            The layer that was left, None where none was.
+            The layers that are to be taken out of the viewer, and the one that is left there, None where none is.
         """
         held, self._held = self._held, {}
         for transform in self._placement.moved:
@@ -108,10 +108,7 @@ class ScanLayers:
             left.name, left.visible = f"labels of {self._session.volume.name}", False
             left.events.editable.connect(_forbid_editing)
             left.editable = False
-        for layer in held.values():
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
-        return left
+        return list(held.values()), left
 
     def forget(self, layer: Layer) -> bool:
         """Somebody took this layer out of the viewer; whether it was one of ours."""

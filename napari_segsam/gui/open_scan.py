@@ -111,11 +111,11 @@ class OpenScan:
         for signal, slot in self._connections():
             signal.connect(slot)
 
-    def close(self, *, leave_labels: bool = False) -> Labels | None:
-        """Take everything of ours out of the viewer; see :meth:`ScanLayers.remove`."""
+    def close(self, *, leave_labels: bool = False) -> tuple[list[Layer], Labels | None]:
+        """Listen and show no more; which of our layers are to go, and which stays: see :meth:`ScanLayers.give_up`."""
         self.let_go()
         self._letters.close()
-        return self._layers.remove(leave_labels=leave_labels)
+        return self._layers.give_up(leave_labels=leave_labels)
 
     def let_go(self) -> None:
         """Listen no longer; what is in the viewer stays."""

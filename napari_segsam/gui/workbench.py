@@ -92,6 +92,7 @@ class Workbench(QObject):
         self.choice.changed.connect(self._show_choice)
         self._keys = KeyBindings(actions(self))
         self._taken_out = TakenOut(viewer.layers)
+        self._going: list[Layer] = []  # ours over a scan that napari is taking out
         self._list = ScanList(viewer, self._owns)
         self._list.changed.connect(self.scans_changed)
         self._list.came.connect(self._layer_came)
@@ -274,6 +275,7 @@ class Workbench(QObject):
         if self._closed:
             return
         self._closed = True
+        self._let_ours_go()
         if self._open is not None:
             self._open.let_go()
         self._keys.unbind()
@@ -286,7 +288,7 @@ class Workbench(QObject):
     # -- the viewer
 
     def _owns(self, layer: Layer) -> bool:
-        return self._open is not None and self._open.owns(layer)
+        return layer in self._going or (self._open is not None and self._open.owns(layer))
 
     def _layer_came(self, _layer: Layer) -> None:
         if self._open is None:
@@ -294,6 +296,7 @@ class Workbench(QObject):
             self._list.settle()
 
     def _scan_settled(self, scan: Image | None) -> None:
+        self._let_ours_go()
         if scan is not None and scan is not self.scan:
             self.open_scan(scan)
         elif self._open is not None:
@@ -304,12 +307,14 @@ class Workbench(QObject):
         if self._open is not None and self._open.forget(layer):
             self.told.emit(_GONE.format(name=layer.name))
         elif layer is self.scan:
-            labels = self._put_away(leave_labels=True)
+            # Where a person deletes several, napari stumbles over those that go meanwhile: ours go once it is done.
+            self._going, labels = self._close_scan()
             self.scan_changed.emit()
             said = self._taken_out.add(self._kept[layer], labels)
             self.told.emit(said)
             self._farewell = said if self.scans else ""
             self._list.expect(self.scans[-1] if self.scans else None)
+            self._list.settle()
         else:
             session = self._kept.get(layer)
             said = self._taken_out.forget(layer) if session is None else self._taken_out.add(session, None)
@@ -355,22 +360,27 @@ class Workbench(QObject):
         self._arm_first()
         self.scan_changed.emit()
 
-    def _put_away(self, *, leave_labels: bool = False) -> Labels | None:
-        """Leave the scan, and keep the work on it.
+    def _put_away(self, *, leave_labels: bool = False) -> None:
+        """Leave the scan, and keep the work on it; with ``leave_labels`` what was committed stays in the viewer."""
+        if self._open is not None:
+            self._going, _ = self._close_scan(leave_labels=leave_labels)
+        self._let_ours_go()
 
-        Args:
-            leave_labels: where the scan itself is gone, its `labels` stay in the viewer, so that they can be saved.
-
-        Returns:
-            The layer that stayed, None where none did.
-        """
+    def _close_scan(self, *, leave_labels: bool = True) -> tuple[list[Layer], Labels | None]:
+        """Leave the open scan, and keep the work on it; for what is returned see :meth:`ScanLayers.give_up`."""
         if self._open is None or self.controller is None:
-            return None
+            return [], None
         self._kept[self._open.layer] = self.controller.session
         left, self._open = self._open, None
-        labels = left.close(leave_labels=leave_labels)
         self._keys.unbind()
-        return labels
+        return left.close(leave_labels=leave_labels)
+
+    def _let_ours_go(self) -> None:
+        """Take those layers out that had to stay while napari took their scan out."""
+        going, self._going = self._going, []
+        for layer in going:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
 
     def _show_choice(self) -> None:
         chosen = self.choice.suggestion

@@ -79,6 +79,7 @@ def test_deleting_the_scan_keeps_what_was_committed(ready):
     ready.key(Qt.Key.Key_C)
     ready.rest()
     ready.viewer.layers.remove(ready.layers[0])
+    QApplication.processEvents()
     assert [layer.name for layer in ready.viewer.layers] == ["labels of blocks"]
     assert ready.layer("labels of blocks").data.any()
     assert ready.dock.empty.isVisible() and "not saved" in ready.dock.notice.text
@@ -93,9 +94,31 @@ def test_labels_and_then_their_scan_may_be_deleted_and_the_notice_says_how_to_go
     ready.rest()
     ready.viewer.layers.remove(ready.layer("labels"))
     ready.viewer.layers.remove(ready.layers[0])
+    QApplication.processEvents()
     assert not ready.viewer.layers
     assert "not saved" in ready.dock.notice.text and "Open the scan again" in ready.dock.notice.text
     assert "labels of blocks" not in ready.dock.notice.text
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_layers_may_be_deleted_at_once_in_whatever_order_and_the_work_comes_back(ready, seed):
+    click_liver(ready)
+    ready.key(Qt.Key.Key_C)
+    other = ready.open(block_volume((40, 40, 12)))
+    ready.wait(lambda: ready.dock.workbench.scan is other)
+    names = [layer.name for layer in ready.viewer.layers]
+    selected = np.random.default_rng(seed).permutation(len(names))
+    ready.viewer.layers.selection.clear()
+    for index in selected:
+        ready.viewer.layers.selection.add(ready.viewer.layers[index])
+    ready.viewer.layers.remove_selected()
+    QApplication.processEvents()
+    assert not ready.viewer.layers and ready.dock.empty.isVisible() and not ready.dock.error.text
+    assert "not saved" in ready.dock.notice.text
+    ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session.labels.labels[1].name == "liver" and ready.layer("labels").data.any()
 
 
 def test_deleting_the_scan_goes_on_with_another_one_and_says_where_the_labels_are(ready):

@@ -319,7 +319,7 @@ def test_a_scan_that_is_not_worked_on_is_missed_too_where_it_has_unsaved_labels(
     ready.dock.workbench.open_scan(ready.layers[0])
     ready.rest()
     ready.viewer.layers.remove(second)
-    assert "not saved" in ready.dock.notice.text and "offered back" in ready.dock.notice.text
+    assert "not saved" in ready.dock.notice.text and "Open the scan again" in ready.dock.notice.text
 
 
 def test_labels_of_a_scan_that_is_gone_do_not_lie_over_another_and_are_taken_up_with_it(left_for_a_prompted_one):
