@@ -84,6 +84,7 @@ def emptied_by(patch: Patch, labels: LabelMap) -> list[Label]:
 
 
 def taken_from(patch: Patch, labels: LabelMap, values: frozenset[int]) -> list[Label]:
-    """Those of these objects that lost voxels to others by this change; see :func:`emptied_by`."""
-    taken = values.intersection(np.unique(patch.before[patch.after != 0]).tolist())
+    """Those of these objects that only lost voxels to others by this change; see :func:`emptied_by`."""
+    before, after = (np.unique(side[patch.after != 0]).tolist() for side in (patch.before, patch.after))
+    taken = values.intersection(before).difference(after)
     return [labels.labels[value] for value in sorted(taken & labels.labels.keys())]

@@ -24,6 +24,7 @@ class ClosingGuard(QObject):
         dock: a widget in the window, with which the guard ends.
         unsaved: names of the scans whose labels are not saved.
         keeps: whether the journal has all of it.
+        can_save: whether the open scan's are among them.
         save: opens the dialog that saves the open scan's.
     """
 
@@ -32,10 +33,11 @@ class ClosingGuard(QObject):
         dock: QWidget,
         unsaved: Callable[[], Sequence[str]],
         keeps: Callable[[], bool],
+        can_save: Callable[[], bool],
         save: Callable[[], None],
     ) -> None:
         super().__init__(dock)
-        self._unsaved, self._keeps, self._save = unsaved, keeps, save
+        self._unsaved, self._keeps, self._can_save, self._save = unsaved, keeps, can_save, save
         self._box: QMessageBox | None = None
         self._window.installEventFilter(self)
 
@@ -79,9 +81,11 @@ class ClosingGuard(QObject):
         box.setWindowTitle("Close without saving?")
         box.setText(in_words(unsaved))
         box.setInformativeText(self._what_becomes)
-        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Save))
-        box.addButton(QMessageBox.StandardButton.Close)
-        box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        buttons = QMessageBox.StandardButton
+        saves = [buttons.Save] if self._can_save() else []
+        safest, *_ = [box.addButton(button) for button in (*saves, buttons.Cancel, buttons.Close)]
+        box.setDefaultButton(safest)
+        box.setEscapeButton(buttons.Cancel)
         box.finished.connect(self._answered)
         box.open()
 

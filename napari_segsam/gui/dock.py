@@ -178,8 +178,10 @@ class Dock(QWidget):
             window, step = self.window() or self, self.workbench.choice.step
             self._tabs = [CanvasTab(window, "Tab", lambda: step(1)), CanvasTab(window, "Shift+Tab", lambda: step(-1))]
         if self._guard is None:
-            save = self.objects_panel.files.choose_where
-            self._guard = ClosingGuard(self, lambda: self.workbench.unsaved, lambda: self.recovery.keeps, save)
+            bench, save = self.workbench, self.objects_panel.files.choose_where
+            self._guard = ClosingGuard(
+                self, lambda: bench.unsaved, lambda: self.recovery.keeps, lambda: bench.is_unsaved, save
+            )
 
     def sizeHint(self) -> QSize:
         """Narrow, whatever the labels' full texts would take: a dock wider than this pushes the window off a screen."""

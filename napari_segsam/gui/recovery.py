@@ -59,6 +59,7 @@ class Recovery(QObject):
         self._remark = ""  # said until the person has read it: at the next click the dock takes errors away
         self._wanted: Unfinished | None = None  # to be restored as soon as its scan is open
         workbench.scan_changed.connect(self._follow)
+        workbench.finished.connect(self._finish)
         workbench.ended.connect(self.close)
 
     def start(self) -> None:
@@ -130,6 +131,11 @@ class Recovery(QObject):
             self._recorders[session] = Recorder(session, Identity(session.volume, *read_from), self._around)
         identity = self._recorders[session].identity
         self._submit(lambda: unfinished(self._folder, identity.fingerprint), partial(self._propose, session), "look")
+
+    def _finish(self, session: Session) -> None:
+        recorder = self._recorders.pop(session, None)
+        if recorder is not None:
+            self._submit(lambda: recorder.end(finished=True), lambda _: None, ("finished", id(recorder)))
 
     def _propose(self, session: Session, found: list[Unfinished]) -> None:
         if session is not self._session:

@@ -45,13 +45,8 @@ def volume_of(layer: Image) -> Volume:
     return known if isinstance(known, Volume) else _wrapped(layer)
 
 
-def session_on(layer: Image, layers: LayerList, in_use: Callable[[Layer], bool]) -> Session:
-    """A session on a scan that was not open yet, with the labels in the viewer that belong to it.
-
-    Raises:
-        UnreadableInputError: the layer's values are no intensities.
-    """
-    volume = volume_of(layer)
+def session_on(volume: Volume, layers: LayerList, in_use: Callable[[Layer], bool]) -> Session:
+    """A session on a scan that was not open yet, with the labels in the viewer that belong to it and are not in use."""
     taken = take_labels(layers, volume, in_use)
     if taken is None:
         return Session(volume)

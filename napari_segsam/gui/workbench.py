@@ -63,6 +63,7 @@ class Workbench(QObject):
         pointed(Reading | None): the cursor is on another place of the slice, or on no scan.
         told(str): a notice for a person; empty takes it away.
         refused(str): an error for a person, with what to do.
+        finished(Session): its scan was taken out, and all of it is saved; nobody goes on with it.
         ended(): everything was given back.
     """
 
@@ -75,6 +76,7 @@ class Workbench(QObject):
     pointed = Signal(object)
     told = Signal(str)
     refused = Signal(str)
+    finished = Signal(object)
     ended = Signal()
 
     def __init__(self, viewer: Any, executor: Executor, load_model: LoadModel, model: str) -> None:
@@ -91,7 +93,7 @@ class Workbench(QObject):
         self.choice = Choice()
         self.choice.changed.connect(self._show_choice)
         self._keys = KeyBindings(actions(self))
-        self._taken_out = TakenOut(viewer.layers)
+        self._taken_out = TakenOut(viewer.layers, self._finish)
         self._going: list[Layer] = []  # ours over a scan that napari is taking out
         self._list = ScanList(viewer, self._owns)
         self._list.changed.connect(self.scans_changed)
@@ -124,6 +126,11 @@ class Workbench(QObject):
         open_ = [self.controller.session] if self.controller is not None and self._open is not None else []
         known = dict.fromkeys((*open_, *self._kept.values(), *self._taken_out.sessions))  # some are among two of them
         return [session.volume.name for session in known if session.unsaved]
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the open scan is among those."""
+        return self._open is not None and self.controller is not None and self.controller.session.unsaved
 
     @property
     def canvas(self) -> OpenScan | None:
@@ -271,7 +278,7 @@ class Workbench(QObject):
         self.close()
 
     def close(self) -> None:
-        """Give mouse, keys and thread back; layers stay as they are. Closing twice is no harm."""
+        """Give mouse, keys and thread back; layers over a scan stay as they are. Closing twice is no harm."""
         if self._closed:
             return
         self._closed = True
@@ -301,12 +308,15 @@ class Workbench(QObject):
             self.open_scan(scan)
         elif self._open is not None:
             self._open.select()
+        else:
+            self.open_first()  # the one that was expected may have been taken out as well
 
     def _layer_went(self, layer: Layer) -> None:
         self._keys.unbind(layer)
         if self._open is not None and self._open.forget(layer):
             self.told.emit(_GONE.format(name=layer.name))
         elif layer is self.scan:
+            self.do(lambda controller: controller.through.cancel())
             # Where a person deletes several, napari stumbles over those that go meanwhile: ours go once it is done.
             self._going, labels = self._close_scan()
             self.scan_changed.emit()
@@ -319,6 +329,7 @@ class Workbench(QObject):
             session = self._kept.get(layer)
             said = self._taken_out.forget(layer) if session is None else self._taken_out.add(session, None)
             if said:
+                self._farewell = said if self._farewell else ""
                 self.told.emit(said)
 
     def _seen(self) -> Iterator[Placement]:
@@ -343,7 +354,17 @@ class Workbench(QObject):
         kept = self._kept.get(layer)
         if kept is not None and kept not in self._taken_out.sessions:
             return kept
-        return self._taken_out.come_back(volume_of(layer)) or session_on(layer, self.viewer.layers, self._owns)
+        volume = volume_of(layer)
+        back = self._taken_out.come_back(volume)
+        self._farewell = "" if back is not None else self._farewell
+        is_in_use: Callable[[Layer], bool] = lambda other: self._owns(other) or self._taken_out.owns(other)  # noqa: E731
+        return back or session_on(volume, self.viewer.layers, is_in_use)
+
+    def _finish(self, session: Session) -> None:
+        """All of it is saved, and its scan was taken out."""
+        for layer in [layer for layer, kept in self._kept.items() if kept is session]:
+            del self._kept[layer]
+        self.finished.emit(session)
 
     def _place(self, layer: Image, session: Session) -> None:
         placement = Placement(session.volume, layer)

@@ -80,6 +80,19 @@ def test_scans_that_were_left_are_named_too(committed):
     assert committed.dock.workbench.unsaved == ["blocks"]
 
 
+def test_what_was_taken_out_unsaved_is_named_and_save_is_not_offered_for_it(committed):
+    committed.viewer.layers.remove(committed.layers[0])
+    QApplication.processEvents()
+    QApplication.sendEvent(committed.viewer.window._qt_window, FrameClicked())
+    committed.wait(lambda: isinstance(QApplication.activeModalWidget(), QMessageBox))
+    box = QApplication.activeModalWidget()
+    assert box.text() == "The labels of blocks are not saved."
+    assert sorted(button.text().replace("&", "") for button in box.buttons()) == ["Cancel", "Close"]
+    box.reject()
+    QApplication.processEvents()
+    assert committed.viewer.window._qt_window.isVisible() and committed.dock.workbench.unsaved == ["blocks"]
+
+
 def test_nobody_is_asked_where_all_is_saved(committed):
     assert committed.dock.workbench.unsaved == ["blocks"]
     committed.session.mark_saved()

@@ -151,8 +151,9 @@ def test_labels_whose_older_journal_is_discarded_are_in_a_new_one(ready, again, 
     ready.wait(ready.dock.offer.isVisible)
     expected = ready.session.labels.voxels.copy()
     assert expected.any() and ready.session.unsaved
+    older = list(journals.glob("*.journal"))
     press(ready.dock.offer.buttons["discard"])
-    ready.wait(lambda: not ready.dock.offer.isVisible())
+    ready.wait(lambda: not any(path.exists() for path in older))
     crashed(ready, journals, tmp_path, monkeypatch)
     other = again(block_volume(SHAPE))
     other.wait(lambda: "(1 object)" in other.dock.offer.text.text())

@@ -167,14 +167,57 @@ def test_work_is_there_again_though_its_labels_were_deleted_too(ready):
     assert ready.session.labels.labels[1].name == "liver" and ready.layer("labels").data.any()
 
 
-def test_a_scan_with_other_voxels_is_another_scan(ready):
+def test_another_scan_of_the_same_name_and_grid_takes_none_of_it(ready):
     click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    first, voxels = ready.session, ready.session.labels.voxels.copy()
     ready.viewer.layers.remove(ready.layers[0])
     volume = block_volume((48, 40, 12))
-    ready.open(replace(volume, voxels=volume.voxels + 1))
+    other = ready.open(replace(volume, voxels=volume.voxels + 1))
     QApplication.processEvents()
     ready.rest()
-    assert not ready.session.prompts.clicks and not ready.session.undo_names
+    assert ready.session is not first and not ready.session.labels.labels and not ready.session.undo_names
+    assert not np.shares_memory(ready.session.labels.voxels, first.labels.voxels)
+    click_liver(ready, other)
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    assert ready.layer("labels of blocks").data.any() and np.array_equal(first.labels.voxels, voxels)
+    assert sorted(ready.dock.workbench.unsaved) == ["blocks", "blocks"]
+
+
+def test_saved_work_goes_on_too_while_its_labels_stay_and_else_leaves_no_journal(ready, journals):
+    click_liver(ready, ready.layers[0])
+    ready.key(Qt.Key.Key_C)
+    ready.rest()
+    session = ready.session
+    session.mark_saved()
+    ready.viewer.layers.remove(ready.layers[0])
+    assert not ready.dock.notice.text
+    ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session is session and not session.unsaved and "commit liver" in session.undo_names
+    assert list(journals.glob("*.journal"))
+    ready.viewer.layers.remove(ready.dock.workbench.scan)
+    QApplication.processEvents()
+    ready.viewer.layers.remove(ready.layer("labels of blocks"))
+    ready.wait(lambda: not list(journals.glob("*.journal")))
+    ready.open(block_volume((48, 40, 12)))
+    QApplication.processEvents()
+    ready.rest()
+    assert ready.session is not session and not ready.dock.offer.isVisible()
+
+
+def test_of_three_scans_the_one_that_is_left_is_worked_on(ready):
+    others = [ready.open(block_volume(shape)) for shape in ((40, 40, 12), (40, 48, 14))]
+    QApplication.processEvents()
+    ready.rest()
+    ready.dock.workbench.open_scan(others[0])
+    ready.rest()
+    ready.viewer.layers.remove(others[0])
+    ready.viewer.layers.remove(others[1])
+    ready.wait(lambda: ready.dock.workbench.scan is ready.layers[0])
 
 
 def test_of_two_scans_with_one_name_each_says_which_layer_has_its_labels(ready):
